@@ -1,0 +1,129 @@
+package templates
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync"
+
+	"sigs.k8s.io/yaml"
+)
+
+const featurePrefix = "feature.node.kubernetes.io/"
+
+// InstanceType is what the catalogue knows of one EC2 instance type.
+type InstanceType struct {
+	Name         string
+	Architecture string // amd64 or arm64
+	VCPU         int    // hardware threads
+	Cores        int    // physical cores
+	MemoryMiB    int64
+	PriceUSD     float64 // on-demand, per hour; PriceNote says where and when
+	Zone         string  // where the study ran it
+	// Labels are those of every node of the type: features, instance type, architecture and operating system,
+	// without what belongs to one machine, such as its host name.
+	Labels map[string]string
+}
+
+type catalogue struct {
+	Prices struct {
+		Currency, Unit, Region, AsOf, Source string
+	} `json:"prices"`
+	Processors map[string]struct {
+		Description    string
+		Model          map[string]string
+		Multithreading bool
+		CPUID          []string `json:"cpuid"`
+		Labels         map[string]string
+	} `json:"processors"`
+	Systems map[string]map[string]string `json:"systems"`
+	Devices map[string]map[string]string `json:"devices"`
+	Types   []struct {
+		Name         string
+		Architecture string
+		VCPU         int `json:"vcpu"`
+		Cores        int
+		MemoryGiB    int64
+		PriceUSD     float64
+		Processor    string
+		System       string
+		Devices      []string
+		Zone         string
+	} `json:"types"`
+}
+
+var parsed = sync.OnceValue(func() catalogue {
+	data, err := files.ReadFile("catalogue.yaml")
+	if err != nil {
+		panic(err) // embedded
+	}
+	var c catalogue
+	if err := yaml.UnmarshalStrict(data, &c); err != nil {
+		panic(fmt.Sprintf("catalogue.yaml: %v", err)) // a test reads it
+	}
+	return c
+})
+
+// InstanceTypes lists the catalogue in the order in which the study recorded its nodes.
+func InstanceTypes() []InstanceType {
+	c := parsed()
+	out := make([]InstanceType, 0, len(c.Types))
+	for _, t := range c.Types {
+		labels := map[string]string{
+			"node.kubernetes.io/instance-type": t.Name,
+			"kubernetes.io/arch":               t.Architecture,
+			"kubernetes.io/os":                 "linux",
+			"topology.kubernetes.io/region":    c.Prices.Region,
+			"topology.kubernetes.io/zone":      t.Zone,
+		}
+		p := c.Processors[t.Processor]
+		for k, v := range p.Model {
+			labels[featurePrefix+"cpu-model."+k] = v
+		}
+		labels[featurePrefix+"cpu-hardware_multithreading"] = fmt.Sprint(p.Multithreading)
+		for _, id := range p.CPUID {
+			labels[featurePrefix+"cpu-cpuid."+id] = "true"
+		}
+		addFeatures(labels, p.Labels)
+		addFeatures(labels, c.Systems[t.System])
+		for _, d := range t.Devices {
+			addFeatures(labels, c.Devices[d])
+		}
+		out = append(out, InstanceType{
+			Name: t.Name, Architecture: t.Architecture, VCPU: t.VCPU, Cores: t.Cores, MemoryMiB: t.MemoryGiB << 10,
+			PriceUSD: t.PriceUSD, Zone: t.Zone, Labels: labels,
+		})
+	}
+	return out
+}
+
+func addFeatures(labels, features map[string]string) {
+	for k, v := range features {
+		labels[featurePrefix+k] = v
+	}
+}
+
+// Prices returns the on-demand price per hour in USD by instance type, and a sentence that dates them.
+func Prices() (prices map[string]float64, note string) {
+	c := parsed()
+	prices = make(map[string]float64, len(c.Types))
+	for _, t := range c.Types {
+		prices[t.Name] = t.PriceUSD
+	}
+	return prices, fmt.Sprintf("%s per %s in %s as of %s: %s", c.Prices.Currency, c.Prices.Unit, c.Prices.Region, c.Prices.AsOf, c.Prices.Source)
+}
+
+// NodeFeatures renders the cached node features: a JSON list with one label map per instance type, the format
+// that the webhook reads from the node-features ConfigMap.
+func NodeFeatures() []byte {
+	types := InstanceTypes()
+	rows := make([]map[string]string, len(types))
+	for i, t := range types {
+		rows[i] = maps.Clone(t.Labels)
+	}
+	data, err := json.MarshalIndent(rows, "", " ")
+	if err != nil {
+		panic(err) // maps of strings always encode
+	}
+	return append(data, '\n')
+}

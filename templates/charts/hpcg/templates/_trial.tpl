@@ -1,0 +1,41 @@
+{{/* The batch script of a trial. Flux's own tools only: a trial that installs packages measures the network. */}}
+{{- define "hpcg.trial" -}}
+{{- $e := .Values.experiment -}}
+#!/bin/bash
+set -euo pipefail
+flux resource list
+
+for i in {1..{{ $e.iterations }}}
+do
+  echo "FLUX-RUN START {{ .Chart.Name }}-iter-$i"
+  flux run --job-name={{ .Chart.Name }}-iter-$i -N{{ $e.nodes }} {{ with $e.tasks | toString }}-n {{ . }} {{ end }}-o cpu-affinity=per-task -o gpu-affinity=off {{ if $e.exclusive }}--exclusive {{ end }}{{ $e.command }}
+  echo "FLUX-RUN END {{ .Chart.Name }}-iter-$i"
+done
+
+echo "FLUX-RESULTS START"
+cat hpcg*.txt
+echo "HPCG-BENCHMARKS"
+cat HPCG-Benchmark*.txt
+echo "FLUX-RESULTS END"
+{{- if .Values.minicluster.save_logs }}
+
+flux jobs --all --no-header --format '{id.dec} {name}' | while read -r id name
+do
+  echo
+  echo "FLUX-JOB START $id $name"
+  echo "FLUX-JOB-JOBSPEC START"
+  flux job info "$id" jobspec
+  echo "FLUX-JOB-JOBSPEC END"
+  echo "FLUX-JOB-RESOURCES START"
+  flux job info "$id" R
+  echo "FLUX-JOB-RESOURCES END"
+  echo "FLUX-JOB-EVENTLOG START"
+  flux job info "$id" guest.exec.eventlog
+  echo
+  echo "FLUX-JOB-EVENTLOG END"
+  echo "FLUX-JOB END $id $name"
+done
+echo "FLUX JOB STATS"
+flux job stats
+{{- end }}
+{{- end -}}
