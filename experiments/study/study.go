@@ -1,0 +1,155 @@
+// Package study says what a study is: its arms, how often and in which order their trials run, and within which limits.
+package study
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// APIVersion is the schema version of study files.
+const APIVersion = "ocifit-lab/v1alpha1"
+
+// DefaultApplication is the application whose chart and log parser are used when a study names none.
+const DefaultApplication = "hpcg"
+
+// RandomModel is the model name by which the webhook draws an instance type instead of scoring.
+const RandomModel = "random"
+
+// Order is the order in which the trials of a study's arms run.
+type Order string
+
+const (
+	// Sequential runs all trials of an arm before the next arm starts. Drift over time is then not separable from the arms.
+	Sequential Order = "sequential"
+	// Interleaved runs one trial of each arm in the arms' order, again and again.
+	Interleaved Order = "interleaved"
+	// Shuffle is a randomised block design: every block has one trial of each arm, in an order drawn from the seed.
+	Shuffle Order = "shuffle"
+)
+
+// Study is a plan of trials, as read from a study file.
+type Study struct {
+	APIVersion  string `yaml:"apiVersion" json:"apiVersion"`
+	Name        string `yaml:"name" json:"name"`
+	Description string `yaml:"description" json:"description,omitempty"`
+
+	// Application names the workload: the folder under logs/, the default chart and the default parser.
+	Application string `yaml:"application" json:"application"`
+	// Parser names the log parser; empty is the application's own.
+	Parser string `yaml:"parser" json:"parser,omitempty"`
+	// Chart is a folder, an oci:// reference or repo/name@version; empty is the chart built in for the application.
+	Chart string `yaml:"chart" json:"chart,omitempty"`
+
+	Repeats    int    `yaml:"repeats" json:"repeats"`       // measured trials per arm
+	Iterations int    `yaml:"iterations" json:"iterations"` // runs of the application inside one trial
+	Warmup     int    `yaml:"warmup" json:"warmup"`         // trials per arm before the measured ones, never analysed
+	Order      Order  `yaml:"order" json:"order"`
+	Seed       uint64 `yaml:"seed" json:"seed"`       // of the order and of random draws
+	Retries    int    `yaml:"retries" json:"retries"` // further attempts at a failed trial within one run of the program
+
+	// Baseline is the arm that the others are compared with; empty is the first arm whose model is random, or else the first arm.
+	Baseline string `yaml:"baseline" json:"baseline,omitempty"`
+
+	// MaxCostUSD stops the study before a trial that could exceed it; 0 is no limit.
+	MaxCostUSD float64        `yaml:"maxCost" json:"maxCost,omitempty"`
+	Deadlines  Deadlines      `yaml:"deadlines" json:"deadlines"`
+	Values     map[string]any `yaml:"values" json:"values,omitempty"` // chart values of every arm
+	Arms       []Arm          `yaml:"arms" json:"arms"`
+
+	file  string
+	lines map[string]int
+}
+
+// Arm is one way to choose the node: a model, with the launch settings of its trials.
+type Arm struct {
+	Name   string         `yaml:"name" json:"name"`
+	Model  string         `yaml:"model" json:"model"`
+	Tasks  string         `yaml:"tasks" json:"tasks"`             // launch policy, see ChartTasks
+	Values map[string]any `yaml:"values" json:"values,omitempty"` // chart values of this arm; they win over the study's
+}
+
+// Deadlines bound the phases of one trial. A trial whose phase passes its deadline fails.
+type Deadlines struct {
+	Scheduled Duration `yaml:"scheduled" json:"scheduled"` // pod created until bound to a node, node start included
+	Ready     Duration `yaml:"ready" json:"ready"`         // bound until the container runs, image pull included
+	Run       Duration `yaml:"run" json:"run"`             // container started until it ends
+	Removed   Duration `yaml:"removed" json:"removed"`     // uninstall asked until nothing is left
+}
+
+// Duration is a time.Duration that is written as text such as "15m" in YAML and JSON.
+type Duration time.Duration
+
+// MarshalText writes the duration as Go writes it.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("not a duration: %q (write 90s, 15m or 1h30m)", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Arm returns the arm of that name.
+func (s *Study) Arm(name string) (Arm, bool) {
+	i := slices.IndexFunc(s.Arms, func(a Arm) bool { return a.Name == name })
+	if i < 0 {
+		return Arm{}, false
+	}
+	return s.Arms[i], true
+}
+
+// ArmNames returns the arms' names in the study's order.
+func (s *Study) ArmNames() []string {
+	names := make([]string, len(s.Arms))
+	for i, a := range s.Arms {
+		names[i] = a.Name
+	}
+	return names
+}
+
+// BaselineArm returns the name of the arm that the others are compared with.
+func (s *Study) BaselineArm() string {
+	if s.Baseline != "" {
+		return s.Baseline
+	}
+	for _, a := range s.Arms {
+		if a.Model == RandomModel {
+			return a.Name
+		}
+	}
+	if len(s.Arms) == 0 {
+		return ""
+	}
+	return s.Arms[0].Name
+}
+
+// ParserName returns the name of the log parser.
+func (s *Study) ParserName() string {
+	if s.Parser != "" {
+		return s.Parser
+	}
+	return s.Application
+}
+
+// setDefaults fills what the file leaves out; an explicit zero stays, for Validate to judge.
+func (s *Study) setDefaults() {
+	setDefault(s, "application", &s.Application, DefaultApplication)
+	setDefault(s, "repeats", &s.Repeats, 30)
+	setDefault(s, "iterations", &s.Iterations, 3)
+	setDefault(s, "order", &s.Order, Sequential)
+	setDefault(s, "seed", &s.Seed, 1)
+	setDefault(s, "deadlines.scheduled", &s.Deadlines.Scheduled, Duration(20*time.Minute))
+	setDefault(s, "deadlines.ready", &s.Deadlines.Ready, Duration(15*time.Minute))
+	setDefault(s, "deadlines.run", &s.Deadlines.Run, Duration(30*time.Minute))
+	setDefault(s, "deadlines.removed", &s.Deadlines.Removed, Duration(5*time.Minute))
+}
+
+func setDefault[T any](s *Study, field string, p *T, v T) {
+	if _, given := s.lines[field]; !given {
+		*p = v
+	}
+}

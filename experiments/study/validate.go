@@ -1,0 +1,121 @@
+package study
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Names become folders, Kubernetes labels and parts of release names.
+var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$`)
+
+const nameRule = "lower-case letters, digits and dashes, at most 53 of them"
+
+// Validate reports every impossible setting of the study.
+func (s *Study) Validate() error {
+	var faults []error
+	add := func(field, format string, args ...any) {
+		faults = append(faults, s.fault(field, format, args...))
+	}
+	if s.APIVersion != APIVersion {
+		add("apiVersion", "should be %s, not %q", APIVersion, s.APIVersion)
+	}
+	if !namePattern.MatchString(s.Name) {
+		add("name", "%q is no name: %s", s.Name, nameRule)
+	}
+	if !namePattern.MatchString(s.Application) {
+		add("application", "%q is no name: %s", s.Application, nameRule)
+	}
+	within := func(field string, v, lo, hi int) {
+		if v < lo || v > hi {
+			add(field, "%d is not between %d and %d", v, lo, hi)
+		}
+	}
+	within("repeats", s.Repeats, 1, 100000)
+	within("iterations", s.Iterations, 1, 1000)
+	within("warmup", s.Warmup, 0, 1000)
+	within("retries", s.Retries, 0, 100)
+	if !slices.Contains([]Order{Sequential, Interleaved, Shuffle}, s.Order) {
+		add("order", "%q is no order: write sequential, interleaved or shuffle", s.Order)
+	}
+	if s.MaxCostUSD < 0 || math.IsNaN(s.MaxCostUSD) || math.IsInf(s.MaxCostUSD, 0) {
+		add("maxCost", "%v is no amount in US dollars", s.MaxCostUSD)
+	}
+	s.validateDeadlines(add)
+	s.validateArms(add)
+	return errors.Join(faults...)
+}
+
+func (s *Study) validateDeadlines(add func(field, format string, args ...any)) {
+	for _, d := range []struct {
+		field string
+		v     Duration
+	}{
+		{"deadlines.scheduled", s.Deadlines.Scheduled}, {"deadlines.ready", s.Deadlines.Ready},
+		{"deadlines.run", s.Deadlines.Run}, {"deadlines.removed", s.Deadlines.Removed},
+	} {
+		if d.v < Duration(time.Second) {
+			add(d.field, "%v is shorter than a second", time.Duration(d.v))
+		}
+	}
+}
+
+func (s *Study) validateArms(add func(field, format string, args ...any)) {
+	if len(s.Arms) == 0 {
+		add("arms", "a study needs at least one arm")
+	}
+	seen := map[string]int{}
+	for i, a := range s.Arms {
+		at := fmt.Sprintf("arms[%d]", i)
+		if !namePattern.MatchString(a.Name) {
+			add(at+".name", "%q is no name: %s", a.Name, nameRule)
+		} else if first, twice := seen[a.Name]; twice {
+			add(at+".name", "%q is also the name of arms[%d]", a.Name, first)
+		}
+		seen[a.Name] = i
+		if strings.TrimSpace(a.Model) == "" {
+			add(at+".model", "the arm names no model: write %s or a model's name", RandomModel)
+		}
+		if err := checkTasks(a.Tasks); err != nil {
+			add(at+".tasks", "%v", err)
+		}
+	}
+	if _, ok := s.Arm(s.Baseline); s.Baseline != "" && !ok {
+		add("baseline", "%q is no arm of this study: it has %s", s.Baseline, strings.Join(s.ArmNames(), ", "))
+	}
+}
+
+// CheckModels reports every arm whose model is neither random nor among the known ones.
+func (s *Study) CheckModels(known []string) error {
+	var faults []error
+	for i, a := range s.Arms {
+		if a.Model != RandomModel && !slices.Contains(known, a.Model) {
+			faults = append(faults, s.fault(fmt.Sprintf("arms[%d].model", i), "no model is named %q: there are %s and %s",
+				a.Model, RandomModel, strings.Join(known, ", ")))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// fault makes an error at the line of the field, or of the nearest field above it that the file has.
+func (s *Study) fault(field, format string, args ...any) error {
+	e := &Error{File: s.file, Field: field, Problem: fmt.Sprintf(format, args...)}
+	if e.File == "" {
+		e.File = "study"
+	}
+	for at := field; ; {
+		if line, ok := s.lines[at]; ok {
+			e.Line = line
+			return e
+		}
+		cut := strings.LastIndexAny(at, ".[")
+		if cut < 0 {
+			return e
+		}
+		at = at[:cut]
+	}
+}
