@@ -1,0 +1,114 @@
+package predict
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	kjson "sigs.k8s.io/json"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
+)
+
+// Format names the model file format that DecodeModel reads.
+const Format = "ocifit-lab.model/v1"
+
+// MaxModelBytes bounds a model file.
+const MaxModelBytes = 8 << 20
+
+// file is the model format: labels under short aliases with the values that the model knows, and terms that
+// say when to add what.
+type file struct {
+	Format    string               `json:"format"`
+	Name      string               `json:"name"`
+	Direction compat.Direction     `json:"direction"`
+	Source    *Source              `json:"source,omitempty"`
+	Labels    map[string]fileLabel `json:"labels"`
+	Intercept float64              `json:"intercept"`
+	Terms     []fileTerm           `json:"terms"`
+}
+
+type fileLabel struct {
+	Label string   `json:"label"`
+	Known []string `json:"known"`
+}
+
+type fileTerm struct {
+	When map[string]string `json:"when"`
+	Add  float64           `json:"add"`
+}
+
+// DecodeModel reads a model file strictly: unknown or repeated fields, another format, an alias that is not
+// declared and a number that is not finite are errors.
+func DecodeModel(data []byte) (*Model, error) {
+	if len(data) > MaxModelBytes {
+		return nil, fmt.Errorf("model file: %d bytes, the limit is %d", len(data), MaxModelBytes)
+	}
+	var f file
+	strict, err := kjson.UnmarshalStrict(data, &f, kjson.DisallowDuplicateFields, kjson.DisallowUnknownFields)
+	if err = errors.Join(append(strict, err)...); err != nil {
+		return nil, fmt.Errorf("model file: %w", err)
+	}
+	if f.Format != Format {
+		return nil, fmt.Errorf("model file: format is %q, this program reads %q", f.Format, Format)
+	}
+	m := Model{Name: f.Name, Direction: f.Direction, Intercept: f.Intercept, KnownValues: make(map[string][]string, len(f.Labels))}
+	if f.Source != nil {
+		m.Source = *f.Source
+	}
+	for alias, l := range f.Labels {
+		if l.Label == "" {
+			return nil, fmt.Errorf("model file %q: labels.%s has no label", f.Name, alias)
+		}
+		if _, twice := m.KnownValues[l.Label]; twice {
+			return nil, fmt.Errorf("model file %q: two aliases for the label %s", f.Name, l.Label)
+		}
+		m.KnownValues[l.Label] = l.Known
+	}
+	for i, t := range f.Terms {
+		term := Term{Coefficient: t.Add, When: make([]Condition, 0, len(t.When))}
+		for alias, value := range t.When {
+			l, ok := f.Labels[alias]
+			if !ok {
+				return nil, fmt.Errorf("model file %q: term %d uses %q, which is not in labels", f.Name, i+1, alias)
+			}
+			term.When = append(term.When, Condition{l.Label, value})
+		}
+		slices.SortFunc(term.When, func(a, b Condition) int { return strings.Compare(a.Label, b.Label) })
+		m.Terms = append(m.Terms, term)
+	}
+	return NewModel(m)
+}
+
+// EncodeModel writes a model file that DecodeModel reads back to the same formula.
+func EncodeModel(m *Model) ([]byte, error) {
+	f := file{Format: Format, Name: m.Name, Direction: m.Direction, Intercept: m.Intercept, Labels: map[string]fileLabel{}}
+	if m.Source != (Source{}) {
+		f.Source = &m.Source
+	}
+	alias := make(map[string]string, len(m.labels))
+	for i, label := range m.labels {
+		alias[label] = fmt.Sprintf("l%d", i+1)
+		f.Labels[alias[label]] = fileLabel{label, m.KnownValues[label]}
+	}
+	for _, t := range m.Terms {
+		when := make(map[string]string, len(t.When))
+		for _, c := range t.When {
+			if was, again := when[alias[c.Label]]; again && was != c.Equals {
+				return nil, fmt.Errorf("model %q: a term wants two values of %s", m.Name, c.Label)
+			}
+			when[alias[c.Label]] = c.Equals
+		}
+		f.Terms = append(f.Terms, fileTerm{when, t.Coefficient})
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(f); err != nil {
+		return nil, fmt.Errorf("model %q: %w", m.Name, err)
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,197 @@
+// Package predict scores instance types with the study's models, exactly, ranks them, and draws at random
+// where the study asks for it.
+package predict
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
+)
+
+// Limits of a model.
+const (
+	maxLabels = 256
+	maxKnown  = 4096
+	maxTerms  = 100_000
+)
+
+// Model is an exact formula over node labels: the intercept plus the coefficient of every term whose
+// conditions all hold. A Model does not change once made; it is safe for concurrent use.
+type Model struct {
+	Name      string
+	Direction compat.Direction
+	// Intercept, in the unit of the predicted figure.
+	Intercept float64
+	Terms     []Term
+	// KnownValues are the values the model was fitted on, by label. A node with another value, or without the
+	// label, is out of the model's domain.
+	KnownValues map[string][]string
+	// Source says where the figures come from.
+	Source Source
+
+	labels []string         // sorted
+	codes  []map[string]int // per label: known value to code
+	terms  []compiledTerm
+}
+
+// Source is the file a model was taken from.
+type Source struct {
+	File   string `json:"file,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Term adds Coefficient to the score of nodes whose labels fulfil every condition of When.
+type Term struct {
+	Coefficient float64
+	When        []Condition
+}
+
+// Condition holds for nodes whose Label has exactly the value Equals.
+type Condition struct{ Label, Equals string }
+
+// compiledTerm refers to labels and values by number.
+type compiledTerm struct {
+	coefficient float64
+	when        []compiledCondition
+}
+
+type compiledCondition struct{ label, code int }
+
+// NewModel checks a formula and prepares it for scoring. It keeps m's slices and maps; the caller must not
+// change them afterwards.
+func NewModel(m Model) (*Model, error) {
+	if err := m.compile(); err != nil {
+		return nil, fmt.Errorf("model %q: %w", m.Name, err)
+	}
+	return &m, nil
+}
+
+func (m *Model) compile() error {
+	if m.Name == "" || m.Name == compat.Random {
+		return fmt.Errorf("the name %q cannot be used", m.Name)
+	}
+	if m.Direction != compat.Maximize && m.Direction != compat.Minimize {
+		return fmt.Errorf("direction is %q, must be maximize or minimize", m.Direction)
+	}
+	if len(m.KnownValues) > maxLabels || len(m.Terms) > maxTerms {
+		return fmt.Errorf("%d labels and %d terms; the limits are %d and %d", len(m.KnownValues), len(m.Terms), maxLabels, maxTerms)
+	}
+	if err := checkNumber(m.Intercept); err != nil {
+		return fmt.Errorf("intercept: %w", err)
+	}
+	numbers := make(map[string]int, len(m.KnownValues))
+	for label := range m.KnownValues {
+		m.labels = append(m.labels, label)
+	}
+	slices.Sort(m.labels)
+	for i, label := range m.labels {
+		numbers[label] = i
+		known := m.KnownValues[label]
+		if len(known) == 0 || len(known) > maxKnown {
+			return fmt.Errorf("label %s has %d known values, must be 1 to %d", label, len(known), maxKnown)
+		}
+		codes := make(map[string]int, len(known))
+		for c, v := range known {
+			codes[v] = c
+		}
+		m.codes = append(m.codes, codes)
+	}
+	m.terms = make([]compiledTerm, len(m.Terms))
+	for i, t := range m.Terms {
+		var err error
+		if m.terms[i], err = compileTerm(t, numbers, m.codes); err != nil {
+			return fmt.Errorf("term %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func compileTerm(t Term, numbers map[string]int, codes []map[string]int) (compiledTerm, error) {
+	if err := checkNumber(t.Coefficient); err != nil {
+		return compiledTerm{}, err
+	}
+	out := compiledTerm{coefficient: t.Coefficient, when: make([]compiledCondition, len(t.When))}
+	for i, c := range t.When {
+		label, ok := numbers[c.Label]
+		if !ok {
+			return compiledTerm{}, fmt.Errorf("uses the label %s, which has no known values", c.Label)
+		}
+		code, ok := codes[label][c.Equals]
+		if !ok {
+			return compiledTerm{}, fmt.Errorf("wants %s=%s, which is not a known value", c.Label, c.Equals)
+		}
+		out.when[i] = compiledCondition{label, code}
+	}
+	return out, nil
+}
+
+func checkNumber(x float64) error {
+	if math.IsNaN(x) || math.Abs(x) > maxMagnitude {
+		return fmt.Errorf("%v is not a number within ±%g", x, maxMagnitude)
+	}
+	return nil
+}
+
+// Labels lists the labels that the model reads, sorted.
+func (m *Model) Labels() []string { return slices.Clone(m.labels) }
+
+// Score returns the model's exact score for a node with the given labels, correctly rounded. When the node is
+// out of the model's domain the score is NaN and outOfDomain says, for each label concerned, that it is absent
+// or has a value the model does not know: the formula's terms would no longer cancel there.
+func (m *Model) Score(labels map[string]string) (score float64, outOfDomain []string) {
+	var room [maxLabels]int
+	codes := room[:len(m.labels)]
+	if !m.encode(labels, codes) {
+		return math.NaN(), m.OutOfDomain(labels)
+	}
+	return m.total(codes), nil
+}
+
+// encode writes the code of each label's value and reports whether all are known.
+func (m *Model) encode(labels map[string]string, codes []int) bool {
+	for i, label := range m.labels {
+		value, ok := labels[label]
+		if !ok {
+			return false
+		}
+		if codes[i], ok = m.codes[i][value]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *Model) total(codes []int) float64 {
+	var s sum
+	s.add(m.Intercept)
+next:
+	for i := range m.terms {
+		t := &m.terms[i]
+		for _, c := range t.when {
+			if codes[c.label] != c.code {
+				continue next
+			}
+		}
+		s.add(t.coefficient)
+	}
+	return s.round()
+}
+
+// OutOfDomain names each label that the model cannot judge, and its value. It is empty for nodes that Score
+// can score.
+func (m *Model) OutOfDomain(labels map[string]string) []string {
+	var out []string
+	for i, label := range m.labels {
+		value, ok := labels[label]
+		if !ok {
+			out = append(out, label+" is absent")
+			continue
+		}
+		if _, ok := m.codes[i][value]; !ok {
+			out = append(out, fmt.Sprintf("%s=%s is not a value that model %s knows", label, value, m.Name))
+		}
+	}
+	return out
+}
