@@ -67,26 +67,34 @@ func describe(root *yaml.Node, text string) string {
 		return " " + text
 	}
 	line, _ := strconv.Atoi(m[1])
-	field := pathAt(root, line, "")
+	here := func(key, value *yaml.Node) bool { return key.Line == line || value.Line == line }
 	switch {
 	case unknown.MatchString(m[2]):
 		name := unknown.FindStringSubmatch(m[2])[1]
-		if p := pathAt(root, line, name); p != "" {
-			name = p
+		path := find(root, func(key, value *yaml.Node) bool { return key.Line == line && key.Value == name })
+		if path == "" {
+			path = name
 		}
-		return fmt.Sprintf("%d: unknown field %q", line, name)
+		return fmt.Sprintf("%d: unknown field %q", line, path)
 	case wrong.MatchString(m[2]):
 		w := wrong.FindStringSubmatch(m[2])
 		got := strings.TrimPrefix(w[1], "!!")
 		if w[2] != "" {
 			got = fmt.Sprintf("%q", w[2])
+			// Several fields may share a line; the value tells which one is meant. Long values are cut.
+			named := find(root, func(key, value *yaml.Node) bool {
+				return value.Line == line && strings.HasPrefix(value.Value, strings.TrimSuffix(w[2], "..."))
+			})
+			if named != "" {
+				return fmt.Sprintf("%d: field %q wants %s, got %s", line, named, kind(w[3]), got)
+			}
 		}
-		return fmt.Sprintf("%d: field %q wants %s, got %s", line, field, kind(w[3]), got)
+		return fmt.Sprintf("%d: field %q wants %s, got %s", line, find(root, here), kind(w[3]), got)
 	case repeated.MatchString(m[2]):
 		r := repeated.FindStringSubmatch(m[2])
 		return fmt.Sprintf("%d: field %q is given twice, first in line %s", line, r[1], r[2])
 	}
-	return fmt.Sprintf("%d: field %q: %s", line, field, m[2])
+	return fmt.Sprintf("%d: field %q: %s", line, find(root, here), m[2])
 }
 
 // kind says a Go type in the words of YAML.
@@ -112,32 +120,31 @@ func kind(goType string) string {
 	return "a section with fields"
 }
 
-// pathAt finds the dotted path of the key, or of the value, that stands in a line; with a name, of that key only.
-func pathAt(n *yaml.Node, line int, name string) string {
+// find returns the dotted path of the innermost field that match accepts, or of the list element that stands for one.
+func find(n *yaml.Node, match func(key, value *yaml.Node) bool) string {
 	switch n.Kind {
 	case yaml.DocumentNode:
-		for _, c := range n.Content {
-			if p := pathAt(c, line, name); p != "" {
-				return p
-			}
+		if len(n.Content) > 0 {
+			return find(n.Content[0], match)
 		}
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, value := n.Content[i], n.Content[i+1]
-			if p := pathAt(value, line, name); p != "" {
+			if p := find(value, match); p != "" {
 				return join(key.Value, p)
 			}
-			if (key.Line == line || value.Line == line) && (name == "" || key.Value == name) {
+			if match(key, value) {
 				return key.Value
 			}
 		}
 	case yaml.SequenceNode:
 		for i, c := range n.Content {
-			if p := pathAt(c, line, name); p != "" {
-				return join(fmt.Sprintf("[%d]", i), p)
+			element := fmt.Sprintf("[%d]", i)
+			if p := find(c, match); p != "" {
+				return join(element, p)
 			}
-			if c.Line == line && name == "" {
-				return fmt.Sprintf("[%d]", i)
+			if c.Kind == yaml.ScalarNode && match(c, c) {
+				return element
 			}
 		}
 	}

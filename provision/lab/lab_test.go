@@ -1,0 +1,141 @@
+package lab
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func load(t *testing.T, text string) (*Spec, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "lab.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(file, false)
+}
+
+const head = "apiVersion: ocifit-lab/v1alpha1\n"
+
+func TestLoadRefuses(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"no version", "name: a\n", "apiVersion is missing"},
+		{"another version", "apiVersion: ocifit-lab/v9\n", `apiVersion is "ocifit-lab/v9"`},
+		{"unknown field", head + "sim:\n  timescale: 1\n", `:3: unknown field "sim.timescale"`},
+		{"wrong type", head + "nodeGroups:\n- {name: a, max: lots}\n", `:3: field "nodeGroups[0].max" wants a whole number, got "lots"`},
+		{"unknown provider", head + "provider: sims\n", `provider "sims" is not known (did you mean sim?)`},
+		{"misspelt type", head + "nodeGroups:\n- {name: a, instanceType: c6a.16.xlarge, desired: 1, max: 1, sticky: true}\n", `"c6a.16.xlarge" is not in the catalogue (did you mean c6a.16xlarge?)`},
+		{"two groups of one name", head + "nodeGroups:\n- {name: a, instanceType: t3.2xlarge, desired: 1, max: 1, sticky: true}\n- {name: a, instanceType: inf2.xlarge, max: 1}\n", "the name is used twice"},
+		{"no sticky group", head + "nodeGroups:\n- {name: a, instanceType: t3.2xlarge, max: 1}\n", "0 node groups are sticky"},
+		{"max below desired", head + "nodeGroups:\n- {name: a, instanceType: t3.2xlarge, desired: 2, max: 1, sticky: true}\n", "they must rise"},
+		{"negative time scale", head + "sim: {timeScale: -1}\n", "sim.timeScale is -1"},
+		{"name", head + "name: My Lab\n", `name "My Lab"`},
+		{"tie-break", head + "webhook: {tieBreak: luck}\n", "choose price or first"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := load(t, tc.text)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "lab.yaml") {
+				t.Errorf("error %v, want it to name the file and say %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestLoadKeepsDefaults(t *testing.T) {
+	got, err := load(t, head+"name: other\nwebhook:\n  skip: []\nsim:\n  nodeStart: 3m\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Name, want.Webhook.Skip, want.Sim.NodeStart = "other", []string{}, 3*time.Minute
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestYAMLRoundTrip(t *testing.T) {
+	want := Default()
+	data, err := want.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := load(t, string(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEveryCatalogueTypeHasAGroup(t *testing.T) {
+	s := Default()
+	if err := s.Validate(); err != nil {
+		t.Error(err)
+	}
+	if len(s.NodeGroups) != 22 {
+		t.Errorf("%d node groups for 22 types", len(s.NodeGroups))
+	}
+}
+
+func TestState(t *testing.T) {
+	root := t.TempDir()
+	d, err := Open(filepath.Join(root, "labs"), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Read(); !errors.Is(err, ErrNoLab) {
+		t.Errorf("error %v, want ErrNoLab", err)
+	}
+	want := &State{Name: "a", Provider: "sim", Instance: "x", Steps: map[string]time.Time{"one": time.Now().UTC().Round(0)}}
+	if err := d.Write(want, Default()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := d.Spec(); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(d.Path("state.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Read(); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("error %v, want it to say that the state is damaged", err)
+	}
+	if err := d.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(root); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestLockKeepsASecondOneAway(t *testing.T) {
+	d, err := Open(t.TempDir(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, err := d.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Lock(); err == nil || !strings.Contains(err.Error(), "another ocifit-lab") {
+		t.Errorf("error %v, want one that names the other program", err)
+	}
+	release()
+	again, err := d.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
+}

@@ -1,0 +1,177 @@
+// Package lab says what a lab is: the spec that a user writes as lab.yaml, and the folder where its state is kept.
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/compspec/ocifit-lab/provision/yamlfile"
+	"github.com/compspec/ocifit-lab/templates"
+)
+
+// APIVersion is the version of lab.yaml that this program reads and writes.
+const APIVersion = "ocifit-lab/v1alpha1"
+
+// Providers are the places where a lab can run.
+var Providers = []string{"eks", "kind", "sim"}
+
+// Spec is one lab as its user describes it.
+type Spec struct {
+	APIVersion string `yaml:"apiVersion"`
+	// Name becomes part of the cluster's name and of the state folder.
+	Name string `yaml:"name"`
+	// Provider is one of Providers.
+	Provider string `yaml:"provider"`
+	// Region is the AWS region of provider eks, and the one whose prices are used everywhere.
+	Region string `yaml:"region"`
+	// KubernetesVersion is the minor version of the control plane on eks; sim and kind carry their own.
+	KubernetesVersion string      `yaml:"kubernetesVersion,omitempty"`
+	NodeGroups        []NodeGroup `yaml:"nodeGroups"`
+	Webhook           Webhook     `yaml:"webhook"`
+	Artifact          Artifact    `yaml:"artifact"`
+	Experiment        Experiment  `yaml:"experiment"`
+	Sim               Sim         `yaml:"sim"`
+}
+
+// NodeGroup is a set of nodes of one instance type that scales between Min and Max.
+type NodeGroup struct {
+	Name         string   `yaml:"name"`
+	InstanceType string   `yaml:"instanceType"`
+	Min          int      `yaml:"min"`
+	Desired      int      `yaml:"desired"`
+	Max          int      `yaml:"max"`
+	Zones        []string `yaml:"zones,omitempty"`
+	// Sticky marks the group that carries the addons and never scales to zero.
+	Sticky bool `yaml:"sticky,omitempty"`
+}
+
+// Webhook configures the selection of instance types.
+type Webhook struct {
+	// Skip lists instance types that are never chosen.
+	Skip []string `yaml:"skip"`
+	// TieBreak is "price" (lowest price, then name) or "first" (order of the catalogue).
+	TieBreak string `yaml:"tieBreak"`
+}
+
+// Artifact is the compatibility artifact that the lab builds and pushes.
+type Artifact struct {
+	// Repository is where the artifact goes, without a tag. Empty means the lab's own registry.
+	Repository string `yaml:"repository,omitempty"`
+	Tag        string `yaml:"tag"`
+	// Images maps an architecture to the application's image; they are what the webhook sets.
+	Images map[string]string `yaml:"images"`
+}
+
+// Experiment says what runs and where the results go.
+type Experiment struct {
+	// Study is the name of a shipped study or the path of a study file.
+	Study string `yaml:"study"`
+	// Trials overrides the study's repeats per arm when it is not zero.
+	Trials int `yaml:"trials,omitempty"`
+	// Results is the folder that takes one run folder per study.
+	Results string `yaml:"results"`
+	// Namespace is where trials run.
+	Namespace string `yaml:"namespace"`
+	// Seed overrides the study's seed when it is not zero; it decides the order of trials and random choices.
+	Seed uint64 `yaml:"seed,omitempty"`
+}
+
+// Sim configures provider sim.
+type Sim struct {
+	// TimeScale multiplies simulated waits: 1 is real time, 0.01 a hundred times faster, 0 does not wait at all.
+	TimeScale float64 `yaml:"timeScale"`
+	// NodeStart is the simulated time from the scaler's decision to a ready node.
+	NodeStart time.Duration `yaml:"nodeStart"`
+	// ScaleDownAfter is the simulated time after which a node that nobody needs is removed.
+	ScaleDownAfter time.Duration `yaml:"scaleDownAfter"`
+	// APIServerPort is the API server's port; 0 takes a free one.
+	APIServerPort int `yaml:"apiServerPort"`
+}
+
+// Default is the study's lab on provider sim.
+func Default() *Spec {
+	s := &Spec{
+		APIVersion:        APIVersion,
+		Name:              "ocifit",
+		Provider:          "sim",
+		Region:            "us-east-1",
+		KubernetesVersion: "1.34",
+		Webhook:           Webhook{Skip: []string{stickyType}, TieBreak: "price"},
+		Artifact: Artifact{
+			Tag: "study",
+			Images: map[string]string{
+				"amd64": "ghcr.io/converged-computing/hpcg-matrix:znver3-Ofast",
+				"arm64": "ghcr.io/converged-computing/hpcg-matrix:neoverse-v2-O2-arm",
+			},
+		},
+		Experiment: Experiment{
+			Study: "procedure", Results: "results", Namespace: "experiments",
+		},
+		Sim: Sim{TimeScale: 0, NodeStart: 80 * time.Second, ScaleDownAfter: 10 * time.Minute},
+	}
+	s.NodeGroups = append(s.NodeGroups, NodeGroup{Name: "sticky", InstanceType: stickyType, Min: 1, Desired: 1, Max: 1, Sticky: true})
+	for _, t := range templates.InstanceTypes() {
+		if t.Name != stickyType {
+			s.NodeGroups = append(s.NodeGroups, NodeGroup{Name: groupName(t.Name), InstanceType: t.Name, Max: 1, Zones: []string{t.Zone}})
+		}
+	}
+	return s
+}
+
+// stickyType carries the addons in the study; it is cheap and therefore never a candidate.
+const stickyType = "t3.2xlarge"
+
+// Load reads the lab's spec from a file over the defaults. With optional, a file that does not exist means the defaults.
+func Load(file string, optional bool) (*Spec, error) {
+	s := Default()
+	data, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && optional:
+		return s, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no %s; write one with `ocifit-lab init --lab %s`", file, file)
+	case err != nil:
+		return nil, err
+	}
+	if err := s.decode(data, file); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Spec) decode(data []byte, file string) error {
+	// A list in the file replaces the default list; a map's entries are merged.
+	s.APIVersion = ""
+	if err := yamlfile.Decode(data, file, s); err != nil {
+		return err
+	}
+	switch s.APIVersion {
+	case APIVersion:
+	case "":
+		return fmt.Errorf("%s: apiVersion is missing; this program reads %s", file, APIVersion)
+	default:
+		return fmt.Errorf("%s: apiVersion is %q; this program reads %s", file, s.APIVersion, APIVersion)
+	}
+	if err := s.Validate(); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// YAML renders the spec as a lab.yaml without comments.
+func (s *Spec) YAML() ([]byte, error) { return yaml.Marshal(s) }
+
+// Sticky returns the group that carries the addons.
+func (s *Spec) Sticky() (NodeGroup, bool) {
+	for _, g := range s.NodeGroups {
+		if g.Sticky {
+			return g, true
+		}
+	}
+	return NodeGroup{}, false
+}
