@@ -18,7 +18,7 @@ func (p *parser) marker(b []byte) bool {
 	case string(b) == "FLUX-RESULTS END":
 		p.resultsEnd()
 	case bytes.HasPrefix(b, []byte("FLUX-JOB")):
-		p.jobMarker(b)
+		return p.jobMarker(b)
 	case string(b) == "FLUX JOB STATS":
 		if p.state != afterResults {
 			p.misplaced(b)
@@ -87,7 +87,7 @@ func (p *parser) resultsEnd() {
 	p.state, p.ended = afterResults, true
 }
 
-func (p *parser) jobMarker(b []byte) {
+func (p *parser) jobMarker(b []byte) bool {
 	rest := func(prefix string) (string, bool) {
 		t, ok := bytes.CutPrefix(b, []byte(prefix))
 		return string(t), ok
@@ -102,7 +102,7 @@ func (p *parser) jobMarker(b []byte) {
 	if name, ok := rest("FLUX-JOB START "); ok {
 		move(afterResults, inJob)
 		p.newJob(name)
-		return
+		return true
 	}
 	if name, ok := rest("FLUX-JOB END "); ok {
 		if p.job != nil && name != p.job.ID+" "+p.job.Name {
@@ -110,7 +110,7 @@ func (p *parser) jobMarker(b []byte) {
 		}
 		move(inJob, afterResults)
 		p.job = nil
-		return
+		return true
 	}
 	switch string(b) {
 	case "FLUX-JOB-JOBSPEC START":
@@ -126,8 +126,9 @@ func (p *parser) jobMarker(b []byte) {
 	case "FLUX-JOB-EVENTLOG END":
 		move(inEvents, inJob)
 	default:
-		p.log.Noise++
+		return false
 	}
+	return true
 }
 
 func (p *parser) newJob(name string) {
