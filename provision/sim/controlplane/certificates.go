@@ -1,0 +1,89 @@
+package controlplane
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/compspec/ocifit-lab/provision/sim/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/sim/pki"
+)
+
+// masters is the group that the API server allows everything, before any role exists.
+const masters = "system:masters"
+
+// KubeletClient is the common name by which the API server presents itself to the kubelet endpoint.
+const KubeletClient = "kube-apiserver-kubelet-client"
+
+type certificates struct {
+	dir               string
+	cluster, internal *pki.Authority
+	signingKey        string
+}
+
+func issueCertificates(dir string) (*certificates, error) {
+	c := &certificates{dir: dir}
+	var err error
+	if c.cluster, err = pki.LoadOrCreate(dir, "ca"); err != nil {
+		return nil, err
+	}
+	if c.internal, err = pki.LoadOrCreate(dir, "internal-ca"); err != nil {
+		return nil, err
+	}
+	if c.signingKey, err = pki.SigningKey(dir); err != nil {
+		return nil, err
+	}
+	loopback := []net.IP{net.IPv4(127, 0, 0, 1)}
+	serving := pki.Request{CommonName: "kube-apiserver", IPs: append(loopback, serviceIP),
+		DNSNames: []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}}
+	for _, issue := range []struct {
+		by   *pki.Authority
+		name string
+		for_ pki.Request
+	}{
+		{c.cluster, "apiserver", serving},
+		{c.internal, "etcd", pki.Request{CommonName: "etcd", IPs: loopback, DNSNames: []string{"localhost"}}},
+		{c.internal, "etcd-client", pki.Request{CommonName: "kube-apiserver-etcd-client"}},
+		{c.internal, "kubelet-client", pki.Request{CommonName: KubeletClient}},
+	} {
+		if _, _, err := issue.by.IssueTo(dir, issue.name, issue.for_); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *certificates) file(name string) string { return filepath.Join(c.dir, name) }
+
+// kubeconfig writes a client configuration for a member of the masters group with a new certificate.
+func (c *certificates) kubeconfig(path, context, user, server string) error {
+	pair, err := c.cluster.Issue(pki.Request{CommonName: user, Organization: []string{masters}})
+	if err != nil {
+		return err
+	}
+	config := clientcmdapi.Config{
+		Clusters:       map[string]*clientcmdapi.Cluster{context: {Server: server, CertificateAuthorityData: c.cluster.CertPEM}},
+		AuthInfos:      map[string]*clientcmdapi.AuthInfo{user: {ClientCertificateData: pair.CertPEM, ClientKeyData: pair.KeyPEM}},
+		Contexts:       map[string]*clientcmdapi.Context{context: {Cluster: context, AuthInfo: user, Namespace: "default"}},
+		CurrentContext: context,
+	}
+	data, err := clientcmd.Write(config)
+	if err != nil {
+		return fmt.Errorf("encode kubeconfig of %s: %w", user, err)
+	}
+	return atomicfile.Write(path, data, 0o600)
+}
+
+// unlimited reads a kubeconfig and lifts the client's own rate limit: the server is on the same machine and protects itself.
+func unlimited(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	config.QPS, config.Burst = -1, -1
+	return config, nil
+}

@@ -1,0 +1,171 @@
+// Package controlplane runs a whole Kubernetes control plane (etcd, kube-apiserver, kube-controller-manager, kube-scheduler) inside this process, on loopback only.
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/compspec/ocifit-lab/provision/sim/pki"
+)
+
+// Version is the Kubernetes version of the linked server code, as /version reports it.
+const Version = "v1.36.3"
+
+// Ports are the loopback TCP ports in use. Zero in Options means: choose a free one.
+type Ports struct {
+	APIServer int `json:"apiServer"`
+	Etcd      int `json:"etcd"`
+}
+
+// Options configure Start.
+type Options struct {
+	// Dir is the state folder: certificates, etcd's data, kubeconfig. It is made when absent; what it holds is taken up again.
+	Dir string
+	// Ports to listen on; a port that is taken is an error.
+	Ports Ports
+	// Log receives what the components write. Nil leaves it on stderr.
+	Log io.Writer
+	// Prepare runs when the API server answers and before the controllers start. Custom resources defined here are known to
+	// the garbage collector from its first moment; later ones only after its next look, up to 30 s later.
+	Prepare func(ctx context.Context, config *rest.Config) error
+}
+
+// ControlPlane is a running control plane. A process can run one at a time, and because the components register process-wide
+// metrics and feature gates, a second one after Stop is not supported: tests share one per process.
+type ControlPlane struct {
+	dir    string
+	ports  Ports
+	certs  *certificates
+	config *rest.Config
+	etcd   *etcdServer
+
+	stopControllers, stopAPIServer context.CancelFunc
+	controllers, apiServer         sync.WaitGroup
+
+	stopping chan struct{}
+	stopOnce sync.Once
+	failed   chan error
+}
+
+// Start brings the control plane up and returns when it is ready: /readyz says ok and the default service account exists.
+// The deadline is the context's; its error tells which part was waited for. The context does not end the running control plane: Stop does.
+func Start(ctx context.Context, o Options) (_ *ControlPlane, err error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state folder of the control plane: %w", err)
+	}
+	certs, err := issueCertificates(filepath.Join(o.Dir, "pki"))
+	if err != nil {
+		return nil, err
+	}
+	setLog(o.Log)
+	cp := &ControlPlane{dir: o.Dir, certs: certs, stopping: make(chan struct{}), failed: make(chan error, 4)}
+	defer func() {
+		if err != nil {
+			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer cancel()
+			err = errors.Join(err, cp.Stop(stopCtx))
+		}
+	}()
+	if err := cp.startEtcd(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := cp.startAPIServer(ctx, o.Ports.APIServer); err != nil {
+		return nil, err
+	}
+	if o.Prepare != nil {
+		if err := o.Prepare(ctx, cp.RESTConfig()); err != nil {
+			return nil, fmt.Errorf("prepare the cluster: %w", err)
+		}
+	}
+	if err := cp.startControllers(ctx); err != nil {
+		return nil, err
+	}
+	return cp, cp.awaitServiceAccount(ctx)
+}
+
+// Kubeconfig is the file with the administrator's access, readable by the owner alone.
+func (c *ControlPlane) Kubeconfig() string { return filepath.Join(c.dir, "kubeconfig") }
+
+// CA is the cluster's certificate authority, in every pod's and client's trust. Webhooks and the registry take their certificates from it.
+func (c *ControlPlane) CA() *pki.Authority { return c.certs.cluster }
+
+// InternalCA proves the connections between the parts alone: API server to etcd and API server to kubelet endpoint. Nobody outside gets certificates from it.
+func (c *ControlPlane) InternalCA() *pki.Authority { return c.certs.internal }
+
+// Ports tells where the servers listen.
+func (c *ControlPlane) Ports() Ports { return c.ports }
+
+// RESTConfig is a new administrator's client configuration without client-side rate limits.
+func (c *ControlPlane) RESTConfig() *rest.Config { return rest.CopyConfig(c.config) }
+
+// Wait returns when the control plane has ended: nil after Stop, otherwise the error of the component that failed first.
+func (c *ControlPlane) Wait() error {
+	select {
+	case err := <-c.failed:
+		return err
+	case <-c.stopping:
+		return nil
+	}
+}
+
+// Failed delivers the error of a component that ended by itself.
+func (c *ControlPlane) Failed() <-chan error { return c.failed }
+
+// Stop ends the components: controllers, API server, etcd. When the context's deadline comes first, what still runs is left to
+// the end of the process and an error says what it was; the data is safe in either case.
+func (c *ControlPlane) Stop(ctx context.Context) error {
+	var errs []error
+	c.stopOnce.Do(func() {
+		close(c.stopping)
+		if c.stopControllers != nil {
+			c.stopControllers()
+			errs = append(errs, awaitGroup(ctx, &c.controllers, "controllers"))
+		}
+		if c.stopAPIServer != nil {
+			c.stopAPIServer()
+			errs = append(errs, awaitGroup(ctx, &c.apiServer, "API server"))
+		}
+		if c.etcd != nil {
+			errs = append(errs, c.etcd.stop(ctx))
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// run starts a component; its end before Stop is a failure of the whole control plane.
+func (c *ControlPlane) run(group *sync.WaitGroup, name string, f func() error) {
+	group.Go(func() {
+		err := f()
+		select {
+		case <-c.stopping:
+			return
+		default:
+		}
+		if err == nil {
+			err = errors.New("ended by itself")
+		}
+		select {
+		case c.failed <- fmt.Errorf("%s: %w", name, err):
+		default:
+		}
+	})
+}
+
+func awaitGroup(ctx context.Context, group *sync.WaitGroup, what string) error {
+	done := make(chan struct{})
+	go func() { group.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s did not end in time: %w", what, ctx.Err())
+	}
+}

@@ -1,0 +1,77 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// pollEvery is short because the one who waits is alone with the server.
+const pollEvery = 20 * time.Millisecond
+
+func (c *ControlPlane) awaitReady(ctx context.Context) error {
+	client, err := kubernetes.NewForConfig(c.config)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	return c.poll(ctx, "API server is not ready", func() (bool, string) {
+		body, err := client.RESTClient().Get().AbsPath("/readyz").Param("verbose", "true").DoRaw(ctx)
+		if err == nil {
+			return true, ""
+		}
+		if failing := failedChecks(string(body)); failing != "" {
+			return false, failing
+		}
+		return false, err.Error()
+	})
+}
+
+// awaitServiceAccount waits for what a first pod needs: the default service account, made by the controller manager.
+func (c *ControlPlane) awaitServiceAccount(ctx context.Context) error {
+	client, err := kubernetes.NewForConfig(c.config)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	return c.poll(ctx, "controllers are not ready", func() (bool, string) {
+		_, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return false, "no default service account yet"
+		}
+		if err != nil {
+			return false, err.Error()
+		}
+		return true, ""
+	})
+}
+
+// poll asks until it is so, a component fails or the context ends; the error tells what was last seen.
+func (c *ControlPlane) poll(ctx context.Context, what string, ask func() (bool, string)) error {
+	for {
+		ok, seen := ask()
+		if ok {
+			return nil
+		}
+		select {
+		case err := <-c.failed:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w; last seen: %s", what, ctx.Err(), seen)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+func failedChecks(body string) string {
+	var failing []string
+	for line := range strings.Lines(body) {
+		if name, ok := strings.CutPrefix(line, "[-]"); ok {
+			failing = append(failing, strings.TrimSpace(name))
+		}
+	}
+	return strings.Join(failing, "; ")
+}
