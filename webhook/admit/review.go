@@ -1,0 +1,92 @@
+package admit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/compspec/ocifit-lab/webhook/patch"
+)
+
+// Results of a review, as metrics and logs name them.
+const (
+	ResultUnchanged = "unchanged"
+	ResultSelected  = "selected"
+	ResultDenied    = "denied"
+)
+
+// Report tells what a review did, for logs and metrics.
+type Report struct {
+	Kind, Namespace, Name string
+	DryRun                bool
+	// Result is one of the Result constants; Reason one of the Reason constants when denied.
+	Result, Reason string
+	Message        string
+	// Outcome is set when something was selected, and when the denial has a table.
+	Outcome *Outcome
+}
+
+// Review answers an admission request. Objects that do not ask for a selection, other kinds, other operations
+// and subresources pass unchanged.
+func (d *Decider) Review(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, Report) {
+	r := Report{Kind: req.Kind.Kind, Namespace: req.Namespace, Name: req.Name, Result: ResultUnchanged}
+	r.DryRun = req.DryRun != nil && *req.DryRun
+	resp := &admissionv1.AdmissionResponse{UID: req.UID, Allowed: true}
+	kind := patch.Kind(req.Kind.Kind)
+	if req.Operation != admissionv1.Create || req.SubResource != "" || !kind.Valid() {
+		return resp, r
+	}
+	o, err := patch.Decode(kind, req.Object.Raw)
+	if err != nil {
+		return refuse(resp, r, deny(ReasonBadObject, http.StatusBadRequest, "%w", err))
+	}
+	if !o.Enabled() {
+		return resp, r
+	}
+	if r.Name == "" {
+		r.Name = o.Metadata.Name + o.Metadata.GenerateName
+	}
+	out, err := d.Decide(ctx, o, req.Namespace, r.DryRun)
+	r.Outcome = out
+	if err != nil {
+		return refuse(resp, r, err)
+	}
+	if out == nil {
+		return resp, r
+	}
+	if resp.Patch, err = json.Marshal(out.Patch); err != nil {
+		return refuse(resp, r, deny(ReasonInternal, http.StatusInternalServerError, "encode the patch: %w", err))
+	}
+	jsonPatch := admissionv1.PatchTypeJSONPatch
+	resp.PatchType, resp.Warnings = &jsonPatch, out.Warnings
+	r.Result = ResultSelected
+	return resp, r
+}
+
+// refuse turns the response into a denial.
+func refuse(resp *admissionv1.AdmissionResponse, r Report, err error) (*admissionv1.AdmissionResponse, Report) {
+	var d *Denial
+	if !errors.As(err, &d) {
+		d = deny(ReasonInternal, http.StatusInternalServerError, "%w", err)
+	}
+	resp.Allowed, resp.Patch, resp.PatchType = false, nil, nil
+	resp.Result = &metav1.Status{Status: metav1.StatusFailure, Message: "ocifit: " + d.Message, Code: d.Code, Reason: statusReason(d.Code)}
+	r.Result, r.Reason, r.Message = ResultDenied, d.Reason, d.Message
+	return resp, r
+}
+
+func statusReason(code int32) metav1.StatusReason {
+	switch code {
+	case http.StatusBadRequest:
+		return metav1.StatusReasonBadRequest
+	case http.StatusServiceUnavailable:
+		return metav1.StatusReasonServiceUnavailable
+	case http.StatusUnprocessableEntity:
+		return metav1.StatusReasonInvalid
+	}
+	return metav1.StatusReasonInternalError
+}
