@@ -52,7 +52,7 @@ func (r *Registry) SetCorrupt(corrupt bool) { r.set(func() { r.corrupt = corrupt
 // SetDelay makes every request wait.
 func (r *Registry) SetDelay(d time.Duration) { r.set(func() { r.delay = d }) }
 
-// Requests counts the requests so far.
+// Requests counts the requests that have arrived so far.
 func (r *Registry) Requests() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,6 +95,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	delay := r.delay
+	r.requests++
 	r.mu.Unlock()
 	select {
 	case <-time.After(delay):
@@ -103,7 +104,6 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.requests++
 	m := paths.FindStringSubmatch(req.URL.Path)
 	switch {
 	case r.down:

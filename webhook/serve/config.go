@@ -1,0 +1,103 @@
+// Package serve is the webhook's HTTPS server: certificates that reload, limits, health, metrics, and the watch on
+// nodes and on the catalogue.
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/compspec/ocifit-lab/webhook/admit"
+	"github.com/compspec/ocifit-lab/webhook/predict"
+)
+
+// Config is everything the server is started with.
+type Config struct {
+	// Listen is the address, host:port; Listener, if set, is used instead (and closed at the end).
+	Listen   string
+	Listener net.Listener
+	// CertFile and KeyFile are PEM files; they are read again when they change.
+	CertFile, KeyFile string
+	// FeaturesFile is the catalogue (a JSON list of label maps), read again when it changes; empty means that
+	// only live nodes are candidates.
+	FeaturesFile string
+	// IdentityLabel tells the type of a node; empty means the instance type label.
+	IdentityLabel string
+	// Clientset, if set, is used to watch nodes.
+	Clientset kubernetes.Interface
+
+	// Models score; nil means the published ones.
+	Models []*predict.Model
+	// Prices, Skip, TieBreak and Seed are those of admit.Config.
+	Prices   map[string]float64
+	Skip     []string
+	TieBreak string
+	Seed     uint64
+
+	// PlainHTTPRegistries lists the registries (host:port) that are reached without TLS.
+	PlainHTTPRegistries []string
+	// Credential gives the credentials for a registry; nil means none.
+	Credential auth.CredentialFunc
+	// ArtifactFresh is how long a tag is believed; 0 means 10 s.
+	ArtifactFresh time.Duration
+	// ArtifactMaxStale is how long the last good copy serves while its registry is down; 0 means 1 h.
+	ArtifactMaxStale time.Duration
+
+	// DecisionTimeout bounds one admission; 0 means 4 s. A shorter timeout that the API server names wins.
+	DecisionTimeout time.Duration
+	// ShutdownTimeout bounds the wait for running requests at the end; 0 means 10 s.
+	ShutdownTimeout time.Duration
+	// MaxBody bounds a request's body in bytes; 0 means 8 MiB.
+	MaxBody int64
+	// Log receives a line per decision; nil means none.
+	Log *slog.Logger
+	// OnListen is called with the address once the server accepts connections.
+	OnListen func(addr string)
+	// OnReview, if set, sees every review before its answer is sent; it must be quick.
+	OnReview func(admit.Report)
+}
+
+// withDefaults checks the configuration and fills in what was left out.
+func (c Config) withDefaults() (Config, error) {
+	if c.CertFile == "" || c.KeyFile == "" {
+		return c, errors.New("the webhook needs a certificate: give CertFile and KeyFile")
+	}
+	if c.Listen == "" && c.Listener == nil {
+		return c, errors.New("the webhook needs an address to listen on")
+	}
+	if c.FeaturesFile == "" && c.Clientset == nil {
+		return c, errors.New("the webhook knows no instance types: give a features file, or a cluster whose nodes it may watch")
+	}
+	if c.Models == nil {
+		var err error
+		if c.Models, err = predict.Published(); err != nil {
+			return c, err
+		}
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 8 << 20
+	}
+	for name, d := range map[string]*time.Duration{
+		"DecisionTimeout": &c.DecisionTimeout, "ShutdownTimeout": &c.ShutdownTimeout,
+		"ArtifactFresh": &c.ArtifactFresh,
+	} {
+		if *d < 0 {
+			return c, fmt.Errorf("%s is %s, must not be negative", name, *d)
+		}
+	}
+	if c.DecisionTimeout == 0 {
+		c.DecisionTimeout = 4 * time.Second
+	}
+	if c.ShutdownTimeout == 0 {
+		c.ShutdownTimeout = 10 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}

@@ -1,0 +1,144 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/compspec/ocifit-lab/webhook/admit"
+	"github.com/compspec/ocifit-lab/webhook/artifact"
+	"github.com/compspec/ocifit-lab/webhook/features"
+)
+
+// server is a running webhook.
+type server struct {
+	cfg      Config
+	index    *features.Index
+	decider  *admit.Decider
+	metrics  *metrics
+	informer cache.SharedIndexInformer // nil without a cluster
+	stopping atomic.Bool
+}
+
+// Run serves admissions until ctx ends; then it lets running requests finish and returns nil. It returns an
+// error when it cannot start or when serving fails.
+func Run(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	cert, err := newCertificate(cfg.CertFile, cfg.KeyFile, cfg.Log)
+	if err != nil {
+		return err
+	}
+	s, last, err := prepare(cfg)
+	if err != nil {
+		return err
+	}
+	ln := cfg.Listener
+	if ln == nil {
+		if ln, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {
+			return fmt.Errorf("webhook: %w", err)
+		}
+	}
+	defer ln.Close()
+
+	g, ctx := errgroup.WithContext(ctx)
+	if s.informer != nil {
+		g.Go(func() error { s.informer.RunWithContext(ctx); return nil })
+	}
+	if cfg.FeaturesFile != "" {
+		g.Go(func() error { s.watchCatalogue(ctx, last); return nil })
+	}
+	web := s.httpServer(cert)
+	g.Go(func() error {
+		if err := web.ServeTLS(ln, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("webhook: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error { return s.stop(ctx, web) })
+	cfg.Log.Info("webhook listens", "address", ln.Addr().String(), "models", len(cfg.Models), "catalogue", s.index.Hash())
+	if cfg.OnListen != nil {
+		cfg.OnListen(ln.Addr().String())
+	}
+	return g.Wait()
+}
+
+// prepare loads the catalogue and puts the parts together.
+func prepare(cfg Config) (*server, stamp, error) {
+	s := &server{cfg: cfg, index: features.NewIndex(cfg.IdentityLabel)}
+	var last stamp
+	var err error
+	if cfg.FeaturesFile != "" {
+		if last, err = loadCatalogue(cfg.FeaturesFile, s.index); err != nil {
+			return nil, last, err
+		}
+	}
+	specs := artifact.NewCache(artifact.CacheOptions{
+		Options: artifact.Options{PlainHTTP: cfg.PlainHTTPRegistries, Timeout: cfg.DecisionTimeout, Credential: cfg.Credential},
+		Fresh:   cfg.ArtifactFresh, MaxStale: cfg.ArtifactMaxStale,
+	})
+	s.metrics = newMetrics(s.index, specs)
+	s.decider, err = admit.New(admit.Config{
+		Specs: specs, Features: s.index, Models: cfg.Models,
+		Prices: cfg.Prices, Skip: cfg.Skip, TieBreak: cfg.TieBreak, Seed: cfg.Seed,
+	})
+	if err != nil {
+		return nil, last, err
+	}
+	if cfg.Clientset != nil {
+		if s.informer, err = nodeInformer(cfg.Clientset, s.index); err != nil {
+			return nil, last, fmt.Errorf("watch nodes: %w", err)
+		}
+	}
+	return s, last, nil
+}
+
+func (s *server) httpServer(cert *certificate) *http.Server {
+	return &http.Server{
+		Handler:           s.handler(),
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get},
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      s.cfg.DecisionTimeout + 15*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// stop waits for the end of ctx, then for the running requests, but not for ever.
+func (s *server) stop(ctx context.Context, web *http.Server) error {
+	<-ctx.Done()
+	s.stopping.Store(true)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
+	defer cancel()
+	if err := web.Shutdown(end); err != nil {
+		return errors.Join(fmt.Errorf("webhook: requests were still running after %s: %w", s.cfg.ShutdownTimeout, err), web.Close())
+	}
+	return nil
+}
+
+// missing says what keeps the server from being ready; empty when nothing does.
+func (s *server) missing() string {
+	switch {
+	case s.stopping.Load():
+		return "stopping"
+	case s.informer != nil && !s.informer.HasSynced():
+		return "the nodes of the cluster are not known yet"
+	}
+	if types, nodes := s.index.Size(); types+nodes == 0 {
+		return "no instance type is known: the catalogue is empty and no node is live"
+	}
+	return ""
+}
