@@ -430,6 +430,7 @@ func FuzzReview(f *testing.F) {
 	d, _ := lab(f, nil)
 	f.Add([]byte(pod(map[string]string{"image-ref": ref, "model": "fom"}, "")), true)
 	f.Add([]byte(pod(map[string]string{"image-ref": ref, "model": "random", "seed": "1"}, `"pod":null,"flux":{"container":null},`)), false)
+	f.Add([]byte(strings.NewReplacer("metadata", "metAdata", "spec", "Spec").Replace(pod(map[string]string{"image-ref": ref, "model": "fom"}, ""))), true)
 	f.Add([]byte(`{"metadata":null,"spec":{"containers":[null]}}`), true)
 	f.Fuzz(func(t *testing.T, object []byte, isPod bool) {
 		r := &admissionv1.AdmissionRequest{Operation: admissionv1.Create, Object: runtime.RawExtension{Raw: object}}

@@ -2,8 +2,10 @@
 package patch
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
+
+	kjson "sigs.k8s.io/json"
 
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
@@ -63,13 +65,15 @@ type FluxPart struct {
 	Container *Container `json:"container"`
 }
 
-// Decode reads an object of the given kind.
+// Decode reads an object of the given kind. Field names count with their case, and must not be repeated, for
+// the patch's paths would then mean another field than the one read here.
 func Decode(kind Kind, raw []byte) (*Object, error) {
 	if !kind.Valid() {
 		return nil, fmt.Errorf("a %s carries no selection; only Pod and MiniCluster do", kind)
 	}
 	o := &Object{Kind: kind}
-	if err := json.Unmarshal(raw, o); err != nil {
+	strict, err := kjson.UnmarshalStrict(raw, o, kjson.DisallowDuplicateFields)
+	if err = errors.Join(append(strict, err)...); err != nil {
 		return nil, fmt.Errorf("decode the %s: %w", kind, err)
 	}
 	return o, nil

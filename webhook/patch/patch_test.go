@@ -106,8 +106,14 @@ func TestBuildWithoutTarget(t *testing.T) {
 	if _, err := Decode("Deployment", []byte(`{}`)); err == nil {
 		t.Error("a Deployment was accepted")
 	}
-	if _, err := Decode(Pod, []byte(`{"spec":{"nodeSelector":7}}`)); err == nil {
-		t.Error("a number was accepted as node selector")
+	for _, bad := range []string{`{"spec":{"nodeSelector":7}}`, `{"spec":{},"spec":{"containers":[]}}`, `[]`, ``} {
+		if _, err := Decode(Pod, []byte(bad)); err == nil {
+			t.Errorf("%s was accepted", bad)
+		}
+	}
+	o, err := Decode(Pod, []byte(`{"Spec":{"containers":[{"image":"placeholder:latest"}]}}`))
+	if err != nil || o.Spec != nil {
+		t.Errorf("Spec was read as spec: %+v, %v", o, err)
 	}
 }
 
