@@ -1,0 +1,43 @@
+# Every target says what it does in the comment behind its name: make help.
+SHELL := /bin/sh
+BIN   := bin/ocifit-lab
+# Repeats per arm in the demo; the study has 30.
+TRIALS ?= 30
+
+# The API server reports the version it is linked with.
+K8S := $(shell sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' go.mod)
+KV  := k8s.io/component-base/version
+LDFLAGS := -s -w -X github.com/compspec/ocifit-lab/cmd/cli.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev) \
+  -X $(KV).gitVersion=$(K8S) -X $(KV).gitMajor=1 -X $(KV).gitMinor=$(word 2,$(subst ., ,$(K8S))) -X $(KV).gitTreeState=clean
+
+.PHONY: help build demo test vet race bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+build: ## compile bin/ocifit-lab
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ocifit-lab
+
+demo: build ## run the whole study on provider sim: up, experiment all, results, report, down
+	@rm -rf bin/demo && mkdir -p bin/demo && cd bin/demo && \
+	trap '../ocifit-lab down' EXIT && \
+	../ocifit-lab up && \
+	../ocifit-lab experiment all --repeats $(TRIALS) && \
+	../ocifit-lab results show && \
+	../ocifit-lab results report
+
+test: vet ## run all tests
+	go test ./...
+
+vet: ## run go vet
+	go vet ./...
+
+race: ## run the tests of everything that does not link Kubernetes' server code under the race detector
+	go test -race $$(go list ./... | grep -v -e /cmd/ -e /provision/sim -e /provision/eks)
+
+bench: build ## print the times of up, a trial, experiment all and down, and the supervisor's memory
+	@.ci/bench $(BIN)
+
+clean: ## remove what make built
+	rm -rf bin
