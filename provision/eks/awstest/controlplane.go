@@ -1,0 +1,32 @@
+package awstest
+
+import "context"
+
+// ControlPlane is what stands behind an EKS cluster of the endpoint.
+type ControlPlane interface {
+	// Start makes the cluster's API server and returns its https address and the PEM its certificate is checked with.
+	Start(ctx context.Context, c ClusterSpec) (endpoint string, ca []byte, err error)
+	// Scale makes the group have exactly Desired ready nodes, named as in Nodes, and returns when they are there.
+	Scale(ctx context.Context, g GroupSpec) error
+	// Stop ends the cluster. It may be called for one that was never started.
+	Stop(ctx context.Context, cluster string) error
+}
+
+// ClusterSpec is what a control plane has to know of its cluster.
+type ClusterSpec struct {
+	Name, Version string
+	ServiceCIDR   string
+	// TokenReview is the URL of an authentication webhook (authentication.k8s.io/v1 TokenReview) that knows the tokens of EKS; TokenReviewCA
+	// is the PEM to check it with. A valid token belongs to the user "lab" in group system:masters.
+	TokenReview   string
+	TokenReviewCA []byte
+}
+
+// GroupSpec is a node group at a moment.
+type GroupSpec struct {
+	Cluster, Name, InstanceType string
+	Min, Max, Desired           int
+	Zones                       []string
+	Labels                      map[string]string // those that EKS and eksctl put on nodes included
+	Nodes                       []string          // names of the nodes that shall exist
+}

@@ -1,0 +1,115 @@
+package awstest
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// provider is an IAM OpenID Connect provider.
+type provider struct {
+	arn, url string
+	tags     map[string]string
+}
+
+var stsOperations = map[string]operation{
+	"GetCallerIdentity": func(*Server, Call) (answer, error) {
+		return xmlAnswer(el("Arn", callerARN), el("UserId", "AIDATEST"), el("Account", Account)), nil
+	},
+}
+
+var iamOperations = map[string]operation{
+	"CreateOpenIDConnectProvider": createProvider,
+	"GetOpenIDConnectProvider":    getProvider,
+	"DeleteOpenIDConnectProvider": deleteProvider,
+	"ListOpenIDConnectProviders":  listProviders,
+	"ListOpenIDConnectProviderTags": func(s *Server, c Call) (answer, error) {
+		p, err := s.provider(c)
+		if err != nil {
+			return answer{}, err
+		}
+		return xmlAnswer(tagNodes("Tags", "member", p.tags)), nil
+	},
+	"SimulatePrincipalPolicy": simulate,
+	"ListRoles":               listRoles,
+	"GetRole":                 getRole,
+}
+
+// providerARN is what IAM makes of an issuer's address: the port plays no part in it.
+func providerARN(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return "arn:aws:iam::" + Account + ":oidc-provider/" + u.Hostname() + u.Path
+}
+
+func createProvider(s *Server, c Call) (answer, error) {
+	p := &provider{arn: providerARN(c.get("Url")), url: c.get("Url"), tags: c.tags("Tags.member")}
+	if s.acct.oidc[p.arn] != nil {
+		return answer{}, apiError(409, "EntityAlreadyExists", "Provider with url %s already exists.", p.url)
+	}
+	if len(c.list("ThumbprintList.member")) == 0 {
+		return answer{}, apiError(400, "InvalidInput", "Thumbprint list must contain fewer than 5 entries and at least one.")
+	}
+	s.acct.oidc[p.arn] = p
+	return xmlAnswer(el("OpenIDConnectProviderArn", p.arn), tagNodes("Tags", "member", p.tags)), nil
+}
+
+func (s *Server) provider(c Call) (*provider, error) {
+	if p := s.acct.oidc[c.get("OpenIDConnectProviderArn")]; p != nil {
+		return p, nil
+	}
+	return nil, apiError(404, "NoSuchEntity", "OpenIDConnect Provider not found for arn %s", c.get("OpenIDConnectProviderArn"))
+}
+
+func getProvider(s *Server, c Call) (answer, error) {
+	p, err := s.provider(c)
+	if err != nil {
+		return answer{}, err
+	}
+	return xmlAnswer(el("Url", strings.TrimPrefix(p.url, "https://")), el("ClientIDList", el("member", "sts.amazonaws.com")),
+		el("CreateDate", time.Now()), tagNodes("Tags", "member", p.tags)), nil
+}
+
+func deleteProvider(s *Server, c Call) (answer, error) {
+	p, err := s.provider(c)
+	if err != nil {
+		return answer{}, err
+	}
+	delete(s.acct.oidc, p.arn)
+	return answer{}, nil
+}
+
+func listProviders(s *Server, _ Call) (answer, error) {
+	return xmlAnswer(el("OpenIDConnectProviderList", each("member", sortedKeys(s.acct.oidc), func(arn string) []node {
+		return []node{el("Arn", arn)}
+	}))), nil
+}
+
+func simulate(s *Server, c Call) (answer, error) {
+	return xmlAnswer(el("IsTruncated", false), el("EvaluationResults", each("member", c.list("ActionNames.member"), func(action string) []node {
+		decision := "allowed"
+		if slices.Contains(s.opts.Deny, action) {
+			decision = "implicitDeny"
+		}
+		return []node{el("EvalActionName", action), el("EvalDecision", decision), el("EvalResourceName", "*")}
+	}))), nil
+}
+
+func roleNodes(t *thing) []node {
+	return []node{el("Path", "/"), el("RoleName", t.id), el("RoleId", "AROA"+t.id), el("Arn", t.attrs["Arn"]), el("CreateDate", time.Now()),
+		tagNodes("Tags", "member", t.tags)}
+}
+
+func listRoles(s *Server, _ Call) (answer, error) {
+	return xmlAnswer(el("IsTruncated", false), el("Roles", each("member", s.acct.all("AWS::IAM::Role"), roleNodes))), nil
+}
+
+func getRole(s *Server, c Call) (answer, error) {
+	if t := s.acct.get("AWS::IAM::Role", c.get("RoleName")); t != nil {
+		return xmlAnswer(el("Role", roleNodes(t))), nil
+	}
+	return answer{}, apiError(404, "NoSuchEntity", "The role with name %s cannot be found.", c.get("RoleName"))
+}

@@ -1,0 +1,99 @@
+package awstest
+
+import "fmt"
+
+// The functions here put into the account what clusters leave behind, or what was there before: they do what Kubernetes controllers, EKS
+// itself and other people do.
+
+// LeaveVolume adds a volume that the EBS driver of a cluster made.
+func (s *Server) LeaveVolume(cluster string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.acct.add(&thing{kind: "AWS::EC2::Volume", id: s.id("vol")})
+	t.tags["kubernetes.io/cluster/"+cluster] = "owned"
+	t.tags["KubernetesCluster"] = cluster
+	return t.id
+}
+
+// LeaveLoadBalancer adds a load balancer of a service of a cluster, with its network interface and, for a classic one, its security group.
+func (s *Server) LeaveLoadBalancer(cluster string, classic bool) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	vpc, subnet := s.network(cluster)
+	s.serial++
+	b := &balancer{name: fmt.Sprintf("a%031x", s.serial), classic: classic, vpc: vpc, tags: map[string]string{"kubernetes.io/cluster/" + cluster: "owned"}}
+	if !classic {
+		b.arn = s.acct.arn("elasticloadbalancing", "loadbalancer/net/"+b.name+"/0")
+	}
+	sg := s.acct.add(&thing{kind: "AWS::EC2::SecurityGroup", id: s.id("sg"), props: map[string]any{"VpcId": vpc, "GroupName": "k8s-elb-" + b.name}})
+	sg.tags["kubernetes.io/cluster/"+cluster] = "owned"
+	b.groups = []string{sg.id}
+	eni := s.acct.add(&thing{kind: "AWS::EC2::NetworkInterface", id: s.id("eni"), props: map[string]any{
+		"VpcId": vpc, "SubnetId": subnet, "Status": "in-use", "Description": "ELB " + b.name, "GroupSet": []string{sg.id}}})
+	b.eni = eni.id
+	s.acct.balancers[b.name] = b
+	return b.name
+}
+
+// LeaveNetworkInterface adds an interface that the network plugin of an ended machine forgot. It blocks its subnet and security group.
+func (s *Server) LeaveNetworkInterface(cluster string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	vpc, subnet := s.network(cluster)
+	group := ""
+	if c := s.acct.clusters[cluster]; c != nil {
+		group = c.securityGroup
+	}
+	t := s.acct.add(&thing{kind: "AWS::EC2::NetworkInterface", id: s.id("eni"), props: map[string]any{
+		"VpcId": vpc, "SubnetId": subnet, "Status": "available", "Description": "aws-K8S-i-0123456789abcdef0", "GroupSet": []string{group}}})
+	t.tags["cluster.k8s.amazonaws.com/name"] = cluster
+	return t.id
+}
+
+// LeaveLogGroup adds a log group.
+func (s *Server) LeaveLogGroup(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acct.logs[name] = true
+}
+
+// LeaveLaunchTemplate adds a launch template with the tags that EKS gives to those of a node group.
+func (s *Server) LeaveLaunchTemplate(cluster string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.acct.add(&thing{kind: "AWS::EC2::LaunchTemplate", id: s.id("lt"), props: map[string]any{"LaunchTemplateName": "eks-forgotten"}})
+	t.tags["eks:cluster-name"] = cluster
+	return t.id
+}
+
+// Foreign adds a cluster that somebody else made, without a stack.
+func (s *Server) Foreign(cluster string, tags map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := newCluster(cluster, s.opts.Versions[0], s.acct.arn("eks", "cluster/"+cluster))
+	c.status, c.endpoint, c.ca, c.issuer = "ACTIVE", "https://127.0.0.1:1", "Zm9yZWlnbg==", s.tls.url+"/id/foreign"
+	for k, v := range tags {
+		c.tags[k] = v
+	}
+	s.acct.clusters[cluster] = c
+}
+
+// Take removes a load balancer, volume, interface or the like by its name or id, as its owner would.
+func (s *Server) Take(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.acct.balancers, id)
+	for _, t := range s.acct.things {
+		if t.id == id {
+			s.acct.drop(t)
+		}
+	}
+}
+
+// network is where the things of a cluster hang; without a cluster, the account's own VPC.
+func (s *Server) network(cluster string) (vpc, subnet string) {
+	if c := s.acct.clusters[cluster]; c != nil && len(c.subnets) > 0 {
+		return c.vpc, c.subnets[0]
+	}
+	return "vpc-default", "subnet-default"
+}

@@ -1,0 +1,205 @@
+// Package driver is what the eks provider's child process does: eksctl's lower-level packages, with waits that answer to cancellation and
+// requests that may be repeated.
+package driver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/kris-nova/logger"
+	"github.com/spf13/cobra"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+	"github.com/weaveworks/eksctl/pkg/cfn/waiter"
+	"github.com/weaveworks/eksctl/pkg/ctl/cmdutils"
+	"github.com/weaveworks/eksctl/pkg/ctl/cmdutils/filter"
+	"github.com/weaveworks/eksctl/pkg/eks"
+
+	"github.com/compspec/ocifit-lab/provision/eks/child"
+	"github.com/compspec/ocifit-lab/provision/eks/cloud"
+	"github.com/compspec/ocifit-lab/provision/eks/config"
+	"github.com/compspec/ocifit-lab/provision/step"
+)
+
+// waitLimit is what eksctl is told to wait at most; the real deadlines are the caller's, who ends the process.
+const waitLimit = 6 * time.Hour
+
+// defaultPoll is the shortest time between two looks at a stack.
+const defaultPoll = 3 * time.Second
+
+// Main is the hidden subcommand: it serves one request of package child and returns the exit code. It takes eksctl's globals for itself and
+// must be the only thing that its process does.
+func Main(ctx context.Context, in io.Reader, out io.Writer) int {
+	os.Stdout = os.Stderr // nothing but the protocol may reach the parent's pipe
+	return child.Serve(ctx, in, out, Do)
+}
+
+// Do does what a request asks.
+func Do(ctx context.Context, req child.Request, log child.Log) error {
+	takeLog(log, req.Debug)
+	if req.Poll <= 0 {
+		req.Poll = defaultPoll
+	}
+	waiter.ClusterCreationNextDelay = func(int) time.Duration { return req.Poll }
+	if err := api.Register(); err != nil {
+		return err
+	}
+	s := &session{ctx: ctx, req: req, log: func(format string, args ...any) { log("info", fmt.Sprintf(format, args...)) }}
+	var err error
+	switch req.Op {
+	case child.Check:
+		_, err = s.load()
+	case child.ControlPlane:
+		err = s.controlPlane()
+	case child.Identity:
+		err = s.identity()
+	case child.NodeGroups:
+		err = s.nodeGroups()
+	case child.Drop:
+		err = s.drop()
+	case child.Delete:
+		err = s.delete()
+	default:
+		err = fmt.Errorf("unknown operation %q", req.Op)
+	}
+	return wire(err)
+}
+
+// wire gives an error the form in which it leaves the process.
+func wire(err error) error {
+	if err == nil {
+		return nil
+	}
+	err = cloud.Explain(err)
+	var e *child.Error
+	if !errors.As(err, &e) {
+		e = &child.Error{Text: err.Error()}
+	}
+	if cloud.IsExpired(err) {
+		e.Code = child.Expired
+	}
+	if e.Try == "" {
+		e.Try = step.HintOf(err)
+	}
+	return e
+}
+
+// session is the work on one request.
+type session struct {
+	ctx context.Context
+	req child.Request
+	log func(format string, args ...any)
+
+	cfg   *api.ClusterConfig
+	ctl   *eks.ClusterProvider
+	cloud *cloud.Cloud
+	stack *stacks
+}
+
+// load reads the cluster file as eksctl's create command does: strictly, with its defaults and its checks.
+func (s *session) load() (*cmdutils.Cmd, error) {
+	cmd := s.command(nil)
+	cmd.ClusterConfigFile = "-"
+	params := &cmdutils.CreateClusterCmdParams{}
+	params.ConfigReader = bytes.NewReader(s.req.Config)
+	refused := func(err error) error {
+		return &child.Error{Code: child.Refused, Text: fmt.Sprintf("cluster file: %v", err)}
+	}
+	if err := cmdutils.NewCreateClusterLoader(cmd, filter.NewNodeGroupFilter(), api.NewNodeGroup(), params).Load(); err != nil {
+		return nil, refused(err)
+	}
+	meta := cmd.ClusterConfig.Metadata
+	if meta.Name != s.req.Name || meta.Region != s.req.Region {
+		return nil, refused(fmt.Errorf("it is about cluster %s in %s, not %s in %s", meta.Name, meta.Region, s.req.Name, s.req.Region))
+	}
+	if meta.Tags == nil {
+		meta.Tags = map[string]string{}
+	}
+	meta.Tags[config.TagLab], meta.Tags[config.TagManaged] = s.req.Owner, "true"
+	if err := cmd.InitializeClusterConfig(); err != nil {
+		return nil, refused(err)
+	}
+	s.cfg = cmd.ClusterConfig
+	return cmd, nil
+}
+
+func (s *session) command(cfg *api.ClusterConfig) *cmdutils.Cmd {
+	return &cmdutils.Cmd{
+		CobraCommand: &cobra.Command{}, ClusterConfig: cfg, Validate: true, Wait: true,
+		ProviderConfig: api.ProviderConfig{Region: s.req.Region, WaitTimeout: waitLimit, Profile: api.Profile{Name: s.req.Profile}},
+	}
+}
+
+// open loads the file, asks AWS who we are, and puts our own parts into eksctl's provider.
+func (s *session) open() error {
+	cmd, err := s.load()
+	if err != nil {
+		return err
+	}
+	if s.ctl, err = cmd.NewCtl(); err != nil {
+		return err
+	}
+	return s.replaceParts()
+}
+
+// openWithoutFile does the same with nothing but the cluster's name.
+func (s *session) openWithoutFile() error {
+	s.cfg = api.NewClusterConfig()
+	s.cfg.Metadata.Name, s.cfg.Metadata.Region = s.req.Name, s.req.Region
+	api.SetClusterConfigDefaults(s.cfg)
+	var err error
+	if s.ctl, err = eks.New(s.ctx, &s.command(s.cfg).ProviderConfig, s.cfg); err != nil {
+		return err
+	}
+	return s.replaceParts()
+}
+
+func (s *session) replaceParts() error {
+	var err error
+	if s.cloud, err = cloud.Open(s.ctx, s.req.Region, s.req.Profile); err != nil {
+		return err
+	}
+	s.stack = &stacks{CloudFormation: s.ctl.AWSProvider.CloudFormation(), s: s}
+	s.ctl.AWSProvider = &provider{ClusterProvider: s.ctl.AWSProvider, cfn: s.stack, iam: &identities{IAM: s.ctl.AWSProvider.IAM(), s: s}}
+	s.ctl.KubeProvider = &kube{KubeProvider: s.ctl.KubeProvider, s: s}
+	return nil
+}
+
+// takeLog has eksctl's lines come to log, with their level.
+func takeLog(log child.Log, debug bool) {
+	logger.Timestamps, logger.Color = false, false
+	logger.BitwiseLevel = logger.LogAlways | logger.LogSuccess | logger.LogCritical | logger.LogWarning | logger.LogInfo
+	if debug {
+		logger.BitwiseLevel |= logger.LogDebug
+	}
+	logger.Line = func(prefix, format string, args ...any) string {
+		text := format
+		if len(args) > 0 {
+			text = fmt.Sprintf(format, args...)
+		}
+		return strings.TrimSpace(prefix) + "\x00" + strings.TrimSpace(text)
+	}
+	logger.Writer = lineWriter(log)
+}
+
+var levels = map[string]string{"Critical": "error", "Warning": "warning", "Debug": "debug"}
+
+type lineWriter child.Log
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	prefix, text, ok := strings.Cut(string(p), "\x00")
+	if !ok {
+		prefix, text = "", string(p)
+	}
+	level := levels[prefix]
+	if level == "" {
+		level = "info"
+	}
+	w(level, text)
+	return len(p), nil
+}
