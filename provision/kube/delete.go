@@ -1,0 +1,177 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Delete removes the objects of a multi-document YAML text and waits until they are gone; what is absent is fine. The
+// order avoids the usual deadlocks: admission registrations first, then custom resources and their definitions while
+// their controllers still run to release them, then the rest from last to first, then namespaces.
+func (c *Cluster) Delete(ctx context.Context, manifests []byte) error {
+	objects, err := Objects(manifests)
+	if err != nil {
+		return err
+	}
+	return c.DeleteObjects(ctx, objects)
+}
+
+// DeleteObjects is Delete for objects that are read already.
+func (c *Cluster) DeleteObjects(ctx context.Context, objects []*unstructured.Unstructured) error {
+	ctx, cancel := bounded(ctx, patience)
+	defer cancel()
+	declared := map[schema.GroupKind]bool{}
+	for _, o := range objects {
+		if isCRD(o) {
+			group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+			kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
+			declared[schema.GroupKind{Group: group, Kind: kind}] = true
+		}
+	}
+	custom := func(o *unstructured.Unstructured) bool { return declared[o.GroupVersionKind().GroupKind()] }
+	split := phases(objects, isWebhook, custom, isCRD, isNamespace)
+	split[3], split[4] = split[4], split[3]
+	for _, phase := range split {
+		slices.Reverse(phase)
+		if err := c.deleteAll(ctx, phase); err != nil {
+			return err
+		}
+	}
+	if len(declared) > 0 {
+		c.Mapper.Reset()
+	}
+	return nil
+}
+
+// deleteAll asks for the removal of all objects before it waits for any.
+func (c *Cluster) deleteAll(ctx context.Context, objects []*unstructured.Unstructured) error {
+	var going []*unstructured.Unstructured
+	for _, o := range objects {
+		there, err := c.deleteOne(ctx, o)
+		if err != nil {
+			return c.explain(err)
+		}
+		if there {
+			going = append(going, o)
+		}
+	}
+	for _, o := range going {
+		if err := c.waitObjectGone(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteOne asks for the removal of an object and tells whether it was there.
+func (c *Cluster) deleteOne(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
+	start, foreground := time.Now(), metav1.DeletePropagationForeground
+	for p := newPause(50*time.Millisecond, 2*time.Second); ; {
+		target, err := c.resource(o)
+		if err == nil {
+			err = target.Delete(ctx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: &foreground})
+		}
+		switch {
+		case err == nil:
+			return true, nil
+		case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+			return false, nil
+		case ctx.Err() != nil:
+			return false, ended(ctx, "delete "+name(o), start, err.Error(), err)
+		case !again(err, start):
+			return false, fmt.Errorf("delete %s: %w", name(o), err)
+		}
+		if p.wait(ctx) != nil {
+			return false, ended(ctx, "delete "+name(o), start, err.Error(), err)
+		}
+	}
+}
+
+func (c *Cluster) waitObjectGone(ctx context.Context, o *unstructured.Unstructured) error {
+	target, err := c.resource(o)
+	if meta.IsNoMatchError(err) {
+		return nil
+	}
+	doing, start, seen := "wait until "+name(o)+" is gone", time.Now(), "nothing yet"
+	if err != nil {
+		return c.waited(ctx, doing, start, seen, err)
+	}
+	var first types.UID
+	err = follow(ctx, dynamicFeed(target), byName(o.GetName()), func(all []*unstructured.Unstructured) (bool, error) {
+		for _, now := range all {
+			if now.GetName() != o.GetName() {
+				continue
+			}
+			if first == "" {
+				first = now.GetUID()
+			}
+			seen = holdup(now)
+			return now.GetUID() != first, nil // something of the same name was made anew
+		}
+		return true, nil
+	})
+	return c.waited(ctx, doing, start, seen, ignoreAbsent(err))
+}
+
+// WaitGone waits until nothing of a resource matches the label selector in the namespace; an empty selector means all,
+// an empty namespace all namespaces or a resource outside of them.
+func (c *Cluster) WaitGone(ctx context.Context, gvr schema.GroupVersionResource, namespace, selector string) error {
+	ctx, cancel := bounded(ctx, patience)
+	defer cancel()
+	doing := "wait until no " + gvr.Resource + matching(namespace, selector) + " is left"
+	start, seen := time.Now(), "nothing yet"
+	target := c.Dynamic.Resource(gvr).Namespace(namespace)
+	err := follow(ctx, dynamicFeed(target), metav1.ListOptions{LabelSelector: selector}, func(all []*unstructured.Unstructured) (bool, error) {
+		left := make([]string, 0, len(all))
+		for _, o := range all {
+			left = append(left, o.GetName()+" "+holdup(o))
+		}
+		if len(left) > 5 {
+			left = append(left[:5], "...")
+		}
+		seen = fmt.Sprintf("%d left: %s", len(all), strings.Join(left, "; "))
+		return len(all) == 0, nil
+	})
+	return c.waited(ctx, doing, start, seen, ignoreAbsent(err))
+}
+
+// ignoreAbsent: a resource that is not served any more has no objects.
+func ignoreAbsent(err error) error {
+	if apierrors.IsNotFound(err) && !errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// holdup says what keeps an object from going.
+func holdup(o *unstructured.Unstructured) string {
+	switch {
+	case o.GetDeletionTimestamp() == nil:
+		return "(not being deleted)"
+	case len(o.GetFinalizers()) > 0:
+		return "(being deleted, held by " + strings.Join(o.GetFinalizers(), ", ") + ")"
+	}
+	return "(being deleted)"
+}
+
+func matching(namespace, selector string) string {
+	text := ""
+	if selector != "" {
+		text = " with " + selector
+	}
+	if namespace != "" {
+		text += " in " + namespace
+	}
+	return text
+}

@@ -1,0 +1,126 @@
+package kube
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/compspec/ocifit-lab/provision/step"
+)
+
+// explain adds what to try where an error shows that the cluster cannot be reached or refuses the user.
+func (c *Cluster) explain(err error) error {
+	if err == nil || step.HintOf(err) != "" {
+		return err
+	}
+	host := "the cluster"
+	if c.Config != nil && c.Config.Host != "" {
+		host = c.Config.Host
+	}
+	var authority x509.UnknownAuthorityError
+	var certificate x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &authority):
+		return step.Try(err, "%s belongs to another cluster than the one that answers at %s: run `ocifit-lab status`", c.Kubeconfig, host)
+	case errors.As(err, &certificate):
+		return step.Try(err, "the certificate of %s is not valid: is this machine's clock right?", host)
+	case apierrors.IsUnauthorized(err):
+		return step.Try(err, "the credentials in %s are not, or no longer, accepted: log in again or run `ocifit-lab up`", c.Kubeconfig)
+	case apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) && !strings.Contains(err.Error(), "admission"):
+		return step.Try(err, "the user of %s needs that right in the cluster", c.Kubeconfig)
+	case unreachable(err):
+		return step.Try(err, "nothing answers at %s: is the lab up? See `ocifit-lab status`, start it with `ocifit-lab up`", host)
+	}
+	return err
+}
+
+// unreachable tells whether err means that no server took the request.
+func unreachable(err error) bool {
+	var dns *net.DNSError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) || errors.As(err, &dns)
+}
+
+// transient tells whether asking again may help.
+func transient(err error) bool {
+	var network net.Error
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false
+	case unreachable(err), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return true
+	case errors.As(err, &network) && network.Timeout():
+		return true
+	case apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err),
+		apierrors.IsServiceUnavailable(err), apierrors.IsUnexpectedServerError(err):
+		return true
+	}
+	return strings.Contains(err.Error(), "http2: client connection lost")
+}
+
+// settling tells whether err is one that passes while a cluster takes in what was just applied: kinds that are not
+// served yet, webhooks without endpoints, namespaces on their way out.
+func settling(err error) bool {
+	switch {
+	case meta.IsNoMatchError(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsConflict(err):
+		return true
+	case apierrors.IsInternalError(err):
+		return strings.Contains(err.Error(), "failed calling webhook")
+	case apierrors.IsNotFound(err):
+		return strings.Contains(err.Error(), "could not find the requested resource")
+	}
+	return false
+}
+
+// again tells whether a request that has failed since start is worth another attempt.
+func again(err error, start time.Time) bool {
+	spent := time.Since(start)
+	return settling(err) && spent < settleTime || transient(err) && spent < reachTime
+}
+
+// bounded gives ctx a deadline if it has none.
+func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, limit)
+}
+
+// ended is the error of a wait whose context is over: a timeout that says what was last seen, or the cancellation.
+func ended(ctx context.Context, doing string, start time.Time, last string, cause error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return step.Timeout(doing, time.Since(start), last, errors.Join(ctx.Err(), cause))
+	}
+	if last != "" {
+		last = "; last seen: " + last
+	}
+	return fmt.Errorf("%s: %w%s", doing, context.Cause(ctx), last)
+}
+
+// pause is a growing time between two attempts.
+type pause struct{ next, longest time.Duration }
+
+func newPause(first, longest time.Duration) *pause { return &pause{first, longest} }
+
+// wait passes the time and reports the end of ctx.
+func (p *pause) wait(ctx context.Context) error {
+	timer := time.NewTimer(p.next)
+	defer timer.Stop()
+	p.next = min(p.longest, p.next*3/2)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
