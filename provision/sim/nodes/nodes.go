@@ -1,0 +1,144 @@
+// Package nodes gives simulated nodes and their pods a life: readiness, phases, addresses and logs, as kubelets would.
+//
+// Ordinary pods run as soon as they are bound, and those of a Job are done at once. A pod with the annotation WorkloadAnnotation
+// goes through its phases when PhaseAnnotation says so.
+package nodes
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"text/template"
+
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/kwok/pkg/apis/internalversion"
+	"sigs.k8s.io/kwok/pkg/apis/v1alpha1"
+	"sigs.k8s.io/kwok/pkg/kwok/controllers"
+	"sigs.k8s.io/kwok/pkg/log"
+
+	"github.com/compspec/ocifit-lab/provision/sim/pki"
+)
+
+const (
+	// WorkloadAnnotation marks a pod whose phases are played by somebody else; its value is theirs.
+	WorkloadAnnotation = "sim.ocifit-lab/workload"
+	// PhaseAnnotation is how far the playback is: PhaseRunning, PhaseSucceeded or PhaseFailed. Absent means: not started.
+	PhaseAnnotation = "sim.ocifit-lab/phase"
+	// ExitCodeAnnotation is the exit code of the containers of a failed pod, 1 when absent.
+	ExitCodeAnnotation = "sim.ocifit-lab/exit-code"
+	// SimulatedLabel marks the nodes that live here.
+	SimulatedLabel = "sim.ocifit-lab/simulated"
+
+	PhaseRunning   = "running"
+	PhaseSucceeded = "succeeded"
+	PhaseFailed    = "failed"
+)
+
+// podRange gives simulated pods their addresses.
+const podRange = "10.244.0.1/16"
+
+//go:embed stages
+var stageFiles embed.FS
+
+// Options configure Start.
+type Options struct {
+	// Config reaches the API server, without client-side rate limits.
+	Config *rest.Config
+	// LogDir holds the container logs as <namespace>_<pod>/<container>.log; a file <container>.done beside it says that the log is complete.
+	LogDir string
+	// CA proves the log endpoint to the API server and the API server to the endpoint.
+	CA *pki.Authority
+	// ClientName is the common name of the only client that may read logs.
+	ClientName string
+	// Log receives the controllers' warnings; nil drops them.
+	Log io.Writer
+}
+
+// Nodes is the running simulation of all kubelets.
+type Nodes struct {
+	kubelet *kubelet
+}
+
+// Start begins to manage every node with SimulatedLabel and the pods on them, until the context ends.
+func Start(ctx context.Context, o Options) (*Nodes, error) {
+	client, err := kubernetes.NewForConfig(o.Config)
+	if err != nil {
+		return nil, fmt.Errorf("client of the simulated kubelets: %w", err)
+	}
+	stages, err := loadStages()
+	if err != nil {
+		return nil, err
+	}
+	kubelet, err := startKubelet(ctx, client, o)
+	if err != nil {
+		return nil, err
+	}
+	controller, err := controllers.NewController(controllers.Config{
+		Clock:                        clock.RealClock{},
+		TypedClient:                  client,
+		ManageNodesWithLabelSelector: SimulatedLabel + "=true",
+		CIDR:                         podRange,
+		NodeIP:                       "127.0.0.1",
+		NodePort:                     kubelet.port,
+		LocalStages:                  stages,
+		PodPlayStageParallelism:      4,
+		NodePlayStageParallelism:     2,
+		PodsOnNodeSyncParallelism:    2,
+		ID:                           "ocifit-lab",
+		FuncMap:                      template.FuncMap{"creating": creating, "running": running, "terminated": terminated},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("simulated kubelets: %w", err)
+	}
+	if err := controller.Start(log.NewContext(ctx, log.NewLogger(o.Log, log.LevelWarn))); err != nil {
+		return nil, fmt.Errorf("start the simulated kubelets: %w", err)
+	}
+	return &Nodes{kubelet: kubelet}, nil
+}
+
+// KubeletPort is the loopback port of the log endpoint.
+func (n *Nodes) KubeletPort() int { return n.kubelet.port }
+
+// Failed delivers the error of the log endpoint when it ends before its context.
+func (n *Nodes) Failed() <-chan error { return n.kubelet.failed }
+
+// loadStages reads the embedded stages, by the resource they are for.
+func loadStages() (map[internalversion.StageResourceRef][]*internalversion.Stage, error) {
+	stages := map[internalversion.StageResourceRef][]*internalversion.Stage{}
+	err := fs.WalkDir(stageFiles, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(stageFiles, path)
+		if err != nil {
+			return err
+		}
+		decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(string(data)), 4096)
+		for {
+			var stage v1alpha1.Stage
+			err := decoder.Decode(&stage)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			internal, err := internalversion.ConvertToInternalStage(&stage)
+			if err != nil {
+				return fmt.Errorf("%s: stage %s: %w", path, stage.Name, err)
+			}
+			stages[internal.Spec.ResourceRef] = append(stages[internal.Spec.ResourceRef], internal)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stages of the simulated kubelets: %w", err)
+	}
+	return stages, nil
+}

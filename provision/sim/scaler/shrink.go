@@ -1,0 +1,131 @@
+package scaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// shrink removes the nodes that have been unneeded for long enough and returns when, in simulated time, the next one may be due.
+func (s *scaler) shrink(ctx context.Context) (next time.Time, err error) {
+	if s.UnneededTime <= 0 {
+		return time.Time{}, nil
+	}
+	nodes, err := s.nodes.List(labels.SelectorFromSet(labels.Set{SimulatedLabel: "true"}))
+	if err != nil {
+		return time.Time{}, err
+	}
+	pods, err := s.pods.List(labels.Everything())
+	if err != nil {
+		return time.Time{}, err
+	}
+	used := map[string]bool{}
+	for _, p := range pods {
+		if p.Spec.NodeName != "" && occupies(p) {
+			used[p.Spec.NodeName] = true
+		}
+	}
+	due, next := s.unneeded(nodes, used, s.Clock.Now())
+	var errs []error
+	for _, n := range due {
+		if err := s.remove(ctx, n); err != nil && ctx.Err() == nil {
+			errs = append(errs, err)
+		}
+	}
+	return next, errors.Join(errs...)
+}
+
+// unneeded keeps the book of idle nodes: those that are due, and when the next will be.
+func (s *scaler) unneeded(nodes []*corev1.Node, used map[string]bool, now time.Time) (due []*corev1.Node, next time.Time) {
+	minimum, size, alive := map[string]int{}, map[string]int{}, map[string]bool{}
+	for _, g := range s.Groups {
+		minimum[g.Name] = g.Min
+	}
+	for _, n := range nodes {
+		alive[n.Name] = true
+		size[n.Labels[GroupLabel]]++
+	}
+	for name := range s.idle {
+		if !alive[name] || used[name] {
+			delete(s.idle, name)
+		}
+	}
+	for _, n := range nodes {
+		group := n.Labels[GroupLabel]
+		least, ours := minimum[group]
+		if used[n.Name] || !ours || n.Annotations[KeepAnnotation] == "true" {
+			continue
+		}
+		since, ok := s.idle[n.Name]
+		if !ok {
+			since = now
+			s.idle[n.Name] = now
+		}
+		end := since.Add(s.UnneededTime)
+		switch {
+		case end.After(now):
+			if next.IsZero() || end.Before(next) {
+				next = end
+			}
+		case size[group] > least:
+			size[group]--
+			due = append(due, n)
+		}
+	}
+	return due, next
+}
+
+// remove keeps new pods off the node, looks a last time, and takes the node away.
+func (s *scaler) remove(ctx context.Context, node *corev1.Node) error {
+	tainted := node.DeepCopy()
+	tainted.Spec.Taints = append(withoutTaint(node.Spec.Taints), corev1.Taint{Key: taintToBeDeleted, Value: stamp(s.Clock.Now()), Effect: corev1.TaintEffectNoSchedule})
+	tainted, err := s.client.CoreV1().Nodes().Update(ctx, tainted, metav1.UpdateOptions{})
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		// The node changed meanwhile, for instance by a heartbeat: that very change leads here again.
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("taint node %s: %w", node.Name, err)
+	}
+	pods, err := s.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + node.Name})
+	if err != nil {
+		return fmt.Errorf("pods of node %s: %w", node.Name, err)
+	}
+	for i := range pods.Items {
+		if occupies(&pods.Items[i]) {
+			delete(s.idle, node.Name)
+			return s.untaint(ctx, tainted)
+		}
+	}
+	if err := s.client.CoreV1().Nodes().Delete(ctx, node.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("remove node %s: %w", node.Name, err)
+	}
+	delete(s.idle, node.Name)
+	s.recorder.Eventf(node, corev1.EventTypeNormal, "ScaleDown", "node removed: unneeded for %s", s.UnneededTime)
+	s.Log("node %s removed: unneeded for %s", node.Name, s.UnneededTime)
+	return nil
+}
+
+func (s *scaler) untaint(ctx context.Context, node *corev1.Node) error {
+	node.Spec.Taints = withoutTaint(node.Spec.Taints)
+	if _, err := s.client.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("take the taint off node %s: %w", node.Name, err)
+	}
+	return nil
+}
+
+func withoutTaint(taints []corev1.Taint) []corev1.Taint {
+	kept := make([]corev1.Taint, 0, len(taints))
+	for _, t := range taints {
+		if t.Key != taintToBeDeleted {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,269 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
+	"github.com/compspec/ocifit-lab/provision/sim/nodes"
+	"github.com/compspec/ocifit-lab/provision/sim/pki"
+	"github.com/compspec/ocifit-lab/provision/sim/scaler"
+	"github.com/compspec/ocifit-lab/provision/sim/simclock"
+)
+
+const (
+	// startWithin bounds the start of a supervisor.
+	startWithin = 60 * time.Second
+	// stopWithin bounds the whole end of a supervisor.
+	stopWithin = 1800 * time.Millisecond
+	// memoryGoal is where the garbage collector begins to work harder.
+	memoryGoal = 1200 << 20
+)
+
+// Env is what a part gets to work with.
+type Env struct {
+	// Dir is a folder of the part's own, not made yet.
+	Dir string
+	// Config reaches the API server as administrator, without client-side rate limits; each part has its copy. Nil for Registry.
+	Config     *rest.Config
+	Kubeconfig string
+	// CertFile and KeyFile serve TLS on 127.0.0.1 and localhost; CAFile and CAPEM verify them.
+	CertFile, KeyFile, CAFile string
+	CAPEM                     []byte
+	// Clock is the simulated time.
+	Clock simclock.Clock
+	// LogDir holds container logs as <namespace>_<pod>/<container>.log, complete when <container>.done stands beside them.
+	LogDir string
+	// Registry is host:port of the registry, if there is one.
+	Registry string
+	Settings Settings
+	// Log takes lines for the supervisor's log.
+	Log io.Writer
+}
+
+// Part runs in the supervisor until its context ends; an earlier end, with or without an error, ends the supervisor. It calls
+// ready once, with the host:port where it listens or "", when others may rely on it.
+type Part func(ctx context.Context, env Env, ready func(address string)) error
+
+// Config is what a supervisor consists of besides control plane, nodes and scaler. Absent parts are left out.
+type Config struct {
+	// File is the settings file that the provider wrote; its folder is the supervisor's state.
+	File string
+	// Prepare makes custom resources when the API server answers, before any controller looks.
+	Prepare func(ctx context.Context, config *rest.Config) error
+	// Registry starts first and does not need the API server.
+	Registry Part
+	// Webhook, MiniCluster and Playback start side by side when the API server answers.
+	Webhook, MiniCluster, Playback Part
+}
+
+// Supervise runs the simulated cluster in this process until SIGTERM, SIGINT or the end of ctx, which it survives by two seconds
+// at most. It reports itself in the status file. The error says which part failed.
+func Supervise(ctx context.Context, c Config) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	dir := folder(filepath.Dir(c.File))
+	settings, err := readSettings(c.File)
+	if err != nil {
+		return err
+	}
+	release, err := lockFile(dir.lock(), "the simulated cluster in "+string(dir))
+	if err != nil {
+		return err
+	}
+	defer release()
+	debug.SetMemoryLimit(memoryGoal)
+	me, err := thisProcess()
+	if err != nil {
+		return err
+	}
+	if previous, err := readReport(dir); err == nil && previous != nil && settings.APIServerPort == 0 && portFree(previous.APIServerPort) {
+		// Kubeconfigs that were copied elsewhere stay good.
+		settings.APIServerPort = previous.APIServerPort
+	}
+	s := &supervisor{Config: c, dir: dir, settings: settings, log: os.Stderr,
+		board: &board{file: dir.status(), report: report{Process: me, Phase: phaseStarting, Since: time.Now().UTC()}}}
+	err = s.run(ctx)
+	last := s.board.change(func(r *report) {
+		r.Phase, r.Doing = phaseStopped, ""
+		if err != nil {
+			r.Phase, r.Error = phaseFailed, err.Error()
+		}
+	})
+	return errors.Join(err, last)
+}
+
+type supervisor struct {
+	Config
+	dir      folder
+	settings Settings
+	log      io.Writer
+	board    *board
+	clock    simclock.Clock
+	plane    *controlplane.ControlPlane
+
+	parts  sync.WaitGroup
+	failed chan error
+}
+
+func (s *supervisor) run(ctx context.Context) (err error) {
+	// The parts end before the control plane, on which they work.
+	partsCtx, stopParts := context.WithCancel(context.WithoutCancel(ctx))
+	s.failed = make(chan error, 16)
+	defer func() { err = errors.Join(err, s.end(stopParts)) }()
+
+	startCtx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	if err := s.start(startCtx, partsCtx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	if err := s.board.change(func(r *report) {
+		r.Phase, r.Doing, r.ReadyMillis = phaseRunning, "", time.Since(r.Since).Milliseconds()
+	}); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.failed:
+		return err
+	case err := <-s.plane.Failed():
+		return err
+	}
+}
+
+// end stops everything in the reverse order of the start. What does not end in time ends with the process.
+func (s *supervisor) end(stopParts context.CancelFunc) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	stopParts()
+	done := make(chan struct{})
+	go func() { s.parts.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(stopWithin / 3):
+		fmt.Fprintln(s.log, "some parts did not end in time")
+	}
+	if s.plane != nil {
+		if err := s.plane.Stop(ctx); err != nil {
+			fmt.Fprintln(s.log, "stop:", err)
+		}
+	}
+	if s.clock != nil {
+		return saveClock(s.dir.clock(), s.clock.Now())
+	}
+	return nil
+}
+
+func (s *supervisor) start(ctx, partsCtx context.Context) error {
+	clock, err := simclock.New(s.settings.TimeScale, loadClock(s.dir.clock()))
+	if err != nil {
+		return err
+	}
+	s.clock = clock
+	s.launch(partsCtx, "clock keeper", func(ctx context.Context) error { return keepClock(ctx, s.dir.clock(), clock) })
+	if err := os.MkdirAll(s.dir.podLogs(), 0o700); err != nil {
+		return err
+	}
+	registry := s.startPart(partsCtx, "registry", s.Registry, Env{})
+	var started []*starting
+	prepare := func(ctx context.Context, config *rest.Config) error {
+		if s.Prepare != nil {
+			if err := s.Prepare(ctx, config); err != nil {
+				return err
+			}
+		}
+		address, err := registry.await(ctx, s)
+		if err != nil {
+			return err
+		}
+		started, err = s.startParts(partsCtx, config, address)
+		return err
+	}
+	s.doing("control plane")
+	plane, err := controlplane.Start(ctx, controlplane.Options{Dir: s.dir.controlPlane(), Log: s.log, Prepare: prepare,
+		Ports: controlplane.Ports{APIServer: s.settings.APIServerPort}})
+	if err != nil {
+		return err
+	}
+	s.plane = plane
+	ports := plane.Ports()
+	if err := s.board.change(func(r *report) {
+		r.Server, r.APIServerPort = plane.RESTConfig().Host, ports.APIServer
+		r.Ports = append(r.Ports, ports.APIServer, ports.Etcd)
+	}); err != nil {
+		return err
+	}
+	for _, p := range started {
+		if _, err := p.await(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *supervisor) startParts(ctx context.Context, config *rest.Config, registry string) ([]*starting, error) {
+	pkiDir := filepath.Join(s.dir.controlPlane(), "pki")
+	authority, err := pki.LoadOrCreate(pkiDir, "ca")
+	if err != nil {
+		return nil, err
+	}
+	internal, err := pki.LoadOrCreate(pkiDir, "internal-ca")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.dir.serving(), 0o700); err != nil {
+		return nil, err
+	}
+	env := Env{Config: config, Kubeconfig: s.dir.kubeconfig(), CAFile: authority.CertFile, CAPEM: authority.CertPEM, Registry: registry}
+	env.CertFile, env.KeyFile, err = authority.IssueTo(s.dir.serving(), "server", pki.Request{CommonName: "ocifit-lab",
+		IPs: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}})
+	if err != nil {
+		return nil, err
+	}
+	return []*starting{
+		s.startPart(ctx, "nodes", s.runNodes(internal), env),
+		s.startPart(ctx, "scaler", s.runScaler, env),
+		s.startPart(ctx, "webhook", s.Webhook, env),
+		s.startPart(ctx, "minicluster", s.MiniCluster, env),
+		s.startPart(ctx, "playback", s.Playback, env),
+	}, nil
+}
+
+func (s *supervisor) runNodes(internal *pki.Authority) Part {
+	return func(ctx context.Context, env Env, ready func(string)) error {
+		n, err := nodes.Start(ctx, nodes.Options{Config: env.Config, LogDir: env.LogDir, CA: internal, ClientName: controlplane.KubeletClient, Log: env.Log})
+		if err != nil {
+			return err
+		}
+		ready(net.JoinHostPort("127.0.0.1", strconv.Itoa(n.KubeletPort())))
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-n.Failed():
+			return err
+		}
+	}
+}
+
+func (s *supervisor) runScaler(ctx context.Context, env Env, ready func(string)) error {
+	return scaler.Run(ctx, scaler.Options{Config: env.Config, Groups: s.settings.Groups, Clock: s.clock, BootDelay: s.settings.NodeStart,
+		UnneededTime: s.settings.ScaleDownAfter, Ready: func() { ready("") },
+		Log: func(format string, args ...any) { fmt.Fprintf(s.log, "scaler: "+format+"\n", args...) }})
+}
