@@ -104,8 +104,8 @@ func (m *Models) Validate() error {
 	if m.Version != VersionModels {
 		return fmt.Errorf("version is %q, this webhook reads %q", m.Version, VersionModels)
 	}
-	if len(m.Compatibilities) == 0 {
-		return errors.New("compatibilities is empty: an artifact needs at least one entry")
+	if n := len(m.Compatibilities); n == 0 || n > MaxEntries {
+		return fmt.Errorf("compatibilities has %d entries: an artifact needs at least one, and at most %d", n, MaxEntries)
 	}
 	seen := make(map[string]int, len(m.Compatibilities))
 	for i := range m.Compatibilities {
@@ -180,6 +180,9 @@ func decodeStrict(data []byte, into any) error {
 	if len(data) > MaxArtifactBytes {
 		return fmt.Errorf("is %d bytes, the limit is %d", len(data), MaxArtifactBytes)
 	}
+	if tooDeep(data) {
+		return fmt.Errorf("is nested deeper than %d levels", maxDepth)
+	}
 	strict, err := kjson.UnmarshalStrict(data, into, kjson.DisallowDuplicateFields, kjson.DisallowUnknownFields)
 	if err != nil {
 		return fmt.Errorf("is not the expected JSON: %w", err)
@@ -193,4 +196,27 @@ func decodeStrict(data []byte, into any) error {
 		return fmt.Errorf("does not fit the format: %s", strings.Join(slices.Compact(texts), "; "))
 	}
 	return nil
+}
+
+// maxDepth bounds the nesting of an artifact's JSON; real ones have less than a dozen levels.
+const maxDepth = 64
+
+func tooDeep(data []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }
