@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	asgtypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -123,6 +125,28 @@ func (c *Cloud) Addons(ctx context.Context, cluster string) ([]Addon, error) {
 		addons = append(addons, a)
 	}
 	return addons, nil
+}
+
+// ScalingTags maps the managed node groups of a cluster to the tags of their scaling groups.
+func (c *Cloud) ScalingTags(ctx context.Context, cluster string) (map[string]map[string]string, error) {
+	tags := map[string]map[string]string{}
+	pages := autoscaling.NewDescribeAutoScalingGroupsPaginator(autoscaling.NewFromConfig(c.config), &autoscaling.DescribeAutoScalingGroupsInput{
+		Filters: []asgtypes.Filter{{Name: aws.String("tag:eks:cluster-name"), Values: []string{cluster}}},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, Explain(fmt.Errorf("look at the scaling groups of %s: %w", cluster, err))
+		}
+		for _, g := range page.AutoScalingGroups {
+			have := map[string]string{}
+			for _, t := range g.Tags {
+				have[aws.ToString(t.Key)] = aws.ToString(t.Value)
+			}
+			tags[have["eks:nodegroup-name"]] = have
+		}
+	}
+	return tags, nil
 }
 
 // Stack is a CloudFormation stack that exists.

@@ -28,6 +28,9 @@ const (
 
 const autoscalerTag = "k8s.io/cluster-autoscaler/"
 
+// TemplateTypeTag is the tag of a scaling group from which the autoscaler knows the instance type of a group without nodes.
+const TemplateTypeTag = autoscalerTag + "node-template/label/node.kubernetes.io/instance-type"
+
 // Options are the facts a cluster is generated from.
 type Options struct {
 	Name              string // of the cluster, and of the lab
@@ -168,13 +171,13 @@ func (g NodeGroup) labels() map[string]string {
 // tags are what the cluster-autoscaler reads from the scaling group: whose it is, and what a node would look like while none runs.
 func (g NodeGroup) tags(cluster string) map[string]string {
 	t := map[string]string{
-		autoscalerTag + "enabled":                    "true",
-		autoscalerTag + cluster:                      "owned",
-		labelTag("kubernetes.io/os"):                 "linux",
-		labelTag("node.kubernetes.io/instance-type"): g.InstanceType,
-		labelTag("eks.amazonaws.com/nodegroup"):      g.Name,
-		labelTag("alpha.eksctl.io/cluster-name"):     cluster,
-		labelTag("alpha.eksctl.io/nodegroup-name"):   g.Name,
+		autoscalerTag + "enabled":                  "true",
+		autoscalerTag + cluster:                    "owned",
+		labelTag("kubernetes.io/os"):               "linux",
+		TemplateTypeTag:                            g.InstanceType,
+		labelTag("eks.amazonaws.com/nodegroup"):    g.Name,
+		labelTag("alpha.eksctl.io/cluster-name"):   cluster,
+		labelTag("alpha.eksctl.io/nodegroup-name"): g.Name,
 	}
 	for k, v := range g.labels() {
 		t[labelTag(k)] = v

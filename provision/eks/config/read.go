@@ -11,6 +11,7 @@ type Facts struct {
 	Name, Region, KubernetesVersion string
 	Zones                           []string
 	NodeGroups                      []NodeGroup
+	ServiceAccounts                 []string // with roles of their own, as namespace/name
 }
 
 // Read takes the facts from an eksctl file. It refuses a file of another kind or API version, and one that names no cluster; what else is
@@ -23,6 +24,9 @@ func Read(data []byte) (Facts, error) {
 		Zones      []string `json:"availabilityZones"`
 		Managed    []group  `json:"managedNodeGroups"`
 		Unmanaged  []group  `json:"nodeGroups"`
+		IAM        struct {
+			ServiceAccounts []serviceAccount `json:"serviceAccounts"`
+		} `json:"iam"`
 	}
 	if err := yaml.Unmarshal(data, &f); err != nil {
 		return Facts{}, fmt.Errorf("not an eksctl cluster file: %w", err)
@@ -40,6 +44,9 @@ func Read(data []byte) (Facts, error) {
 	facts := Facts{Name: f.Metadata.Name, Region: f.Metadata.Region, KubernetesVersion: f.Metadata.Version, Zones: f.Zones}
 	for _, g := range append(f.Managed, f.Unmanaged...) {
 		facts.NodeGroups = append(facts.NodeGroups, g.facts())
+	}
+	for _, a := range f.IAM.ServiceAccounts {
+		facts.ServiceAccounts = append(facts.ServiceAccounts, a.Metadata.Namespace+"/"+a.Metadata.Name)
 	}
 	return facts, nil
 }

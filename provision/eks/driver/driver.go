@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/kris-nova/logger"
-	"github.com/spf13/cobra"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 	"github.com/weaveworks/eksctl/pkg/cfn/waiter"
 	"github.com/weaveworks/eksctl/pkg/ctl/cmdutils"
@@ -128,11 +127,13 @@ func (s *session) load() (*cmdutils.Cmd, error) {
 	return cmd, nil
 }
 
+// command is a command of eksctl as its own main would make it, with no flag set.
 func (s *session) command(cfg *api.ClusterConfig) *cmdutils.Cmd {
-	return &cmdutils.Cmd{
-		CobraCommand: &cobra.Command{}, ClusterConfig: cfg, Validate: true, Wait: true,
-		ProviderConfig: api.ProviderConfig{Region: s.req.Region, WaitTimeout: waitLimit, Profile: api.Profile{Name: s.req.Profile}},
-	}
+	var cmd *cmdutils.Cmd
+	cmdutils.AddResourceCmd(cmdutils.NewGrouping(), cmdutils.NewVerbCmd("", "", ""), func(c *cmdutils.Cmd) { cmd = c })
+	cmd.ClusterConfig, cmd.Wait = cfg, true
+	cmd.ProviderConfig = api.ProviderConfig{Region: s.req.Region, WaitTimeout: waitLimit, Profile: api.Profile{Name: s.req.Profile}}
+	return cmd
 }
 
 // open loads the file, asks AWS who we are, and puts our own parts into eksctl's provider.

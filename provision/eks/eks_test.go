@@ -1,0 +1,307 @@
+package eks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/eks"
+	"github.com/compspec/ocifit-lab/provision/eks/awstest"
+	"github.com/compspec/ocifit-lab/provision/eks/driver"
+	"github.com/compspec/ocifit-lab/provision/step"
+)
+
+// The test binary is also the child that drives eksctl, the program that prints tokens, and a program that brings the lab up.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		ctx := context.Background()
+		switch os.Args[1] {
+		case "test-driver":
+			os.Exit(driver.Main(ctx, os.Stdin, os.Stdout))
+		case "test-token":
+			out, err := eks.Token(ctx, os.Args[3], os.Args[5], "")
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			fmt.Println(string(out))
+			os.Exit(0)
+		case "test-up":
+			p := eks.New(options(os.Args[2]))
+			if err := step.Up(ctx, p.Steps(), nil, nil); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// options are those of a small lab with its files in dir.
+func options(dir string) eks.Options {
+	exe, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	return eks.Options{
+		Name: "study", Region: "us-east-1", KubernetesVersion: "1.34",
+		NodeGroups: []eks.NodeGroup{
+			{Name: "sticky", InstanceType: "t3.2xlarge", Min: 1, Desired: 1, Max: 1, Sticky: true},
+			{Name: "c7a", InstanceType: "c7a.12xlarge", Max: 1},
+			{Name: "hpc7g", InstanceType: "hpc7g.16xlarge", Max: 1, Zones: []string{"us-east-1a"}},
+		},
+		Dir: filepath.Join(dir, "eks"), Kubeconfig: filepath.Join(dir, "kubeconfig"),
+		Command: []string{exe, "test-driver"}, TokenCommand: []string{exe, "test-token"},
+		Poll: 20 * time.Millisecond,
+	}
+}
+
+// bench is a lab on an endpoint of its own.
+type bench struct {
+	t    *testing.T
+	aws  *awstest.Server
+	opts eks.Options
+
+	mu   sync.Mutex
+	pids []int
+}
+
+func newBench(t *testing.T, opts awstest.Options) *bench {
+	t.Helper()
+	srv, err := awstest.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, e := range srv.Env() {
+		k, v, _ := strings.Cut(e, "=")
+		t.Setenv(k, v)
+	}
+	b := &bench{t: t, aws: srv, opts: options(t.TempDir())}
+	b.opts.Started = func(pid int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.pids = append(b.pids, pid)
+	}
+	return b
+}
+
+func (b *bench) provider() *eks.Provider { return eks.New(b.opts) }
+
+// recorder keeps what happened to each step.
+type recorder struct {
+	mu      sync.Mutex
+	results map[string]step.Result
+	details []string
+}
+
+func (r *recorder) Start(string, string) {}
+func (r *recorder) Detail(name, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.details = append(r.details, name+": "+text)
+}
+func (r *recorder) End(name string, res step.Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.results == nil {
+		r.results = map[string]step.Result{}
+	}
+	r.results[name] = res
+}
+
+// limit ends what hangs; no test is about its length.
+const limit = 2 * time.Minute
+
+func (b *bench) up() (*recorder, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	r := &recorder{}
+	return r, step.Up(ctx, b.provider().Steps(), r, nil)
+}
+
+func (b *bench) down() error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return step.Down(ctx, b.provider().Steps(), &recorder{}, nil)
+}
+
+func (b *bench) mustUp() *recorder {
+	b.t.Helper()
+	r, err := b.up()
+	if err != nil {
+		b.t.Fatalf("up: %v", err)
+	}
+	return r
+}
+
+// mustDown takes the lab down and wants the account empty.
+func (b *bench) mustDown() {
+	b.t.Helper()
+	if err := b.down(); err != nil {
+		b.t.Errorf("down: %v", err)
+	}
+	if left := b.aws.Inventory(); len(left) > 0 {
+		b.t.Errorf("still there after down:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// failUp wants up to fail with an error that holds every one of the texts, hints included.
+func (b *bench) failUp(texts ...string) error {
+	b.t.Helper()
+	_, err := b.up()
+	if err == nil {
+		b.t.Fatal("up succeeded")
+	}
+	all := err.Error() + "\n" + step.HintOf(err)
+	for _, want := range texts {
+		if !strings.Contains(all, want) {
+			b.t.Errorf("no %q in the error:\n%s", want, all)
+		}
+	}
+	return err
+}
+
+// killChildren ends the children that were started so far without a word.
+func (b *bench) killChildren() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, pid := range b.pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	b.pids = nil
+}
+
+func (b *bench) nothingMade() {
+	b.t.Helper()
+	if left := b.aws.Inventory(); len(left) > 0 {
+		b.t.Errorf("something was made:\n%s", strings.Join(left, "\n"))
+	}
+	for _, c := range b.aws.Calls() {
+		if c.Mutates() {
+			b.t.Errorf("a change was asked for: %s %s", c.Operation, c.Subject)
+		}
+	}
+}
+
+func TestLifeCycle(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	ctx := context.Background()
+	if s, err := b.provider().Status(ctx); err != nil || s.State != provision.Absent {
+		t.Errorf("status before up: %+v, %v", s, err)
+	}
+	start := time.Now()
+	b.mustUp()
+	t.Logf("up took %s", time.Since(start).Round(time.Millisecond))
+
+	s, err := b.provider().Status(ctx)
+	if err != nil || s.State != provision.Running || s.Facts["node groups"] != "3 of 3" || s.Endpoint == "" {
+		t.Errorf("status after up: %+v, %v", s, err)
+	}
+	k, err := b.provider().Connect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Ready(ctx); err != nil {
+		t.Errorf("the cluster cannot be used with the lab's kubeconfig: %v", err)
+	}
+	if left, err := b.provider().Leftovers(ctx); err != nil || len(left) < 10 {
+		t.Errorf("leftovers of a running lab: %v, %v", left, err)
+	}
+
+	b.aws.Reset()
+	start = time.Now()
+	again := b.mustUp()
+	t.Logf("up again took %s", time.Since(start).Round(time.Millisecond))
+	for name, r := range again.results {
+		if !r.Skipped {
+			t.Errorf("up again ran %s", name)
+		}
+	}
+	for _, c := range b.aws.Calls() {
+		if c.Mutates() {
+			t.Errorf("up again asked for a change: %s %s", c.Operation, c.Subject)
+		}
+	}
+
+	start = time.Now()
+	b.mustDown()
+	t.Logf("down took %s", time.Since(start).Round(time.Millisecond))
+	b.mustDown() // nothing there is fine
+	if _, err := os.Stat(b.opts.Kubeconfig); err == nil {
+		t.Error("the kubeconfig is still there")
+	}
+}
+
+// What up does can be undone from the name and region alone, without lab file, state or cluster file.
+func TestDownFromNameAndRegion(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.mustUp()
+	b.opts.NodeGroups, b.opts.KubernetesVersion, b.opts.Dir = nil, "", filepath.Join(t.TempDir(), "other")
+	b.mustDown()
+}
+
+// What Kubernetes, EKS and others leave behind goes too.
+func TestDownTakesWhatClustersLeave(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.mustUp()
+	b.aws.LeaveVolume("study")
+	b.aws.LeaveLoadBalancer("study", true)
+	b.aws.LeaveLoadBalancer("study", false)
+	b.aws.LeaveNetworkInterface("study")
+	b.aws.LeaveLogGroup("/aws/eks/study/cluster")
+	b.aws.LeaveLaunchTemplate("study")
+	if _, err := b.provider().Repository(context.Background(), "study/webhook"); err != nil {
+		t.Fatal(err)
+	}
+	b.mustDown()
+}
+
+// Things of other clusters stay, however alike their names.
+func TestDownLeavesOthersAlone(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.mustUp()
+	b.aws.Foreign("study-two", nil)
+	b.aws.LeaveVolume("study-two")
+	b.aws.LeaveLogGroup("/aws/eks/study-two/cluster")
+	before := len(b.aws.Inventory())
+	if err := b.down(); err != nil {
+		t.Fatal(err)
+	}
+	left := b.aws.Inventory()
+	for _, want := range []string{"cluster study-two", "volume ", "log group /aws/eks/study-two/cluster"} {
+		if !slices.ContainsFunc(left, func(s string) bool { return strings.HasPrefix(s, want) }) {
+			t.Errorf("down took %q of another cluster", want)
+		}
+	}
+	if len(left) != 3 {
+		t.Errorf("%d things before, left:\n%s", before, strings.Join(left, "\n"))
+	}
+}
+
+func TestVerifyEmptySaysWhatIsLeft(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.mustUp()
+	b.aws.LeaveVolume("study")
+	b.aws.Inject(awstest.Fault{Service: "ec2", Operation: "DeleteVolume", Status: 403, Code: "UnauthorizedOperation", Message: "no"})
+	err := b.down()
+	if !errors.Is(err, eks.ErrLeftovers) || !strings.Contains(err.Error(), "volume vol-") || !strings.Contains(err.Error(), "UnauthorizedOperation") {
+		t.Fatalf("down: %v", err)
+	}
+	b.aws.Reset()
+	b.mustDown()
+}

@@ -1,0 +1,149 @@
+package eks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/compspec/ocifit-lab/provision/eks/cloud"
+)
+
+// actions are what up and down do in the account.
+var actions = []string{
+	"autoscaling:CreateOrUpdateTags", "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeTags",
+	"cloudformation:CreateStack", "cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks",
+	"cloudformation:ListStacks", "cloudformation:UpdateTerminationProtection",
+	"ec2:AttachInternetGateway", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateInternetGateway", "ec2:CreateLaunchTemplate", "ec2:CreateRoute",
+	"ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet", "ec2:CreateTags", "ec2:CreateVpc", "ec2:DeleteNetworkInterface",
+	"ec2:DeleteSecurityGroup", "ec2:DeleteVolume", "ec2:DeleteVpc", "ec2:DescribeAvailabilityZones", "ec2:DescribeInstanceTypeOfferings",
+	"ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", "ec2:DescribeVpcs", "ec2:RunInstances", "ec2:TerminateInstances",
+	"eks:CreateAddon", "eks:CreateCluster", "eks:CreateNodegroup", "eks:DeleteCluster", "eks:DeleteNodegroup", "eks:DescribeCluster",
+	"eks:DescribeNodegroup", "eks:TagResource",
+	"iam:AttachRolePolicy", "iam:CreateOpenIDConnectProvider", "iam:CreateRole", "iam:DeleteOpenIDConnectProvider", "iam:DeleteRole",
+	"iam:DetachRolePolicy", "iam:GetOpenIDConnectProvider", "iam:GetRole", "iam:PassRole", "iam:PutRolePolicy", "iam:TagRole",
+}
+
+// checkPermissions asks IAM's simulator. Policies of the organisation and of resources it does not know, so that its yes is no promise.
+func (p *Provider) checkPermissions(ctx context.Context, c *cloud.Cloud, id cloud.Identity, r *Report) {
+	if strings.HasSuffix(id.ARN, ":root") {
+		r.add("permissions", OK, "", "the root user may do everything")
+		return
+	}
+	denied, err := c.Denied(ctx, id.Principal(), actions)
+	switch {
+	case err != nil:
+		r.add("permissions", Unknown, "", "they cannot be simulated: %v", err)
+	case len(denied) > 0:
+		slices.Sort(denied)
+		r.add("permissions", Failed, "ask for these permissions, or use another AWS_PROFILE", "%s may not: %s", id.Principal(), strings.Join(denied, ", "))
+	default:
+		r.add("permissions", OK, "", "%d actions are allowed", len(actions))
+	}
+}
+
+// family is a group of instance types that share one quota of vCPUs.
+type family struct {
+	name, quota string
+	prefixes    []string
+}
+
+// families are EC2's on-demand quotas, the special ones first; what none of them claims is standard.
+var families = []family{
+	{"hpc", "L-F7808C92", []string{"hpc"}},
+	{"inf", "L-1945791B", []string{"inf"}},
+	{"trn", "L-2C3B7624", []string{"trn"}},
+	{"dl", "L-6E869C2A", []string{"dl"}},
+	{"p", "L-417A185B", []string{"p"}},
+	{"g and vt", "L-DB2E81BA", []string{"g", "vt"}},
+	{"f", "L-74FC7D96", []string{"f"}},
+	{"x", "L-7295265B", []string{"x"}},
+	{"u", "L-43DA4232", []string{"u-"}},
+	{"standard (a, c, d, h, i, m, r, t, z)", "L-1216C47A", nil},
+}
+
+func familyOf(instanceType string) family {
+	for _, f := range families {
+		for _, prefix := range f.prefixes {
+			rest, ok := strings.CutPrefix(instanceType, prefix)
+			// A generation must follow: "p" means p4d, not a type of which p is the first of several letters.
+			if ok && rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+				return f
+			}
+		}
+	}
+	return families[len(families)-1]
+}
+
+// checkQuotas compares what the account may have with what the lab needs at least, which is its sticky nodes and one of the largest others,
+// and at most. It also wants room for a VPC and a cluster.
+func (p *Provider) checkQuotas(ctx context.Context, c *cloud.Cloud, r *Report) error {
+	groups := slices.Clone(p.opts.NodeGroups)
+	if err := p.measure(ctx, groups); err != nil {
+		return nil // a type that does not exist is another check's matter
+	}
+	type need struct{ always, largest, most int }
+	needs := map[string]*need{}
+	for _, g := range groups {
+		f := familyOf(g.InstanceType)
+		n := needs[f.quota]
+		if n == nil {
+			n = &need{}
+			needs[f.quota] = n
+		}
+		n.always += g.Desired * g.VCPU
+		if g.Max > g.Desired {
+			n.largest = max(n.largest, g.VCPU)
+		}
+		n.most += g.Max * g.VCPU
+	}
+	good := true
+	for _, f := range families {
+		n := needs[f.quota]
+		if n == nil {
+			continue
+		}
+		limit, err := c.Quota(ctx, "ec2", f.quota)
+		name := fmt.Sprintf("quota of vCPUs, family %s", f.name)
+		try := fmt.Sprintf("ask for more: Service Quotas, EC2, %s, in %s", f.quota, p.opts.Region)
+		least := n.always + n.largest
+		switch {
+		case err != nil:
+			good = false
+			r.add(name, Unknown, "", "it cannot be asked: %v", err)
+		case int(limit) < least:
+			good = false
+			r.add(name, Failed, try, "it is %d, and the lab needs %d (sticky nodes and one of its largest)", int(limit), least)
+		case int(limit) < n.most:
+			good = false
+			r.add(name, Warning, try, "it is %d: enough for one experiment at a time, not for all groups at once (%d)", int(limit), n.most)
+		}
+	}
+	p.checkRoom(ctx, c, r)
+	if good {
+		r.add("quotas of vCPUs", OK, "", "enough for all groups at once")
+	}
+	return nil
+}
+
+// checkRoom wants one more VPC to be allowed, unless the lab has its own already or uses another's.
+func (p *Provider) checkRoom(ctx context.Context, c *cloud.Cloud, r *Report) {
+	v, err := p.look(ctx)
+	if err != nil || v.cluster != nil || len(v.stacks) > 0 || p.facts != nil {
+		return
+	}
+	have, err := c.VPCs(ctx)
+	if err != nil {
+		return
+	}
+	limit, err := c.Quota(ctx, "vpc", "L-F678F1CE")
+	if err != nil {
+		r.add("quota of VPCs", Unknown, "", "it cannot be asked: %v", err)
+		return
+	}
+	if have >= int(limit) {
+		r.add("quota of VPCs", Failed, "remove a VPC that nobody uses, or ask for more: Service Quotas, VPC, L-F678F1CE", "all %d of %s are in use", int(limit), p.opts.Region)
+		return
+	}
+	r.add("quota of VPCs", OK, "", "%d of %d are in use", have, int(limit))
+}

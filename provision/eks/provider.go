@@ -1,0 +1,201 @@
+// Package eks makes, finds and removes the lab's cluster in an AWS account, with eksctl in a child process and its own eyes on what AWS says.
+package eks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/eks/child"
+	"github.com/compspec/ocifit-lab/provision/eks/cloud"
+	"github.com/compspec/ocifit-lab/provision/eks/config"
+	"github.com/compspec/ocifit-lab/provision/kube"
+)
+
+// NodeGroup is one managed node group; its VCPU, MemoryMiB and Architecture are asked from AWS where they are zero.
+type NodeGroup = config.NodeGroup
+
+// Options describe the cluster and where its files are.
+type Options struct {
+	Name              string // of lab and cluster
+	Region            string
+	KubernetesVersion string // minor; empty takes what EKS prefers
+	NodeGroups        []NodeGroup
+	// ClusterConfig is the path of a user's own eksctl file. It is used as it is and replaces NodeGroups, Region and KubernetesVersion.
+	ClusterConfig string
+	Profile       string            // of the shared AWS configuration; empty for the default
+	Tags          map[string]string // put on everything that is made
+
+	// Dir takes the generated cluster file, the child's home and its logs.
+	Dir string
+	// Kubeconfig is the file that Connect reads; it is written when the control plane is there.
+	Kubeconfig string
+	// Command starts the child that drives eksctl: a program, and the words of the subcommand that calls driver.Main.
+	Command []string
+	// TokenCommand is what the kubeconfig names for credentials: a program, and the words of the subcommand that prints Token. The cluster's
+	// name, region and profile are added as --cluster, --region and --profile.
+	TokenCommand []string
+
+	// Catalogue lists the instance types that the webhook may choose; each needs a node group. Skip lists those that it never chooses.
+	Catalogue, Skip []string
+	// Prices is the dated table used where AWS gives no price, in USD an hour, and PricesNote the sentence on where it is from.
+	Prices     map[string]float64
+	PricesNote string
+
+	// Consent is asked before a failed stack is deleted to make it again. Nil refuses.
+	Consent func(ctx context.Context, question string) (bool, error)
+
+	// Env is added to the child's environment, Poll is the time between two looks at AWS, Started is told every child; all for tests.
+	Env     []string
+	Poll    time.Duration
+	Started func(pid int)
+}
+
+// Provider is provider eks. Its exported functions may be called at the same time.
+type Provider struct {
+	opts Options
+
+	mu      sync.Mutex
+	cloud   *cloud.Cloud
+	seen    *view
+	seenAt  time.Time
+	facts   *config.Facts // of the user's own file
+	factErr error
+}
+
+var _ provision.Provider = (*Provider)(nil)
+
+// ErrLeftovers says that something of the cluster still exists after its removal; the error's text lists it.
+var ErrLeftovers = errors.New("still there")
+
+// ErrNotOurs says that something of the cluster's name exists that the lab did not make.
+var ErrNotOurs = errors.New("not made by this lab")
+
+// New prepares the provider. It reads a user's cluster file, if there is one, and touches nothing else.
+func New(opts Options) *Provider {
+	p := &Provider{opts: opts}
+	if p.opts.Poll <= 0 {
+		p.opts.Poll = 5 * time.Second
+	}
+	if opts.ClusterConfig == "" {
+		return p
+	}
+	data, err := os.ReadFile(opts.ClusterConfig)
+	if err == nil {
+		var f config.Facts
+		if f, err = config.Read(data); err == nil {
+			p.facts = &f
+			p.opts.Name, p.opts.Region, p.opts.NodeGroups = f.Name, f.Region, f.NodeGroups
+			if f.KubernetesVersion != "" {
+				p.opts.KubernetesVersion = f.KubernetesVersion
+			}
+		}
+	}
+	if err != nil {
+		p.factErr = fmt.Errorf("%s: %w", opts.ClusterConfig, err)
+	}
+	return p
+}
+
+// Name implements provision.Provider.
+func (p *Provider) Name() string { return "eks" }
+
+// Cluster is the name of the EKS cluster.
+func (p *Provider) Cluster() string { return p.opts.Name }
+
+// Connect implements provision.Provider.
+func (p *Provider) Connect(context.Context) (*kube.Cluster, error) {
+	return kube.Connect(p.opts.Kubeconfig)
+}
+
+// Environment implements provision.Provider: an EKS cluster has neither a registry nor a webhook of the provider's own. See Repository.
+func (p *Provider) Environment(context.Context) (provision.Environment, error) {
+	return provision.Environment{}, p.factErr
+}
+
+// aws opens the region once.
+func (p *Provider) aws(ctx context.Context) (*cloud.Cloud, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.factErr != nil {
+		return nil, p.factErr
+	}
+	if p.cloud == nil {
+		c, err := cloud.Open(ctx, p.opts.Region, p.opts.Profile)
+		if err != nil {
+			return nil, err
+		}
+		p.cloud = c
+	}
+	return p.cloud, nil
+}
+
+func (p *Provider) owner() cloud.Owner {
+	return cloud.Owner{Cluster: p.opts.Name, TagKey: config.TagLab, TagValue: p.opts.Name}
+}
+
+func (p *Provider) path(names ...string) string {
+	return filepath.Join(append([]string{p.opts.Dir}, names...)...)
+}
+
+// runner starts children for the lab.
+func (p *Provider) runner() *child.Runner {
+	return &child.Runner{Command: p.opts.Command, Env: p.opts.Env, Home: p.path("child"), Logs: p.path("logs"), Started: p.opts.Started}
+}
+
+// view is what exists of the cluster at a moment.
+type view struct {
+	cluster *cloud.Cluster
+	stacks  map[string]cloud.Stack
+}
+
+// viewLife is how long a view is good for: long enough for the steps that ask one after another whether they are done.
+const viewLife = 3 * time.Second
+
+// look asks AWS what exists, or gives the answer of a moment ago.
+func (p *Provider) look(ctx context.Context) (*view, error) {
+	c, err := p.aws(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seen != nil && time.Since(p.seenAt) < viewLife {
+		return p.seen, nil
+	}
+	k, err := c.Cluster(ctx, p.opts.Name)
+	if err != nil {
+		return nil, err
+	}
+	stacks, err := c.Stacks(ctx, p.opts.Name)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{cluster: k, stacks: map[string]cloud.Stack{}}
+	for _, s := range stacks {
+		v.stacks[s.Name] = s
+	}
+	p.seen, p.seenAt = v, time.Now()
+	return v, nil
+}
+
+// forget drops the view, as something has changed.
+func (p *Provider) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = nil
+}
+
+func (v *view) ours(owner string) bool {
+	return v.cluster != nil && v.cluster.Tags[config.TagLab] == owner
+}
+
+func (v *view) whole(stack string) bool {
+	s, ok := v.stacks[stack]
+	return ok && s.Whole()
+}
