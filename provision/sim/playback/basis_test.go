@@ -81,6 +81,23 @@ func TestBasis(t *testing.T) {
 	}
 }
 
+// TestCurveAcrossTypes holds the rule for types without runs of their own to types that do have them: one processor
+// (Ice Lake), three sizes.
+func TestCurveAcrossTypes(t *testing.T) {
+	b, err := published()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, from := range map[string]string{"r6i.8xlarge": "c6i.16xlarge", "m6i.12xlarge": "c6i.16xlarge", "c6i.16xlarge": "m6i.12xlarge"} {
+		measured := b.find(name).all[tag{"znver3", "Ofast"}].mean
+		others := &book{levels: b.levels, types: []*typeFigures{b.find(from), b.find("c6id.12xlarge")}}
+		got, _ := others.oneNode(&typeFigures{TypeFacts: b.find(name).TypeFacts, name: name}, tag{"znver3", "Ofast"}, b.find(name).Cores)
+		if math.Abs(got.mean-measured) > 0.15*measured {
+			t.Errorf("%s from %s: %v, measured %v", name, from, got.mean, measured)
+		}
+	}
+}
+
 func TestMoreRanksMoreWork(t *testing.T) {
 	b, err := published()
 	if err != nil {

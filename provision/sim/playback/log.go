@@ -132,11 +132,15 @@ func (l *logWriter) preamble() {
 	l.printf("#!/bin/bash\n# REPLAY: ocifit-lab sim, no benchmark ran; %s\n", strings.Join(strings.Fields(l.Note), " "))
 	l.printf("set -euo pipefail\nflux resource list\n\nfor i in {1..%d}\ndo\n", l.Iterations)
 	l.printf("  echo \"FLUX-RUN START %s-iter-$i\"\n  %s\n  echo \"FLUX-RUN END %[1]s-iter-$i\"\ndone\n\n", l.Name, l.launch())
-	l.printf("  echo \"FLUX-RESULTS START\"\n  cat hpcg*.txt\n  echo \"HPCG-BENCHMARKS\"\n  cat HPCG-Benchmark*.txt\n  echo \"FLUX-RESULTS END\"\n")
+	l.printf("echo \"FLUX-RESULTS START\"\ncat hpcg*.txt\necho \"HPCG-BENCHMARKS\"\ncat HPCG-Benchmark*.txt\necho \"FLUX-RESULTS END\"\n")
 	if l.SaveLogs {
-		l.printf("\nflux jobs -a -n -o '{id.dec} {name}' | while read -r id name\ndo\n  echo\n  echo \"FLUX-JOB START $id $name\"\n")
+		l.printf("\nflux jobs --all --no-header --format '{id.dec} {name}' | while read -r id name\ndo\n  echo\n  echo \"FLUX-JOB START $id $name\"\n")
 		for _, part := range [][2]string{{"JOBSPEC", "jobspec"}, {"RESOURCES", "R"}, {"EVENTLOG", "guest.exec.eventlog"}} {
-			l.printf("  echo \"FLUX-JOB-%s START\"\n  flux job info $id %s\n  echo \"FLUX-JOB-%[1]s END\"\n", part[0], part[1])
+			l.printf("  echo \"FLUX-JOB-%s START\"\n  flux job info \"$id\" %s\n", part[0], part[1])
+			if part[0] == "EVENTLOG" {
+				l.printf("  echo\n")
+			}
+			l.printf("  echo \"FLUX-JOB-%s END\"\n", part[0])
 		}
 		l.printf("  echo \"FLUX-JOB END $id $name\"\ndone\necho \"FLUX JOB STATS\"\nflux job stats\n")
 	}
@@ -145,7 +149,7 @@ func (l *logWriter) preamble() {
 
 // launch is the line that starts a run.
 func (s *Spec) launch() string {
-	words := []string{"flux run", fmt.Sprintf("--setattr=user.study_id=%s-iter-$i", s.Name), fmt.Sprintf("-N%d", s.Nodes)}
+	words := []string{"flux run", fmt.Sprintf("--job-name=%s-iter-$i", s.Name), fmt.Sprintf("-N%d", s.Nodes)}
 	if s.Tasks != "" {
 		words = append(words, "-n "+s.Tasks)
 	}
@@ -170,7 +174,7 @@ func (s *Spec) hosts() string {
 	if s.Nodes == 1 {
 		return s.Host
 	}
-	return fmt.Sprintf("%s[0-%d]", strings.TrimSuffix(s.Host, "0"), s.Nodes-1)
+	return fmt.Sprintf("%s[0-%d]", strings.TrimSuffix(s.Host, "0"), s.Nodes-1) // host names of a job end in the pod's index
 }
 
 func (l *logWriter) results(runs []benchmark) {
