@@ -41,7 +41,7 @@ func (sec *secureServer) Start(_ context.Context, c ClusterSpec) (string, []byte
 	for _, ns := range []string{"default", "kube-system"} {
 		api.put("/api/v1/namespaces/"+ns, object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": ns}})
 	}
-	api.http = &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second}
+	api.http = &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet}
 	go api.http.Serve(ln)
 	sec.mu.Lock()
 	defer sec.mu.Unlock()

@@ -47,7 +47,7 @@ func startSecure(s *Server) (*secureServer, error) {
 		return nil, err
 	}
 	sec.url = "https://" + ln.Addr().String()
-	sec.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	sec.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet}
 	go sec.http.Serve(ln)
 	return sec, nil
 }

@@ -4,6 +4,8 @@ package awstest
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +20,9 @@ const (
 	SecretKey = "ocifit-lab/test/secret"
 	Account   = "123456789012"
 )
+
+// quiet drops what the HTTP servers say about clients that went away: killed children are part of the tests.
+var quiet = log.New(io.Discard, "", 0)
 
 // Options say how the endpoint's region looks and how it behaves. The zero value is a quick us-east-1 with everything allowed.
 type Options struct {
@@ -130,7 +135,7 @@ func (s *Server) listen() error {
 		return fmt.Errorf("endpoint: %w", err)
 	}
 	s.URL = "http://" + ln.Addr().String()
-	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet}
 	go s.http.Serve(ln)
 	return nil
 }
