@@ -60,7 +60,7 @@ func (c *Cluster) ApplyObjects(ctx context.Context, objects []*unstructured.Unst
 func (c *Cluster) applyAll(ctx context.Context, objects []*unstructured.Unstructured, owner string) error {
 	for _, o := range objects {
 		if err := c.applyOne(ctx, o, owner); err != nil {
-			return c.explain(err)
+			return c.Explain(err)
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func (c *Cluster) waited(ctx context.Context, doing string, start time.Time, see
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return c.explain(ended(ctx, doing, start, withTrouble(seen, err), err))
+		return c.Explain(ended(ctx, doing, start, withTrouble(seen, err), err))
 	}
-	return c.explain(fmt.Errorf("%s: %w", doing, err))
+	return c.Explain(fmt.Errorf("%s: %w", doing, err))
 }

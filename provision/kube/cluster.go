@@ -105,7 +105,7 @@ func (c *Cluster) Ready(ctx context.Context) error {
 	if len(failing) > 0 {
 		return fmt.Errorf("the API server is not ready: %s", strings.Join(failing, ", "))
 	}
-	return c.explain(fmt.Errorf("ask the API server whether it is ready: %w", err))
+	return c.Explain(fmt.Errorf("ask the API server whether it is ready: %w", err))
 }
 
 // WaitReady asks until the API server is ready.
@@ -122,7 +122,7 @@ func (c *Cluster) WaitReady(ctx context.Context) error {
 			last = err.Error()
 		}
 		if p.wait(ctx) != nil {
-			return c.explain(ended(ctx, "wait for the API server", start, last, err))
+			return c.Explain(ended(ctx, "wait for the API server", start, last, err))
 		}
 	}
 }
@@ -137,7 +137,7 @@ func (c *Cluster) DryRunCreatePod(ctx context.Context, pod *corev1.Pod) (*corev1
 	}
 	got, err := c.Clientset.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if err != nil {
-		return nil, c.explain(fmt.Errorf("try the creation of a pod: %w", err))
+		return nil, c.Explain(fmt.Errorf("try the creation of a pod: %w", err))
 	}
 	return got, nil
 }

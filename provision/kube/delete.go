@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 )
 
 // Delete removes the objects of a multi-document YAML text and waits until they are gone; what is absent is fine. The
@@ -60,7 +61,7 @@ func (c *Cluster) deleteAll(ctx context.Context, objects []*unstructured.Unstruc
 	for _, o := range objects {
 		there, err := c.deleteOne(ctx, o)
 		if err != nil {
-			return c.explain(err)
+			return c.Explain(err)
 		}
 		if there {
 			going = append(going, o)
@@ -103,25 +104,34 @@ func (c *Cluster) waitObjectGone(ctx context.Context, o *unstructured.Unstructur
 	if meta.IsNoMatchError(err) {
 		return nil
 	}
-	doing, start, seen := "wait until "+name(o)+" is gone", time.Now(), "nothing yet"
 	if err != nil {
-		return c.waited(ctx, doing, start, seen, err)
+		return c.Explain(err)
 	}
+	return c.waitOneGone(ctx, target, name(o), o.GetName())
+}
+
+// WaitNamedGone waits until the object of that name is gone, or another one has taken its place.
+func (c *Cluster) WaitNamedGone(ctx context.Context, gvr schema.GroupVersionResource, namespace, name string) error {
+	ctx, cancel := bounded(ctx, patience)
+	defer cancel()
+	return c.waitOneGone(ctx, c.Dynamic.Resource(gvr).Namespace(namespace), gvr.Resource+" "+name+matching(namespace, ""), name)
+}
+
+func (c *Cluster) waitOneGone(ctx context.Context, target dynamic.ResourceInterface, what, name string) error {
+	start, seen := time.Now(), "nothing yet"
 	var first types.UID
-	err = follow(ctx, dynamicFeed(target), byName(o.GetName()), func(all []*unstructured.Unstructured) (bool, error) {
-		for _, now := range all {
-			if now.GetName() != o.GetName() {
-				continue
-			}
-			if first == "" {
-				first = now.GetUID()
-			}
-			seen = holdup(now)
-			return now.GetUID() != first, nil // something of the same name was made anew
+	err := follow(ctx, dynamicFeed(target), byName(name), func(all []*unstructured.Unstructured) (bool, error) {
+		i := slices.IndexFunc(all, func(o *unstructured.Unstructured) bool { return o.GetName() == name })
+		if i < 0 {
+			return true, nil
 		}
-		return true, nil
+		if first == "" {
+			first = all[i].GetUID()
+		}
+		seen = holdup(all[i])
+		return all[i].GetUID() != first, nil
 	})
-	return c.waited(ctx, doing, start, seen, ignoreAbsent(err))
+	return c.waited(ctx, "wait until "+what+" is gone", start, seen, ignoreAbsent(err))
 }
 
 // WaitGone waits until nothing of a resource matches the label selector in the namespace; an empty selector means all,

@@ -18,8 +18,8 @@ import (
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
-// explain adds what to try where an error shows that the cluster cannot be reached or refuses the user.
-func (c *Cluster) explain(err error) error {
+// Explain adds what to try where an error shows that the cluster cannot be reached or refuses the user.
+func (c *Cluster) Explain(err error) error {
 	if err == nil || step.HintOf(err) != "" {
 		return err
 	}

@@ -17,7 +17,7 @@ func (c *Cluster) Events(ctx context.Context, namespace, selector string) ([]cor
 	defer cancel()
 	got, err := c.Clientset.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: selector})
 	if err != nil {
-		return nil, c.explain(fmt.Errorf("list events%s: %w", matching(namespace, selector), err))
+		return nil, c.Explain(fmt.Errorf("list events%s: %w", matching(namespace, selector), err))
 	}
 	slices.SortStableFunc(got.Items, func(a, b corev1.Event) int { return EventTime(a).Compare(EventTime(b)) })
 	return got.Items, nil

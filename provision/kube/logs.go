@@ -48,7 +48,7 @@ func (c *Cluster) StreamLogs(ctx context.Context, namespace, pod, container stri
 	if err == nil {
 		err = l.check(ctx)
 	}
-	return c.explain(err)
+	return c.Explain(err)
 }
 
 // follow reads until the container has ended.

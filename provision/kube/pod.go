@@ -30,7 +30,7 @@ func (c *Cluster) WaitPod(ctx context.Context, namespace, selector string, cond 
 		return seer.found, nil
 	}
 	if ctx.Err() == nil {
-		return nil, c.explain(fmt.Errorf("%s: %w", doing, err))
+		return nil, c.Explain(fmt.Errorf("%s: %w", doing, err))
 	}
 	seen := seer.gone
 	if seer.last != nil || seen == "" {
