@@ -1,0 +1,311 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/compspec/ocifit-lab/experiments/study"
+)
+
+// Status is what a check means for the claim that a model does better.
+type Status string
+
+// The statuses, from harmless to fatal.
+const (
+	Pass   Status = "pass"
+	Note   Status = "note"   // to be known when reading the figures
+	Limit  Status = "limit"  // the claim holds for less than it seems, so it is not made in general
+	Refuse Status = "refuse" // the gap is not an effect of the model, whatever its size
+)
+
+// Check is a named question to the data, with its answer in a sentence.
+type Check struct {
+	Name   string   `json:"name"`
+	Status Status   `json:"status"`
+	Text   string   `json:"text"`
+	Trials []string `json:"trials,omitempty"` // which it concerns, such as random/1-30; empty is all
+}
+
+// pair is a comparison's data.
+type pair struct {
+	study     *study.Study
+	arm, base *Arm
+	a, b      []TrialRow
+}
+
+// checksOf are the checks of a comparison, in the order in which they are shown.
+func checksOf(p pair) []Check {
+	if len(p.a) == 0 || len(p.b) == 0 {
+		return []Check{completeCheck(p)}
+	}
+	checks := []Check{
+		launchCheck(p), threadsCheck(p), problemCheck(p), imageCheck(p), artifactCheck(p), decisionCheck(p),
+		completeCheck(p), nodesCheck(p), orderCheck(p), remarksCheck(p),
+	}
+	return slices.DeleteFunc(checks, func(c Check) bool { return c.Name == "" })
+}
+
+func launchCheck(p pair) Check {
+	la, lb := launchOf(p.a), launchOf(p.b)
+	c := Check{Name: "equal-launch", Status: Pass}
+	if la.alike(lb) {
+		c.Text = fmt.Sprintf("Both arms were launched alike: %s.", la.text())
+		if la.text() != lb.text() {
+			c.Text = fmt.Sprintf("Both arms were launched by one rule: %s: %s; %s: %s.", p.arm.Name, la.text(), p.base.Name, lb.text())
+		}
+		return c
+	}
+	c.Status = Refuse
+	c.Text = fmt.Sprintf("The rank counts differ by how the arms were launched, not by what the model chose: %s ran with %s, %s with %s.",
+		p.arm.Name, la.text(), p.base.Name, lb.text())
+	c.Trials = append(refs(p.a), refs(p.b)...)
+	return c
+}
+
+func threadsCheck(p pair) Check {
+	c := Check{Name: "equal-threads", Status: Pass}
+	ta, tb := p.arm.Threads, p.base.Threads
+	switch {
+	case slices.Equal(ta, tb) && len(ta) == 1:
+		c.Text = fmt.Sprintf("Every rank of both arms had %s.", plural(ta[0], "thread"))
+	case launchOf(p.a).alike(launchOf(p.b)):
+		c.Status = Note
+		c.Text = fmt.Sprintf("Threads per rank follow the machine: %s %s, %s %s.", p.arm.Name, list(ta), p.base.Name, list(tb))
+	default:
+		c.Status = Refuse
+		c.Text = fmt.Sprintf("Threads per rank differ: %s %s, %s %s.", p.arm.Name, list(ta), p.base.Name, list(tb))
+	}
+	return c
+}
+
+func problemCheck(p pair) Check {
+	size := func(r *TrialRow) [3]int { return r.local }
+	sizes := distinct(append(slices.Clone(p.a), p.b...), size)
+	c := Check{Name: "equal-problem", Status: Pass}
+	if len(sizes) == 1 {
+		for s := range sizes {
+			if s == [3]int{} {
+				return Check{} // the application has no grid
+			}
+			c.Text = fmt.Sprintf("Every rank solved %d x %d x %d points.", s[0], s[1], s[2])
+		}
+		return c
+	}
+	c.Status = Refuse
+	c.Text = fmt.Sprintf("The trials solved %d different problem sizes.", len(sizes))
+	return c
+}
+
+// imageCheck allows that each architecture has its own image, for that belongs to the choice; within one architecture all trials must
+// have run the same one.
+func imageCheck(p pair) Check {
+	byArch := map[string]map[string]bool{}
+	all := map[string]bool{}
+	known := 0
+	for _, rows := range [][]TrialRow{p.a, p.b} {
+		for i := range rows {
+			if rows[i].Image == "" {
+				continue
+			}
+			known++
+			arch := archOf(&rows[i])
+			if byArch[arch] == nil {
+				byArch[arch] = map[string]bool{}
+			}
+			byArch[arch][rows[i].Image] = true
+			all[tagOf(rows[i].Image)] = true
+		}
+	}
+	c := Check{Name: "equal-image", Status: Pass}
+	for arch, images := range byArch {
+		if len(images) > 1 {
+			c.Status = Refuse
+			c.Text = fmt.Sprintf("On %s the trials ran different images: %s.", arch, strings.Join(slices.Sorted(maps.Keys(images)), ", "))
+			return c
+		}
+	}
+	switch {
+	case known == 0:
+		c.Status, c.Text = Note, "The images are not recorded."
+	case len(all) > 1:
+		c.Status = Note
+		c.Text = fmt.Sprintf("Each architecture has an image built with its own flags (%s), so a part of a gap between architectures may be the compiler's.",
+			strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+	default:
+		c.Text = "All trials ran the same image."
+	}
+	return c
+}
+
+// archOf tells amd64 from arm64; imported trials have no decision that names it, but their image does.
+func archOf(r *TrialRow) string {
+	if r.Architecture != "" {
+		return r.Architecture
+	}
+	if strings.HasSuffix(r.Image, "-arm") || strings.Contains(r.Image, "neoverse") {
+		return "arm64"
+	}
+	return "amd64"
+}
+
+func tagOf(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	return image[strings.LastIndexAny(image, ":/")+1:]
+}
+
+func artifactCheck(p pair) Check {
+	all := distinct(append(slices.Clone(p.a), p.b...), func(r *TrialRow) string { return r.artifact })
+	if len(all) == 1 {
+		for digest := range all {
+			if digest == "" {
+				return Check{}
+			}
+		}
+		return Check{Name: "equal-artifact", Status: Pass, Text: "All decisions were made from the same artifact."}
+	}
+	return Check{Name: "equal-artifact", Status: Refuse, Text: fmt.Sprintf("The decisions were made from %d different artifacts.", len(all))}
+}
+
+func decisionCheck(p pair) Check {
+	var wrong []TrialRow
+	known := false
+	for _, rows := range [][]TrialRow{p.a, p.b} {
+		for _, r := range rows {
+			known = known || r.chosen != ""
+			if r.chosen != "" && r.InstanceType != "" && r.chosen != r.InstanceType {
+				wrong = append(wrong, r)
+			}
+		}
+	}
+	switch {
+	case !known:
+		return Check{Name: "decision-followed", Status: Note, Text: "The webhook's decisions are not recorded, so it cannot be shown that the trials ran where it decided."}
+	case len(wrong) > 0:
+		return Check{Name: "decision-followed", Status: Refuse, Text: fmt.Sprintf("%s ran on another instance type than was decided.", plural(len(wrong), "trial")), Trials: refs(wrong)}
+	}
+	return Check{Name: "decision-followed", Status: Pass, Text: "Every trial ran on the instance type that was decided."}
+}
+
+func completeCheck(p pair) Check {
+	c := Check{Name: "complete", Status: Pass, Text: fmt.Sprintf("All %d planned trials of both arms are complete.", p.study.Repeats)}
+	if len(p.a) == p.study.Repeats && len(p.b) == p.study.Repeats {
+		return c
+	}
+	c.Status = Limit
+	c.Text = fmt.Sprintf("Not all trials are complete: %s has %d of %d, %s has %d of %d. If trials are missing for a reason that the machine has a part in, the rest is a selection.",
+		p.arm.Name, len(p.a), p.study.Repeats, p.base.Name, len(p.b), p.study.Repeats)
+	if min(len(p.a), len(p.b)) < 2 {
+		c.Status = Refuse
+		c.Text = fmt.Sprintf("Too few complete trials to compare: %s has %d, %s has %d.", p.arm.Name, len(p.a), p.base.Name, len(p.b))
+	}
+	return c
+}
+
+func nodesCheck(p pair) Check {
+	c := Check{Name: "several-nodes", Status: Pass}
+	c.Text = fmt.Sprintf("%s ran on %s, %s on %s.", p.arm.Name, plural(p.arm.Nodes, "machine"), p.base.Name, plural(p.base.Nodes, "machine"))
+	for _, a := range []*Arm{p.arm, p.base} {
+		if a.Nodes == 1 && a.Complete > 1 {
+			c.Status = Limit
+			c.Text = fmt.Sprintf("All %d trials of %s ran on one machine: they repeat one measurement, they are not %d independent ones, and they say nothing about other machines of its type.",
+				a.Complete, a.Name, a.Complete)
+			return c
+		}
+	}
+	return c
+}
+
+// orderCheck looks at the clock, not at the plan: arms that did not overlap in time cannot be told from drift.
+func orderCheck(p pair) Check {
+	fromA, toA := span(p.a)
+	fromB, toB := span(p.b)
+	if fromA.IsZero() || fromB.IsZero() {
+		return Check{Name: "same-time", Status: Note, Text: "The times of the trials are not recorded, so drift cannot be excluded."}
+	}
+	if !toA.After(fromB) || !toB.After(fromA) {
+		return Check{Name: "same-time", Status: Limit, Text: "The arms ran one after the other, so a change over time would look like a difference between them."}
+	}
+	return Check{Name: "same-time", Status: Pass, Text: "The arms took turns, so a change over time falls on both."}
+}
+
+func span(rows []TrialRow) (from, to time.Time) {
+	for _, r := range rows {
+		if !r.Created.IsZero() && (from.IsZero() || r.Created.Before(from)) {
+			from = r.Created
+		}
+		if r.Created.After(to) {
+			to = r.Created
+		}
+	}
+	return from, to
+}
+
+// remarksCheck passes on what the application says of its own figures.
+func remarksCheck(p pair) Check {
+	severe := func(rows []TrialRow) (hit []TrialRow) {
+		for _, r := range rows {
+			if slices.ContainsFunc(r.remarks, func(s string) bool { return strings.Contains(s, "severely suboptimal") }) {
+				hit = append(hit, r)
+			}
+		}
+		return hit
+	}
+	a, b := severe(p.a), severe(p.b)
+	switch {
+	case len(a)+len(b) == 0:
+		return Check{}
+	case len(a) == len(p.a) && len(b) == len(p.b):
+		return Check{Name: "own-remarks", Status: Note, Text: "HPCG calls the figures of both arms severely suboptimal: its reference kernels use no threads."}
+	}
+	return Check{
+		Name: "own-remarks", Status: Limit, Trials: append(refs(a), refs(b)...),
+		Text: fmt.Sprintf("HPCG calls its figures severely suboptimal in %d of %d trials of %s and %d of %d of %s, because its reference kernels leave threads idle.",
+			len(a), len(p.a), p.arm.Name, len(b), len(p.b), p.base.Name),
+	}
+}
+
+// refs names trials in short, such as random/1-3,7.
+func refs(rows []TrialRow) []string {
+	byArm := map[string][]int{}
+	var order []string
+	for _, r := range rows {
+		if byArm[r.Arm] == nil {
+			order = append(order, r.Arm)
+		}
+		byArm[r.Arm] = append(byArm[r.Arm], r.Trial)
+	}
+	var out []string
+	for _, arm := range order {
+		out = append(out, arm+"/"+ranges(byArm[arm]))
+	}
+	return out
+}
+
+func ranges(n []int) string {
+	slices.Sort(n)
+	var parts []string
+	for i := 0; i < len(n); {
+		j := i
+		for j+1 < len(n) && n[j+1] <= n[j]+1 {
+			j++
+		}
+		if n[i] == n[j] {
+			parts = append(parts, fmt.Sprint(n[i]))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d-%d", n[i], n[j]))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ",")
+}
+
+func list(n []int) string {
+	parts := make([]string, len(n))
+	for i, v := range n {
+		parts[i] = fmt.Sprint(v)
+	}
+	return strings.Join(parts, ", ")
+}

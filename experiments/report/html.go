@@ -1,0 +1,183 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed page/report.html.tmpl
+var pageTemplate string
+
+//go:embed page/style.css
+var pageStyle string
+
+// WriteHTML writes the report as one file that needs nothing else: no network, no scripts, plots as inline SVG, the data embedded.
+func WriteHTML(w io.Writer, a *Analysis) error {
+	t, err := template.New("report").Funcs(template.FuncMap{
+		"num": num, "interval": interval, "meanOf": meanOf, "ratioOf": ratioOf, "rangeText": rangeText, "usd": usd, "pval": pText,
+		"join":       func(s []string) string { return strings.Join(s, ", ") },
+		"statusText": statusText, "claimText": claimText,
+		"ratioPtr": func(v *float64) string {
+			if v == nil {
+				return "-"
+			}
+			return ratioText(*v)
+		},
+		"pPtr": func(v *float64) string { return pText(*v) },
+	}).Parse(pageTemplate)
+	if err != nil {
+		return err
+	}
+	p, err := newPage(a)
+	if err != nil {
+		return err
+	}
+	return t.Execute(w, p)
+}
+
+func statusText(s Status) string {
+	return map[Status]string{Pass: "passed", Note: "note", Limit: "limits", Refuse: "refuses"}[s]
+}
+
+func claimText(c Claim) string {
+	return map[Claim]string{Refused: "not comparable", Limited: "within limits", Supported: "shown", NotShown: "not shown"}[c]
+}
+
+// page is what the template shows.
+type page struct {
+	A                                             *Analysis
+	Style                                         template.CSS
+	Date, Written, AnswerClass, Mark, SourcesText string
+	IntervalUnit, TimelineNote                    string
+	Forest, Spread, Timeline, Legend, Cost        template.HTML
+	Caveats, Passed                               []checkGroup
+	Arms                                          []*Arm
+	Decisions                                     []decisionRow
+	ExcludedShown                                 []Excluded
+	ExcludedMore                                  int
+	Method                                        []string
+	Facts                                         []fact
+	CSV                                           template.URL
+}
+
+type decisionRow struct {
+	Arm, Model, Type, Score, RunnerUp, Tied string
+	Trials                                  int
+}
+
+type fact struct{ Name, Value string }
+
+// mostExcluded bounds a table that could otherwise fill the page.
+const mostExcluded = 200
+
+func newPage(a *Analysis) (*page, error) {
+	p := &page{
+		A: a, Style: template.CSS(pageStyle), Date: a.Run.Created.UTC().Format("2 January 2006"), Written: a.now.UTC().Format(time.DateTime + " UTC"),
+		AnswerClass: answerClass(a), IntervalUnit: intervalUnit(a), Method: method(a), Facts: runFacts(a),
+	}
+	if a.Simulated {
+		p.Mark = " (simulated)"
+		p.SourcesText = fmt.Sprintf("Of %d trials, %d replay published measurements, %d are estimates and %d were measured.",
+			a.Sources.total(), a.Sources.Replayed, a.Sources.Estimated, a.Sources.Measured)
+	}
+	for i := range a.Arms {
+		p.Arms = append(p.Arms, &a.Arms[i])
+	}
+	for _, c := range a.Checks {
+		p.addCheck(checkGroup{Check: c})
+	}
+	for _, g := range groupChecks(a.Comparisons) {
+		p.addCheck(g)
+	}
+	gravity := []Status{Refuse, Limit, Note}
+	slices.SortStableFunc(p.Caveats, func(x, y checkGroup) int {
+		return slices.Index(gravity, x.Status) - slices.Index(gravity, y.Status)
+	})
+	p.Decisions = decisionRows(a)
+	p.ExcludedShown = a.Excluded
+	if len(a.Excluded) > mostExcluded {
+		p.ExcludedShown, p.ExcludedMore = a.Excluded[:mostExcluded], len(a.Excluded)-mostExcluded
+	}
+	p.Forest, p.Spread, p.Cost, p.Legend = forest(a), spread(a), costBars(a), legend(a)
+	p.Timeline, p.TimelineNote = timeline(a)
+	var csv bytes.Buffer
+	if err := WriteCSV(&csv, a); err != nil {
+		return nil, err
+	}
+	p.CSV = template.URL("data:text/csv;base64," + base64.StdEncoding.EncodeToString(csv.Bytes()))
+	return p, nil
+}
+
+func (p *page) addCheck(g checkGroup) {
+	if n := len(p.A.Comparisons); len(g.Arms) == n && n > 1 {
+		g.Arms = []string{"all comparisons"}
+	}
+	if g.Status == Pass {
+		p.Passed = append(p.Passed, g)
+	} else {
+		p.Caveats = append(p.Caveats, g)
+	}
+}
+
+// answerClass is the claim that the answer's colour stands for: the best that any comparison allows.
+func answerClass(a *Analysis) string {
+	for _, claim := range []Claim{Supported, Limited, NotShown, Refused} {
+		if slices.ContainsFunc(a.Comparisons, func(c Comparison) bool { return c.Claim == claim }) {
+			return string(claim)
+		}
+	}
+	return string(NotShown)
+}
+
+func intervalUnit(a *Analysis) string {
+	for i := range a.Arms {
+		if f := a.Arms[i].FOM(); f != nil && f.CI95Unit == "trial" && a.Arms[i].Nodes == 1 {
+			return "nodes (over trials where an arm has one node)"
+		}
+	}
+	return "nodes"
+}
+
+func decisionRows(a *Analysis) []decisionRow {
+	var out []decisionRow
+	for _, arm := range a.Arms {
+		ds := arm.Decisions
+		if len(ds) == 0 {
+			for _, t := range sortedTypes(arm.InstanceTypes) {
+				out = append(out, decisionRow{Arm: arm.Name, Model: arm.Model, Type: t + " (decision not recorded)", Trials: arm.InstanceTypes[t], Score: "-"})
+			}
+			continue
+		}
+		if len(ds) > 3 { // a random arm: its types in one row
+			n := 0
+			for _, d := range ds {
+				n += d.Trials
+			}
+			counts := make([]string, 0, len(ds))
+			for _, t := range sortedTypes(arm.InstanceTypes) {
+				counts = append(counts, fmt.Sprintf("%s (%d)", t, arm.InstanceTypes[t]))
+			}
+			out = append(out, decisionRow{Arm: arm.Name, Model: arm.Model, Type: strings.Join(counts, ", "), Trials: n, Score: "-"})
+			continue
+		}
+		for _, d := range ds {
+			row := decisionRow{Arm: arm.Name, Model: arm.Model, Type: d.InstanceType, Trials: d.Trials, Score: "-", RunnerUp: d.RunnerUp}
+			if d.Score != nil {
+				row.Score = num(*d.Score)
+			}
+			row.Tied = strings.Join(d.Tied, ", ")
+			if d.TieBreak != "" && len(d.Tied) > 1 {
+				row.Tied += " (broken by " + d.TieBreak + ")"
+			}
+			out = append(out, row)
+		}
+	}
+	return out
+}

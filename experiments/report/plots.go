@@ -1,0 +1,269 @@
+package report
+
+import (
+	"fmt"
+	"html"
+	"html/template"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Plots are rows of name, drawing and value. Positions across are percentages and positions down are pixels, so that a drawing fills
+// whatever width the page has while its text and its dots keep their size.
+type plot struct{ b strings.Builder }
+
+func (p *plot) printf(format string, args ...any) { fmt.Fprintf(&p.b, format, args...) }
+
+func (p *plot) html(label string) template.HTML {
+	return template.HTML(fmt.Sprintf(`<div class="plot" role="list" aria-label="%s">%s</div>`, html.EscapeString(label), p.b.String()))
+}
+
+// row starts a row; end finishes it with the value. label is what a screen reader says instead of the drawing.
+func (p *plot) row(class, name, sub, label string, height int) {
+	p.printf(`<div class="row" role="listitem"><div class="name">%s`, html.EscapeString(name))
+	if sub != "" {
+		p.printf(`<small>%s</small>`, html.EscapeString(sub))
+	}
+	p.printf(`</div><svg class="%s" height="%d" role="img" aria-label="%s">`, class, height, html.EscapeString(label))
+}
+
+func (p *plot) end(value, sub string) {
+	p.printf(`</svg><div class="value">%s`, html.EscapeString(value))
+	if sub != "" {
+		p.printf(`<small>%s</small>`, html.EscapeString(sub))
+	}
+	p.printf("</div></div>\n")
+}
+
+// axis draws the ticks of a scale below the rows.
+func (p *plot) axis(s scale, label string) {
+	p.printf(`<div class="name" aria-hidden="true"></div><svg class="axis" height="16" aria-hidden="true">`)
+	for _, t := range s.ticks {
+		anchor := "middle"
+		switch at := s.at(t); {
+		case at < 3:
+			anchor = "start"
+		case at > 97:
+			anchor = "end"
+		}
+		p.printf(`<text x="%.2f%%" y="13" text-anchor="%s">%s</text>`, s.at(t), anchor, tickText(t))
+	}
+	p.printf(`</svg><div class="value" aria-hidden="true"></div><div class="axis-label" style="margin-top:0">%s</div>`, html.EscapeString(label))
+}
+
+func (p *plot) grid(s scale, height int) {
+	for _, t := range s.ticks {
+		p.printf(`<line class="g" x1="%.2f%%" x2="%.2f%%" y1="0" y2="%d"/>`, s.at(t), s.at(t), height)
+	}
+}
+
+// scale maps values to percent of the width.
+type scale struct {
+	lo, hi float64
+	log    bool
+	ticks  []float64
+}
+
+func (s scale) at(v float64) float64 {
+	a, b, x := s.lo, s.hi, v
+	if s.log {
+		a, b, x = math.Log(a), math.Log(b), math.Log(v)
+	}
+	return math.Max(0, math.Min(100, 100*(x-a)/(b-a)))
+}
+
+// linear is a scale from 0 to at least hi with at most seven ticks.
+func linear(hi float64) scale {
+	if !(hi > 0) {
+		hi = 1
+	}
+	step := math.Pow(10, math.Floor(math.Log10(hi)))
+	for _, f := range []float64{0.1, 0.2, 0.5, 1, 2, 5} {
+		if hi/(step*f) <= 6 {
+			step *= f
+			break
+		}
+	}
+	s := scale{hi: math.Ceil(hi/step-1e-9) * step}
+	for i := 0; float64(i)*step <= s.hi*(1+1e-9); i++ {
+		s.ticks = append(s.ticks, float64(i)*step)
+	}
+	return s
+}
+
+// ratios is a logarithmic scale around 1.
+func ratios(lo, hi float64) scale {
+	steps := []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000}
+	s := scale{log: true, lo: 0.5, hi: 2}
+	for _, v := range steps {
+		if v <= lo {
+			s.lo = math.Min(v, 0.5)
+		}
+	}
+	if lo < steps[0] {
+		s.lo = steps[0]
+	}
+	for _, v := range slices.Backward(steps) {
+		if v >= hi {
+			s.hi = math.Max(v, 2)
+		}
+	}
+	for _, v := range steps {
+		if v >= s.lo && v <= s.hi {
+			s.ticks = append(s.ticks, v)
+		}
+	}
+	return s
+}
+
+func tickText(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.4g", v), ".0") }
+
+// forest draws the ratio of each arm to the baseline.
+func forest(a *Analysis) template.HTML {
+	lo, hi := 1.0, 1.0
+	for i := range a.Comparisons {
+		c := &a.Comparisons[i]
+		for _, v := range forestPoints(c) {
+			lo, hi = math.Min(lo, v), math.Max(hi, v)
+		}
+	}
+	if len(a.Comparisons) == 0 {
+		return ""
+	}
+	s := ratios(lo, hi)
+	const h = 40
+	p := &plot{}
+	for i := range a.Comparisons {
+		c := &a.Comparisons[i]
+		value := "no figures"
+		if c.RatioOfMedians != nil {
+			value = "× " + ratioText(*c.RatioOfMedians)
+		}
+		p.row("k-"+string(c.Claim), c.Arm, "", c.Arm+": "+claimText(c.Claim)+". "+c.Sentence, h)
+		p.grid(s, h)
+		p.printf(`<line class="one" x1="%.2f%%" x2="%.2f%%" y1="0" y2="%d"/>`, s.at(1), s.at(1), h)
+		if ci := c.RatioOfMediansCI95; ci != nil && ci[0] > 0 {
+			p.printf(`<line class="ci" x1="%.2f%%" x2="%.2f%%" y1="%d" y2="%d"/>`, s.at(ci[0]), s.at(ci[1]), h/2, h/2)
+		}
+		if c.RatioOfMedians != nil {
+			p.printf(`<circle class="pt" cx="%.2f%%" cy="%d" r="6"/>`, s.at(*c.RatioOfMedians), h/2)
+		}
+		p.end(value, claimText(c.Claim))
+	}
+	p.axis(s, "times the median of "+a.Baseline)
+	return p.html("Ratio of medians to " + a.Baseline + ", by arm")
+}
+
+func forestPoints(c *Comparison) []float64 {
+	var out []float64
+	if c.RatioOfMedians != nil && *c.RatioOfMedians > 0 {
+		out = append(out, *c.RatioOfMedians)
+	}
+	if ci := c.RatioOfMediansCI95; ci != nil && ci[0] > 0 {
+		out = append(out, ci[0], ci[1])
+	}
+	return out
+}
+
+// armClass is the CSS class of the i-th arm, and its colour: the hues go round the circle by the golden angle.
+func armClass(a *Analysis, i int) string {
+	if a.Arms[i].Baseline {
+		return `arm base`
+	}
+	return fmt.Sprintf(`arm" style="--h:%.0f`, math.Mod(210+137.5*float64(i-1), 360))
+}
+
+// spread draws every trial of every arm.
+func spread(a *Analysis) template.HTML {
+	top := 0.0
+	rows := map[string][]*TrialRow{}
+	for i := range a.Trials {
+		t := &a.Trials[i]
+		top = math.Max(top, t.Figure)
+		rows[t.Arm] = append(rows[t.Arm], t)
+	}
+	s := linear(top)
+	const h = 46
+	p := &plot{}
+	for i := range a.Arms {
+		arm := &a.Arms[i]
+		f := arm.FOM()
+		label := arm.Name + ": no complete trial"
+		if f != nil {
+			label = fmt.Sprintf("%s: %d trials from %s to %s, median %s, mean %s %s", arm.Name, f.N, num(f.Min), num(f.Max), num(f.Median), num(f.Mean), a.Metric.Unit)
+		}
+		p.row(armClass(a, i), arm.Name, arm.Launch, label, h)
+		p.grid(s, h)
+		if f == nil {
+			p.end("-", "")
+			continue
+		}
+		p.printf(`<line class="wh" x1="%.2f%%" x2="%.2f%%" y1="%d" y2="%d"/>`, s.at(f.Min), s.at(f.Max), h/2, h/2)
+		p.printf(`<rect class="box" x="%.2f%%" width="%.2f%%" y="8" height="%d" rx="2"/>`, s.at(f.Q1), math.Max(0.1, s.at(f.Q3)-s.at(f.Q1)), h-16)
+		for k, t := range rows[arm.Name] {
+			class := "dot"
+			if t.Source == sourceEstimated {
+				class = "dot est"
+			}
+			// A fixed scatter, so that the same data gives the same picture.
+			y := h/2 + float64((k*7)%23-11)
+			p.printf(`<circle class="%s" cx="%.2f%%" cy="%.0f" r="%s"/>`, class, s.at(t.Figure), y, radius(len(rows[arm.Name])))
+		}
+		p.printf(`<line class="med" x1="%.2f%%" x2="%.2f%%" y1="6" y2="%d"/>`, s.at(f.Median), s.at(f.Median), h-6)
+		p.end("median "+num(f.Median), "mean "+num(f.Mean))
+	}
+	p.axis(s, a.Metric.Unit)
+	return p.html(a.Metric.Name + " by arm")
+}
+
+func radius(n int) string {
+	if n > 200 {
+		return "1.5"
+	}
+	return "3"
+}
+
+// costBars draws what the trials of each arm cost.
+func costBars(a *Analysis) template.HTML {
+	top := 0.0
+	for _, arm := range a.Arms {
+		top = math.Max(top, arm.CostUSD)
+	}
+	s := linear(top)
+	const h = 26
+	p := &plot{}
+	for i := range a.Arms {
+		arm := &a.Arms[i]
+		p.row(armClass(a, i), arm.Name, "", fmt.Sprintf("%s: %s for %s", arm.Name, usd(arm.CostUSD), plural(arm.Complete, "trial")), h)
+		p.grid(s, h)
+		p.printf(`<rect class="bar" x="0" width="%.2f%%" y="6" height="%d" rx="2"/>`, s.at(arm.CostUSD), h-12)
+		sub := ""
+		if arm.TimeToSolution != nil {
+			sub = num(arm.TimeToSolution.Mean) + " s a trial"
+		}
+		p.end(usd(arm.CostUSD), sub)
+	}
+	p.axis(s, "US dollars")
+	return p.html("Cost of the trials by arm")
+}
+
+func legend(a *Analysis) template.HTML {
+	var b strings.Builder
+	b.WriteString(`<ul class="legend">`)
+	for i := range a.Arms {
+		fmt.Fprintf(&b, `<li class="%s"><i aria-hidden="true"></i>%s</li>`, armClass(a, i), html.EscapeString(a.Arms[i].Name))
+	}
+	b.WriteString(`</ul>`)
+	return template.HTML(b.String())
+}
+
+func sortedTypes(types map[string]int) []string {
+	return slices.SortedFunc(maps.Keys(types), func(a, b string) int {
+		if types[a] != types[b] {
+			return types[b] - types[a]
+		}
+		return strings.Compare(a, b)
+	})
+}

@@ -1,0 +1,241 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteText writes the analysis for a terminal: what is simulated first, then the answer, the arms, the comparisons and what is left out.
+func WriteText(w io.Writer, a *Analysis) error {
+	t := &textWriter{w: w}
+	if a.Simulated {
+		t.line("SIMULATED. %s", a.Simulation)
+		t.line("")
+	}
+	t.line("%s", a.Question)
+	t.line("%s", a.Answer)
+	t.line("")
+	t.arms(a)
+	t.comparisons(a)
+	t.checks(a)
+	t.excluded(a)
+	t.forecast(a)
+	return t.err
+}
+
+type textWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (t *textWriter) line(format string, args ...any) {
+	if t.err == nil {
+		_, t.err = fmt.Fprintf(t.w, format+"\n", args...)
+	}
+}
+
+func (t *textWriter) table(rows [][]string) {
+	if t.err != nil {
+		return
+	}
+	tw := tabwriter.NewWriter(t.w, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(tw, strings.Join(r, "\t"))
+	}
+	t.err = tw.Flush()
+}
+
+func (t *textWriter) arms(a *Analysis) {
+	t.line("%s by arm, %s%s", a.Metric.Unit, captionUnit, simulatedSuffix(a))
+	rows := [][]string{{"ARM", "TRIALS", "TYPES", "NODES", "RANKS", "MEAN", "MEDIAN", "SD", "95% OF MEAN", "PER RANK", "PER $/H", "USD"}}
+	for i := range a.Arms {
+		arm := &a.Arms[i]
+		row := []string{arm.Name, fmt.Sprintf("%d/%d", arm.Complete, arm.Trials), typesText(arm.InstanceTypes, 2), fmt.Sprint(arm.Nodes), rangeText(arm.Ranks)}
+		f := arm.FOM()
+		if f == nil {
+			rows = append(rows, append(row, "-", "-", "-", "-", "-", "-", usd(arm.CostUSD)))
+			continue
+		}
+		rows = append(rows, append(row, num(f.Mean), num(f.Median), num(f.SD), interval(f.CI95), meanOf(arm.PerRank()), meanOf(arm.PerDollarHour), usd(arm.CostUSD)))
+	}
+	t.table(rows)
+	t.line("")
+}
+
+const captionUnit = "one figure per trial (the mean of its iterations), intervals by bootstrap over nodes"
+
+func simulatedSuffix(a *Analysis) string {
+	if a.Simulated {
+		return " (simulated)"
+	}
+	return ""
+}
+
+func (t *textWriter) comparisons(a *Analysis) {
+	if len(a.Comparisons) == 0 {
+		return
+	}
+	t.line("Against %s%s", a.Baseline, simulatedSuffix(a))
+	rows := [][]string{{"ARM", "CLAIM", "RATIO", "95%", "P (NODES, HOLM)", "P (TRIALS)", "CLIFF'S D", "PER RANK", "PER $", "NODES"}}
+	for i := range a.Comparisons {
+		c := &a.Comparisons[i]
+		row := []string{c.Arm, string(c.Claim), "-", "-", "-", "-", "-", ratioOf(c.PerRank), ratioOf(c.PerDollar), "-"}
+		if c.RatioOfMedians != nil {
+			row[2], row[3] = ratioText(*c.RatioOfMedians), interval(c.RatioOfMediansCI95)
+		}
+		if c.PHolm != nil {
+			row[4], row[5] = pText(*c.PHolm), pText(c.MannWhitney.P)
+			row[9] = fmt.Sprintf("%d:%d", c.Permutation.ClustersX, c.Permutation.ClustersY)
+		}
+		if c.CliffsDelta != nil {
+			row[6] = fmt.Sprintf("%+.2f", c.CliffsDelta.Value)
+		}
+		rows = append(rows, row)
+	}
+	t.table(rows)
+	t.line("")
+	for i := range a.Comparisons {
+		t.line("- %s: %s", a.Comparisons[i].Arm, a.Comparisons[i].Sentence)
+	}
+	t.line("")
+}
+
+func (t *textWriter) checks(a *Analysis) {
+	t.line("Checks")
+	for _, c := range a.Checks {
+		t.line("  %-6s %-18s %s", c.Status, c.Name, c.Text)
+	}
+	for _, g := range groupChecks(a.Comparisons) {
+		if g.Status == Pass {
+			continue
+		}
+		t.line("  %-6s %-18s %s [%s]", g.Status, g.Name, g.Text, strings.Join(g.Arms, ", "))
+	}
+	t.line("")
+}
+
+// checkGroup is the same outcome of a check in several comparisons.
+type checkGroup struct {
+	Check
+	Arms []string
+}
+
+// groupChecks merges equal outcomes, the gravest first.
+func groupChecks(cs []Comparison) []checkGroup {
+	var groups []*checkGroup
+	at := map[string]*checkGroup{}
+	for _, c := range cs {
+		for _, check := range c.Checks {
+			k := check.Name + "|" + string(check.Status)
+			if check.Status != Pass {
+				k += "|" + check.Text
+			}
+			if at[k] == nil {
+				at[k] = &checkGroup{Check: check}
+				groups = append(groups, at[k])
+			}
+			at[k].Arms = append(at[k].Arms, c.Arm)
+		}
+	}
+	order := []Status{Refuse, Limit, Note, Pass}
+	sort.SliceStable(groups, func(i, j int) bool {
+		return slices.Index(order, groups[i].Status) < slices.Index(order, groups[j].Status)
+	})
+	out := make([]checkGroup, len(groups))
+	for i, g := range groups {
+		out[i] = *g
+	}
+	return out
+}
+
+func (t *textWriter) excluded(a *Analysis) {
+	if len(a.Excluded) == 0 {
+		return
+	}
+	t.line("Left out")
+	const most = 20
+	for i, e := range a.Excluded {
+		if i == most {
+			t.line("  and %d more, see the report", len(a.Excluded)-most)
+			break
+		}
+		t.line("  %s/%d attempt %d: %s: %s", e.Arm, e.Trial, e.Attempt, e.Reason, e.Detail)
+	}
+	t.line("")
+}
+
+func (t *textWriter) forecast(a *Analysis) {
+	if f := a.Forecast; f != nil {
+		t.line("Forecast for the real study: %d trials, about %.1f hours one after another, about %s for the trials' nodes.", f.Trials, f.Hours, usd(f.TrialUSD))
+		t.line("%s", f.Assumption)
+	}
+}
+
+func num(v float64) string {
+	switch {
+	case v == 0:
+		return "0"
+	case v >= 1000:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 100:
+		return fmt.Sprintf("%.1f", v)
+	case v >= 1:
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+func meanOf(f *Figures) string {
+	if f == nil {
+		return "-"
+	}
+	return num(f.Mean)
+}
+
+func ratioOf(r *Ratio) string {
+	if r == nil {
+		return "-"
+	}
+	return ratioText(r.Value)
+}
+
+func interval(ci *[2]float64) string {
+	if ci == nil {
+		return "-"
+	}
+	return num(ci[0]) + " to " + num(ci[1])
+}
+
+func usd(v float64) string { return fmt.Sprintf("$%.2f", v) }
+
+func rangeText(n []int) string {
+	switch {
+	case len(n) == 0:
+		return "-"
+	case len(n) <= 3:
+		return list(n)
+	}
+	return fmt.Sprintf("%d to %d", n[0], n[len(n)-1])
+}
+
+// typesText names up to most types, the most frequent first.
+func typesText(types map[string]int, most int) string {
+	keys := slices.SortedFunc(maps.Keys(types), func(a, b string) int {
+		if types[a] != types[b] {
+			return types[b] - types[a]
+		}
+		return strings.Compare(a, b)
+	})
+	if len(keys) == 0 {
+		return "-"
+	}
+	if len(keys) > most {
+		return fmt.Sprintf("%d types", len(keys))
+	}
+	return strings.Join(keys, ", ")
+}
