@@ -23,6 +23,7 @@ func WriteHTML(w io.Writer, a *Analysis) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
 		"num": num, "interval": interval, "meanOf": meanOf, "ratioOf": ratioOf, "rangeText": rangeText, "usd": usd, "pval": pText,
 		"join":       func(s []string) string { return strings.Join(s, ", ") },
+		"rest":       func(items []checkItem) []checkItem { return items[1:] },
 		"statusText": statusText, "claimText": claimText,
 		"ratioPtr": func(v *float64) string {
 			if v == nil {
@@ -90,16 +91,13 @@ func newPage(a *Analysis) (*page, error) {
 	for i := range a.Arms {
 		p.Arms = append(p.Arms, &a.Arms[i])
 	}
-	for _, c := range a.Checks {
-		p.addCheck(checkGroup{Check: c})
+	for _, g := range a.groups() {
+		if g.Status == Pass {
+			p.Passed = append(p.Passed, g)
+		} else {
+			p.Caveats = append(p.Caveats, g)
+		}
 	}
-	for _, g := range groupChecks(a.Comparisons) {
-		p.addCheck(g)
-	}
-	gravity := []Status{Refuse, Limit, Note}
-	slices.SortStableFunc(p.Caveats, func(x, y checkGroup) int {
-		return slices.Index(gravity, x.Status) - slices.Index(gravity, y.Status)
-	})
 	p.Decisions = decisionRows(a)
 	p.ExcludedShown = a.Excluded
 	if len(a.Excluded) > mostExcluded {
@@ -113,17 +111,6 @@ func newPage(a *Analysis) (*page, error) {
 	}
 	p.CSV = template.URL("data:text/csv;base64," + base64.StdEncoding.EncodeToString(csv.Bytes()))
 	return p, nil
-}
-
-func (p *page) addCheck(g checkGroup) {
-	if n := len(p.A.Comparisons); len(g.Arms) == n && n > 1 {
-		g.Arms = []string{"all comparisons"}
-	}
-	if g.Status == Pass {
-		p.Passed = append(p.Passed, g)
-	} else {
-		p.Caveats = append(p.Caveats, g)
-	}
 }
 
 // answerClass is the claim that the answer's colour stands for: the best that any comparison allows.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"sort"
 	"strings"
 	"text/tabwriter"
 )
@@ -107,50 +106,20 @@ func (t *textWriter) comparisons(a *Analysis) {
 
 func (t *textWriter) checks(a *Analysis) {
 	t.line("Checks")
-	for _, c := range a.Checks {
-		t.line("  %-6s %-18s %s", c.Status, c.Name, c.Text)
-	}
-	for _, g := range groupChecks(a.Comparisons) {
+	for _, g := range a.groups() {
 		if g.Status == Pass {
 			continue
 		}
-		t.line("  %-6s %-18s %s [%s]", g.Status, g.Name, g.Text, strings.Join(g.Arms, ", "))
-	}
-	t.line("")
-}
-
-// checkGroup is the same outcome of a check in several comparisons.
-type checkGroup struct {
-	Check
-	Arms []string
-}
-
-// groupChecks merges equal outcomes, the gravest first.
-func groupChecks(cs []Comparison) []checkGroup {
-	var groups []*checkGroup
-	at := map[string]*checkGroup{}
-	for _, c := range cs {
-		for _, check := range c.Checks {
-			k := check.Name + "|" + string(check.Status)
-			if check.Status != Pass {
-				k += "|" + check.Text
+		t.line("  %-7s %s (%s)", statusText(g.Status), g.Title, g.Name)
+		for i, item := range g.Items {
+			if i == 2 && len(g.Items) > 3 {
+				t.line("          and in %d more comparisons", len(g.Items)-i)
+				break
 			}
-			if at[k] == nil {
-				at[k] = &checkGroup{Check: check}
-				groups = append(groups, at[k])
-			}
-			at[k].Arms = append(at[k].Arms, c.Arm)
+			t.line("          %s", item.Text)
 		}
 	}
-	order := []Status{Refuse, Limit, Note, Pass}
-	sort.SliceStable(groups, func(i, j int) bool {
-		return slices.Index(order, groups[i].Status) < slices.Index(order, groups[j].Status)
-	})
-	out := make([]checkGroup, len(groups))
-	for i, g := range groups {
-		out[i] = *g
-	}
-	return out
+	t.line("")
 }
 
 func (t *textWriter) excluded(a *Analysis) {
