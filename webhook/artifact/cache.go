@@ -3,37 +3,12 @@ package artifact
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
-
-	"github.com/compspec/ocifit-lab/webhook/compat"
+	"oras.land/oras-go/v2/registry/remote/auth"
 )
-
-// Artifact is a decoded artifact, ready for a decision. It is shared and must not be changed.
-type Artifact struct {
-	Reference, Digest, MediaType string
-	// Models is set for compat.MediaTypeModels.
-	Models *compat.Models
-	// Stale says that the registry could not be asked and that this is the last good copy: since when it could
-	// not, and why. Empty normally.
-	Stale string
-}
-
-// Decode turns content into an artifact by its media type.
-func Decode(c *Content) (*Artifact, error) {
-	a := &Artifact{Reference: c.Reference, Digest: c.Digest, MediaType: c.MediaType}
-	if c.MediaType == compat.MediaTypeModels {
-		m, err := compat.DecodeModels(c.Data)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrContent, c.Reference, err)
-		}
-		a.Models = m
-	}
-	return a, nil
-}
 
 // CacheOptions tune a Cache.
 type CacheOptions struct {
@@ -43,11 +18,17 @@ type CacheOptions struct {
 	// MaxStale is how long the last good copy serves while its registry is unavailable; 0 means 1 h, negative
 	// means never.
 	MaxStale time.Duration
+	// Patience bounds the wait for a registry when there is a good copy; 0 means 500 ms. The question goes on in
+	// the background.
+	Patience time.Duration
 	// Size is the number of references kept; 0 means 256.
 	Size int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
+
+// pause is how long a registry that failed is left alone while a good copy can serve.
+const pause = 5 * time.Second
 
 // Cache answers references from memory, so that an admission seldom needs the registry. It is safe for
 // concurrent use; concurrent questions for one reference ask the registry once.
@@ -63,8 +44,11 @@ type Cache struct {
 
 type entry struct {
 	artifact *Artifact
+	pinned   bool
 	asked    time.Time // when the registry last confirmed it
 	used     time.Time
+	failed   time.Time // when the registry last failed to
+	cause    error
 }
 
 // Stats counts the answers of a Cache.
@@ -78,33 +62,49 @@ func NewCache(opts CacheOptions) *Cache {
 	if opts.MaxStale == 0 {
 		opts.MaxStale = time.Hour
 	}
+	if opts.Patience == 0 {
+		opts.Patience = 500 * time.Millisecond
+	}
 	if opts.Size <= 0 {
 		opts.Size = 256
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	opts.tokens = auth.NewCache()
 	return &Cache{opts: opts, byRef: map[string]*entry{}, byDigest: map[string]*Artifact{}}
 }
 
 // Get returns the artifact that ref names.
 func (c *Cache) Get(ctx context.Context, ref string) (*Artifact, error) {
-	r, err := ParseReference(ref)
-	if err != nil {
-		return nil, err
+	if a := c.fresh(ref); a != nil { // written out in full already
+		return a, nil
 	}
-	key := r.String()
-	if a := c.fresh(key, pinned(r)); a != nil {
+	key, isPinned := ref, false
+	if _, folder := parseLayout(ref); !folder || !c.opts.Layouts {
+		r, err := ParseReference(ref)
+		if err != nil {
+			return nil, err
+		}
+		key, isPinned = r.String(), pinned(r)
+	}
+	if a := c.fresh(key); a != nil {
 		return a, nil
 	}
 	// The fetch outlives a caller that gives up: others may wait for it, and the next one finds it done.
-	ch := c.flight.DoChan(key, func() (any, error) { return c.refresh(context.WithoutCancel(ctx), key) })
+	ch := c.flight.DoChan(key, func() (any, error) { return c.refresh(context.WithoutCancel(ctx), key, isPinned) })
+	wait := ctx
+	if c.has(key) {
+		var cancel context.CancelFunc
+		wait, cancel = context.WithTimeout(ctx, c.opts.Patience)
+		defer cancel()
+	}
 	select {
-	case <-ctx.Done():
-		if a := c.stale(key, ctx.Err()); a != nil {
+	case <-wait.Done():
+		if a := c.stale(key, wait.Err()); a != nil {
 			return a, nil
 		}
-		return nil, unavailable(key, ctx.Err())
+		return nil, unavailable(key, wait.Err())
 	case res := <-ch:
 		if res.Err == nil {
 			return res.Val.(*Artifact), nil
@@ -125,18 +125,34 @@ func (c *Cache) Stats() Stats {
 	return c.stats
 }
 
-// fresh returns what needs no question.
-func (c *Cache) fresh(key string, pinned bool) *Artifact {
+// fresh returns what needs no question: a confirmed copy, or the last good one of a registry that just failed.
+func (c *Cache) fresh(key string) *Artifact {
 	now := c.opts.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.byRef[key]
-	if e == nil || !pinned && now.Sub(e.asked) >= c.opts.Fresh {
+	switch {
+	case e == nil:
 		return nil
+	case e.pinned || now.Sub(e.asked) < c.opts.Fresh:
+		e.used = now
+		c.stats.Hits++
+		return e.artifact
+	case e.cause != nil && now.Sub(e.failed) < pause && c.mayServe(e, now):
+		return c.serveStale(e, now, e.cause)
 	}
-	e.used = now
-	c.stats.Hits++
-	return e.artifact
+	return nil
+}
+
+func (c *Cache) has(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.byRef[key]
+	return e != nil && c.mayServe(e, c.opts.Now())
+}
+
+func (c *Cache) mayServe(e *entry, now time.Time) bool {
+	return c.opts.MaxStale >= 0 && now.Sub(e.asked) <= c.opts.MaxStale
 }
 
 // stale returns the last good copy while it may still serve.
@@ -145,10 +161,15 @@ func (c *Cache) stale(key string, cause error) *Artifact {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.byRef[key]
-	if e == nil || c.opts.MaxStale < 0 || now.Sub(e.asked) > c.opts.MaxStale {
+	if e == nil || !c.mayServe(e, now) {
 		c.stats.Failures++
 		return nil
 	}
+	e.failed, e.cause = now, cause
+	return c.serveStale(e, now, cause)
+}
+
+func (c *Cache) serveStale(e *entry, now time.Time, cause error) *Artifact {
 	e.used = now
 	c.stats.Stale++
 	old := *e.artifact
@@ -157,18 +178,18 @@ func (c *Cache) stale(key string, cause error) *Artifact {
 }
 
 // refresh asks the registry, which often only confirms what is known.
-func (c *Cache) refresh(ctx context.Context, key string) (*Artifact, error) {
-	d, repo, full, err := resolve(ctx, key, c.opts.Options)
+func (c *Cache) refresh(ctx context.Context, key string, isPinned bool) (*Artifact, error) {
+	d, p, err := resolve(ctx, key, c.opts.Options)
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
-	a := c.byDigest[full+"@"+d.Digest.String()]
+	a := c.byDigest[p.full+"@"+d.Digest.String()]
 	c.mu.Unlock()
 	if a == nil {
 		ctx, cancel := c.opts.within(ctx)
 		defer cancel()
-		content, err := fetch(ctx, repo, full, d)
+		content, err := fetch(ctx, p, d)
 		if err != nil {
 			return nil, err
 		}
@@ -176,12 +197,12 @@ func (c *Cache) refresh(ctx context.Context, key string) (*Artifact, error) {
 			return nil, err
 		}
 	}
-	c.store(key, a)
+	c.store(key, isPinned, a)
 	return a, nil
 }
 
 // store keeps an artifact and forgets what was not used for longest.
-func (c *Cache) store(key string, a *Artifact) {
+func (c *Cache) store(key string, isPinned bool, a *Artifact) {
 	now := c.opts.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,7 +210,7 @@ func (c *Cache) store(key string, a *Artifact) {
 	if old := c.byRef[key]; old != nil && old.artifact.Digest != a.Digest {
 		delete(c.byDigest, key+"@"+old.artifact.Digest)
 	}
-	c.byRef[key] = &entry{artifact: a, asked: now, used: now}
+	c.byRef[key] = &entry{artifact: a, pinned: isPinned, asked: now, used: now}
 	c.byDigest[key+"@"+a.Digest] = a
 	for len(c.byRef) > c.opts.Size {
 		oldest := ""

@@ -1,5 +1,5 @@
-// Package artifact builds compatibility artifacts and carries them to and from OCI registries: references
-// parsed by a library, content pinned by digest, a cache that answers admissions without a registry.
+// Package artifact builds compatibility artifacts and carries them to and from OCI registries and layout folders:
+// references parsed by a library, content pinned by digest, a cache that answers admissions without a registry.
 package artifact
 
 import (
@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -34,12 +36,20 @@ const DefaultTimeout = 30 * time.Second
 type Options struct {
 	// PlainHTTP lists the registries (host or host:port) that are reached over HTTP without TLS.
 	PlainHTTP []string
+	// Mirrors lists, by registry, what is asked before it: host[:port], with a prefix of the repository if it has
+	// one. Only pulls use mirrors.
+	Mirrors map[string][]string
 	// Timeout bounds one push or pull; 0 means DefaultTimeout.
 	Timeout time.Duration
 	// Credential returns what a registry is asked with; nil asks without credentials.
 	Credential auth.CredentialFunc
 	// HTTPClient does the requests; nil means a client of http.DefaultTransport.
 	HTTPClient *http.Client
+	// Layouts allows references to folders ("oci:DIR:TAG"). Only for references that the user of this process
+	// wrote: an annotation must never make the webhook read a file.
+	Layouts bool
+
+	tokens auth.Cache // shared by the pulls of a Cache
 }
 
 // ParseReference reads registry/repository[:tag][@digest]. Without tag and digest it means the tag latest;
@@ -59,24 +69,80 @@ func pinned(r registry.Reference) bool {
 	return err == nil
 }
 
-// repository opens the repository of a reference.
-func (o Options) repository(ref string) (*remote.Repository, registry.Reference, error) {
+// store is what artifacts are in: a registry's repository or a layout folder.
+type store interface {
+	content.Storage
+	content.Resolver
+	content.Tagger
+}
+
+// place is where a reference points to.
+type place struct {
+	store store
+	// name is the tag or digest inside the store.
+	name string
+	// full is the reference with the tag or digest written out.
+	full string
+	// repository is host/repository, which images beside the artifact are named by; empty for a folder.
+	repository string
+	pinned     bool
+}
+
+// places lists where the artifact can be had, the best place first: mirrors, then what the reference says.
+func (o Options) places(ctx context.Context, ref string) ([]place, error) {
+	if o.Layouts {
+		if l, ok := parseLayout(ref); ok {
+			p, err := l.open(ctx, false)
+			return []place{p}, err
+		}
+	}
 	r, err := ParseReference(ref)
 	if err != nil {
-		return nil, r, err
+		return nil, err
 	}
-	repo, err := remote.NewRepository(r.Registry + "/" + r.Repository)
+	var list []place
+	for _, m := range append(slices.Clone(o.Mirrors[r.Registry]), r.Registry) {
+		p, err := o.remote(m, r)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// target is the one place that an artifact is pushed to.
+func (o Options) target(ctx context.Context, ref string) (place, error) {
+	if o.Layouts {
+		if l, ok := parseLayout(ref); ok {
+			return l.open(ctx, true)
+		}
+	}
+	r, err := ParseReference(ref)
 	if err != nil {
-		return nil, r, fmt.Errorf("%w: %q: %w", ErrReference, ref, err)
+		return place{}, err
+	}
+	return o.remote(r.Registry, r)
+}
+
+// remote opens the repository of a reference at its registry or at a mirror.
+func (o Options) remote(base string, r registry.Reference) (place, error) {
+	repo, err := remote.NewRepository(strings.TrimSuffix(base, "/") + "/" + r.Repository)
+	if err != nil {
+		return place{}, fmt.Errorf("%w: %q at %q: %w", ErrReference, r.Repository, base, err)
 	}
 	client := o.HTTPClient
 	if client == nil {
 		client = &http.Client{}
 	}
-	repo.Client = &auth.Client{Client: client, Cache: auth.NewCache(), Credential: o.Credential}
-	repo.PlainHTTP = slices.Contains(o.PlainHTTP, r.Registry)
+	tokens := o.tokens
+	if tokens == nil {
+		tokens = auth.NewCache()
+	}
+	repo.Client = &auth.Client{Client: client, Cache: tokens, Credential: o.Credential, ClientID: "ocifit-lab"}
+	repo.PlainHTTP = slices.Contains(o.PlainHTTP, repo.Reference.Registry)
 	repo.MaxMetadataBytes = compat.MaxArtifactBytes
-	return repo, r, nil
+	return place{store: repo, name: r.Reference, full: r.String(), repository: r.Registry + "/" + r.Repository, pinned: pinned(r)}, nil
 }
 
 // within applies the timeout.

@@ -40,6 +40,8 @@ const FeaturePrefix = "feature.node.kubernetes.io/"
 const (
 	MediaTypeModels   = "application/vnd.oci.image.model-compatibilities.v1+json"
 	MediaTypeFeatures = "application/vnd.oci.image.compatibilities.v1+json"
+	// MediaTypeModel is an extra layer of a model artifact: a formula in this project's model format.
+	MediaTypeModel = "application/vnd.ocifit-lab.model.v1+json"
 )
 
 // MaxArtifactBytes bounds an artifact's layer: 1 MiB.
