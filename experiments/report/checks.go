@@ -73,10 +73,10 @@ func threadsCheck(p pair) Check {
 		c.Text = fmt.Sprintf("Every rank of both arms had %s.", plural(ta[0], "thread"))
 	case launchOf(p.a).alike(launchOf(p.b)):
 		c.Status = Note
-		c.Text = fmt.Sprintf("Threads per rank follow the machine: %s %s, %s %s.", p.arm.Name, list(ta), p.base.Name, list(tb))
+		c.Text = fmt.Sprintf("%s: %s; %s: %s.", p.arm.Name, list(ta), p.base.Name, list(tb))
 	default:
 		c.Status = Refuse
-		c.Text = fmt.Sprintf("Threads per rank differ: %s %s, %s %s.", p.arm.Name, list(ta), p.base.Name, list(tb))
+		c.Text = fmt.Sprintf("%s: %s; %s: %s.", p.arm.Name, list(ta), p.base.Name, list(tb))
 	}
 	return c
 }

@@ -106,7 +106,7 @@ func (c *Comparison) fill(p pair) {
 	for _, check := range c.Checks {
 		if check.Status == Refuse {
 			c.Comparable = false
-			why = append(why, check.Text)
+			why = append(why, title(check)+". "+check.Text)
 		}
 	}
 	c.Reason = strings.Join(why, " ")

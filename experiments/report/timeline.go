@@ -38,6 +38,9 @@ func timeline(a *Analysis) (template.HTML, string) {
 	if len(lanes) == 0 {
 		return "", ""
 	}
+	for _, trials := range lanes {
+		slices.SortFunc(trials, func(a, b *TrialRow) int { return a.Created.Compare(b.Created) })
+	}
 	note := "One lane per machine: a bar is a trial, from the pod's creation to its end, in the colour of its arm."
 	if !byNode {
 		note = "One lane per instance type, for there were many machines: a bar is a trial, from the pod's creation to its end, in the colour of its arm."
@@ -51,6 +54,14 @@ func timeline(a *Analysis) (template.HTML, string) {
 	const h = 24
 	p := &plot{}
 	keys := slices.Sorted(maps.Keys(lanes))
+	slices.SortStableFunc(keys, func(a, b string) int { // machines of one type in the order in which they came
+		typeA, _, _ := strings.Cut(a, "\x00")
+		typeB, _, _ := strings.Cut(b, "\x00")
+		if typeA != typeB {
+			return strings.Compare(typeA, typeB)
+		}
+		return lanes[a][0].Created.Compare(lanes[b][0].Created)
+	})
 	for _, key := range keys {
 		name, node, _ := strings.Cut(key, "\x00")
 		trials := lanes[key]
