@@ -2,11 +2,9 @@ package features
 
 import (
 	"cmp"
-	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
@@ -19,7 +17,8 @@ type Domain interface {
 
 // Node is what the index needs to know of a live node.
 type Node struct {
-	Name   string
+	Name string
+	// Labels must not be changed afterwards: they are shared.
 	Labels map[string]string
 	// Cordoned nodes take no pods and are not counted as live.
 	Cordoned bool
@@ -31,26 +30,35 @@ var controlPlane = [...]string{"node-role.kubernetes.io/control-plane", "node-ro
 // Index merges the catalogue with the live nodes. Each node event costs O(labels of that node), whatever the
 // size of the cluster. It is safe for concurrent use.
 type Index struct {
-	identity string
+	identity   string
+	generation atomic.Uint64
 
 	mu        sync.RWMutex
 	catalogue *Catalogue
 	cached    map[string]*Candidate
 	types     map[string]*liveType
 	nodes     map[string]placed
+	declared  map[string]bool
 }
 
 // liveType groups the live nodes of an instance type by what their features are.
-type liveType struct{ variants map[string]*variant }
+type liveType struct {
+	name     string
+	variants map[digest]*variant
+}
 
 type variant struct {
-	key    string
+	key    digest
 	labels map[string]string
 	nodes  int
 }
 
 // placed remembers under which type and variant a node is counted.
-type placed struct{ typ, key string }
+type placed struct {
+	typ     *liveType
+	variant *variant
+	labels  map[string]string
+}
 
 // NewIndex returns an index without catalogue and nodes. The identity label tells the type of a node; empty
 // means the instance type label.
@@ -58,11 +66,14 @@ func NewIndex(identity string) *Index {
 	if identity == "" {
 		identity = compat.LabelInstanceType
 	}
-	return &Index{identity: identity, types: map[string]*liveType{}, nodes: map[string]placed{}}
+	return &Index{identity: identity, types: map[string]*liveType{}, nodes: map[string]placed{}, declared: map[string]bool{}}
 }
 
 // Identity is the label that a decision selects nodes by.
 func (x *Index) Identity() string { return x.identity }
+
+// Generation changes whenever Candidates or Matching may give another answer than before.
+func (x *Index) Generation() uint64 { return x.generation.Load() }
 
 // SetCatalogue replaces the cached rows.
 func (x *Index) SetCatalogue(c *Catalogue) {
@@ -73,6 +84,7 @@ func (x *Index) SetCatalogue(c *Catalogue) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.catalogue, x.cached = c, cached
+	x.generation.Add(1)
 }
 
 // Hash is the catalogue's hash; empty without a catalogue.
@@ -92,8 +104,8 @@ func (x *Index) Size() (cachedTypes, liveNodes int) {
 // Put adds a node or replaces what is known of it. Control-plane nodes, cordoned nodes and nodes without the
 // identity label do not count.
 func (x *Index) Put(n Node) {
-	typ := n.Labels[x.identity]
-	out := n.Cordoned || typ == ""
+	name := n.Labels[x.identity]
+	out := n.Cordoned || name == ""
 	for _, l := range controlPlane {
 		if _, is := n.Labels[l]; is {
 			out = true
@@ -103,25 +115,32 @@ func (x *Index) Put(n Node) {
 		x.Remove(n.Name)
 		return
 	}
-	key := featureKey(n.Labels)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.nodes[n.Name] == (placed{typ, key}) {
+	x.put(n.Name, name, n.Labels)
+}
+
+func (x *Index) put(node, typ string, labels map[string]string) {
+	key := x.featureKey(labels)
+	if p, ok := x.nodes[node]; ok && p.typ.name == typ && p.variant.key == key {
+		x.nodes[node] = placed{p.typ, p.variant, labels}
 		return
 	}
-	x.remove(n.Name)
+	x.remove(node)
 	lt := x.types[typ]
 	if lt == nil {
-		lt = &liveType{variants: map[string]*variant{}}
+		lt = &liveType{name: typ, variants: map[digest]*variant{}}
 		x.types[typ] = lt
 	}
 	v := lt.variants[key]
 	if v == nil {
-		v = &variant{key: key, labels: n.Labels}
+		v = &variant{key: key, labels: labels}
 		lt.variants[key] = v
+		x.generation.Add(1)
 	}
 	v.nodes++
-	x.nodes[n.Name] = placed{typ, key}
+	x.nodes[node] = placed{lt, v, labels}
+	x.recounted(lt)
 }
 
 // Remove forgets a node; an unknown name is fine.
@@ -137,13 +156,21 @@ func (x *Index) remove(name string) {
 		return
 	}
 	delete(x.nodes, name)
-	lt := x.types[p.typ]
-	v := lt.variants[p.key]
-	if v.nodes--; v.nodes == 0 {
-		delete(lt.variants, p.key)
+	if p.variant.nodes--; p.variant.nodes == 0 {
+		delete(p.typ.variants, p.variant.key)
+		x.generation.Add(1)
 	}
-	if len(lt.variants) == 0 {
-		delete(x.types, p.typ)
+	if len(p.typ.variants) == 0 {
+		delete(x.types, p.typ.name)
+		return
+	}
+	x.recounted(p.typ)
+}
+
+// recounted notes that the most frequent variant of a type may be another one now.
+func (x *Index) recounted(lt *liveType) {
+	if len(lt.variants) > 1 {
+		x.generation.Add(1)
 	}
 }
 
@@ -152,6 +179,9 @@ func (x *Index) remove(name string) {
 // row does, as a whole, because a mixture of two rows is a machine that nobody measured. A nil domain knows
 // everything.
 func (x *Index) Candidates(domain Domain) []Candidate {
+	if reads, ok := domain.(interface{ Labels() []string }); ok {
+		x.declare(reads.Labels())
+	}
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	rows := x.catalogue.Rows()
@@ -167,67 +197,4 @@ func (x *Index) Candidates(domain Domain) []Candidate {
 	}
 	slices.SortFunc(out[cachedTypes:], func(a, b Candidate) int { return cmp.Compare(a.InstanceType, b.InstanceType) })
 	return out
-}
-
-// merge chooses between a type's cached row and its live variants.
-func merge(name string, cached *Candidate, live *liveType, domain Domain) Candidate {
-	if live == nil {
-		return *cached
-	}
-	variants := slices.Collect(maps.Values(live.variants))
-	slices.SortFunc(variants, func(a, b *variant) int {
-		return cmp.Or(cmp.Compare(b.nodes, a.nodes), cmp.Compare(a.key, b.key))
-	})
-	var why []string
-	for _, v := range variants {
-		bad := unusable(v, cached, domain)
-		if len(bad) == 0 {
-			return liveRow(name, v)
-		}
-		if why == nil {
-			why = bad
-		}
-	}
-	if cached == nil {
-		return liveRow(name, variants[0])
-	}
-	row := *cached
-	row.Note = fmt.Sprintf("cached labels used: on the live node %s", strings.Join(why, "; "))
-	return row
-}
-
-func liveRow(name string, v *variant) Candidate {
-	return Candidate{InstanceType: name, Architecture: v.labels[compat.LabelArch], Labels: v.labels, Live: true}
-}
-
-// unusable says why a live variant cannot stand for its type.
-func unusable(v *variant, cached *Candidate, domain Domain) []string {
-	var bad []string
-	if domain != nil {
-		bad = domain.OutOfDomain(v.labels)
-	}
-	if v.labels[compat.LabelArch] == "" && cached != nil && cached.Architecture != "" {
-		bad = append(bad, compat.LabelArch+" is absent")
-	}
-	return bad
-}
-
-// featureKey is the part of a node's labels that distinguishes machines of a type: its discovered features and
-// its architecture, never its name, zone or age.
-func featureKey(labels map[string]string) string {
-	keys := make([]string, 0, len(labels))
-	for k := range labels {
-		if strings.HasPrefix(k, compat.FeaturePrefix) || k == compat.LabelArch {
-			keys = append(keys, k)
-		}
-	}
-	slices.Sort(keys)
-	var b strings.Builder
-	for _, k := range keys {
-		b.WriteString(k)
-		b.WriteByte('=')
-		b.WriteString(labels[k])
-		b.WriteByte('\n')
-	}
-	return b.String()
 }
