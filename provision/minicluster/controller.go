@@ -1,6 +1,7 @@
 package minicluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
@@ -18,6 +20,9 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 )
+
+// syncTimeout is how long a start may take when Options do not say it.
+const syncTimeout = time.Minute
 
 // Options adjusts a controller.
 type Options struct {
@@ -63,6 +68,18 @@ func Run(ctx context.Context, cfg *rest.Config, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("minicluster controller: %w", err)
 	}
+	extensions, err := clientset.NewForConfig(cfg)
+	if err != nil {
+		return fmt.Errorf("minicluster controller: %w", err)
+	}
+	starting, cancel := context.WithTimeout(ctx, cmp.Or(opts.SyncTimeout, syncTimeout))
+	defer cancel()
+	if err := waitWatchable(starting, extensions); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("minicluster controller: %w", err)
+	}
 	return run(ctx, clients{kube: kube, dynamic: dyn}, opts)
 }
 
@@ -73,9 +90,7 @@ func newController(cl clients, opts Options) *controller {
 	if opts.Workers == 0 {
 		opts.Workers = 4
 	}
-	if opts.SyncTimeout == 0 {
-		opts.SyncTimeout = time.Minute
-	}
+	opts.SyncTimeout = cmp.Or(opts.SyncTimeout, syncTimeout)
 	return &controller{clients: cl, options: opts, queue: workqueue.NewTypedRateLimitingQueue(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[string](5*time.Millisecond, 10*time.Second),
 	)}

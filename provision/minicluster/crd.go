@@ -9,6 +9,7 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,10 +53,16 @@ func Install(ctx context.Context, cfg *rest.Config) error {
 	if err != nil {
 		return fmt.Errorf("define MiniClusters: %w", err)
 	}
-	last := conditionsOf(applied)
-	if served(applied) {
-		return nil
+	if !served(applied) {
+		if err := waitEstablished(ctx, client, conditionsOf(applied)); err != nil {
+			return err
+		}
 	}
+	return waitWatchable(ctx, client)
+}
+
+func waitEstablished(ctx context.Context, client clientset.Interface, last string) error {
+	crds := client.ApiextensionsV1().CustomResourceDefinitions()
 	byName := fields.OneTermEqualSelector("metadata.name", crdName).String()
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
@@ -67,7 +74,7 @@ func Install(ctx context.Context, cfg *rest.Config) error {
 			return crds.Watch(ctx, o)
 		},
 	}
-	_, err = watchtools.UntilWithSync(ctx, lw, &apiextensionsv1.CustomResourceDefinition{}, nil, func(e watch.Event) (bool, error) {
+	_, err := watchtools.UntilWithSync(ctx, lw, &apiextensionsv1.CustomResourceDefinition{}, nil, func(e watch.Event) (bool, error) {
 		crd, ok := e.Object.(*apiextensionsv1.CustomResourceDefinition)
 		if !ok || e.Type == watch.Deleted {
 			return false, errors.New("the definition was removed meanwhile")
@@ -79,6 +86,26 @@ func Install(ctx context.Context, cfg *rest.Config) error {
 		return fmt.Errorf("wait until MiniClusters are served (last seen: %s): %w", last, err)
 	}
 	return nil
+}
+
+// waitWatchable returns when MiniClusters can be watched. For a moment after their definition the API server refuses that
+// and asks to come again after a whole second, which is what an informer would do.
+func waitWatchable(ctx context.Context, client clientset.Interface) error {
+	path := "/apis/" + GVR.Group + "/" + GVR.Version + "/" + GVR.Resource
+	for {
+		stream, err := client.Discovery().RESTClient().Get().AbsPath(path).Param("watch", "true").MaxRetries(0).Stream(ctx)
+		if err == nil {
+			return stream.Close()
+		}
+		if !apierrors.IsTooManyRequests(err) && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("watch MiniClusters: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until MiniClusters can be watched (last seen: %w): %w", err, ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 func served(crd *apiextensionsv1.CustomResourceDefinition) bool {
