@@ -109,6 +109,9 @@ func (c *Client) install(ctx context.Context, name string, ch *chart.Chart, valu
 	// The check against the API's OpenAPI document costs its download each time; the API server checks as well.
 	install.DisableOpenAPIValidation = true
 	rel, err := install.Run(clone(ch), plain(values))
+	if err == nil {
+		err = ctx.Err() // Helm takes it for success when only its record of the result could not be written
+	}
 	if rel == nil {
 		return "", err
 	}

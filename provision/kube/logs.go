@@ -70,18 +70,30 @@ func (l *logReader) follow(ctx context.Context) error {
 		if final := new(verdict); errors.As(stateErr, final) {
 			return fmt.Errorf("read %s: %w", l, final.error)
 		}
-		if ctx.Err() == nil {
-			seen = fmt.Sprintf("%d lines read", len(l.book.entries))
-			for _, text := range []string{state, errorText(err), errorText(stateErr)} {
-				if text != "" {
-					seen += "; " + text
-				}
-			}
+		if texts := l.seen(ctx, state, err, stateErr); len(texts) > 0 {
+			seen = strings.Join(texts, "; ")
 		}
 		if p.wait(ctx) != nil {
 			return ended(ctx, "read "+l.String(), start, seen, err)
 		}
 	}
+}
+
+// seen says how far the reading is, for the error of one that takes too long. Errors that the end of ctx made say nothing.
+func (l *logReader) seen(ctx context.Context, state string, errs ...error) []string {
+	var texts []string
+	if state != "" {
+		texts = append(texts, "pod "+state)
+	}
+	for _, err := range errs {
+		if err != nil && ctx.Err() == nil {
+			texts = append(texts, err.Error())
+		}
+	}
+	if len(texts) > 0 {
+		texts = append([]string{fmt.Sprintf("%d lines read", len(l.book.entries))}, texts...)
+	}
+	return texts
 }
 
 // check reads the whole log once more, compares it with what was written and adds what was missed at its end.
@@ -168,11 +180,4 @@ func statusOf(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 		}
 	}
 	return nil
-}
-
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }

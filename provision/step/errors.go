@@ -100,7 +100,11 @@ func Timeout(doing string, limit time.Duration, last string, cause error) error 
 	b.WriteString(doing)
 	b.WriteString(": timed out")
 	if limit > 0 {
-		fmt.Fprintf(&b, " after %s", limit.Round(time.Millisecond))
+		round := time.Millisecond
+		if limit >= time.Second {
+			round = 100 * time.Millisecond
+		}
+		fmt.Fprintf(&b, " after %s", limit.Round(round))
 	}
 	if last != "" {
 		b.WriteString("; last seen: " + last)
