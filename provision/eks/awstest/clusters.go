@@ -19,6 +19,7 @@ type cluster struct {
 
 type addon struct {
 	name, version, role string
+	request             string // the client's token of the request that made it: the same request may come again
 }
 
 func newCluster(name, version, arn string) *cluster {

@@ -163,8 +163,10 @@ func addonVersions(_ *Server, c Call) (answer, error) {
 }
 
 func createAddon(_ *Server, c Call, k *cluster) (any, error) {
-	a := &addon{name: c.text("addonName"), version: c.text("addonVersion"), role: c.text("serviceAccountRoleArn")}
-	if k.addons[a.name] != nil {
+	a := &addon{name: c.text("addonName"), version: c.text("addonVersion"), role: c.text("serviceAccountRoleArn"), request: c.text("clientRequestToken")}
+	if have := k.addons[a.name]; have != nil && have.request == a.request {
+		return map[string]any{"addon": have.json()}, nil
+	} else if have != nil {
 		return nil, apiError(409, "ResourceInUseException", "Addon already exists.")
 	}
 	k.addons[a.name] = a
