@@ -1,0 +1,98 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/compspec/ocifit-lab/experiments/hpcg/hpcgtest"
+	"github.com/compspec/ocifit-lab/experiments/store"
+)
+
+// published writes trials as the published data has them: no record, a pod that may still be running.
+func published(t *testing.T, root, arm string, n int, spec hpcgtest.Spec, model, node, instanceType string, running bool) {
+	t.Helper()
+	dir := filepath.Join(root, arm, fmt.Sprint(n))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "hpcg.out"), hpcgtest.Log(spec))
+	write(t, filepath.Join(dir, "pod-time.txt"), []byte("NAME  READY\n"))
+	state := `"terminated": {"startedAt": "2025-07-21T00:51:00Z", "finishedAt": "2025-07-21T00:51:53Z"}`
+	if running {
+		state = `"running": {"startedAt": "2025-07-21T00:51:00Z"}`
+	}
+	write(t, filepath.Join(dir, "pod.json"), fmt.Appendf(nil, `{"kind": "Pod",
+ "metadata": {"name": "hpcg-0-x", "creationTimestamp": "2025-07-21T00:49:00Z", "annotations": {"oci.image.compatibilities.selection/model": %q}},
+ "spec": {"nodeName": %q, "nodeSelector": {"node.kubernetes.io/instance-type": %q}, "containers": [{"name": "hpcg", "image": "registry.example/hpcg:znver3-Ofast"}]},
+ "status": {"conditions": [{"type": "PodScheduled", "lastTransitionTime": "2025-07-21T00:50:22Z"}, {"type": "Ready", "lastTransitionTime": "2025-07-21T00:51:53Z"}],
+  "containerStatuses": [{"name": "hpcg", "imageID": "sha256:2", "state": {%s}}]}}`, model, node, instanceType, state))
+}
+
+func TestImport(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "data")
+	one := hpcgtest.Spec{Ranks: 1, Threads: 32, Cores: 16, Jobs: true}
+	all := hpcgtest.Spec{Ranks: 64, Tasks: "64"}
+	published(t, src, "random", 1, one, "random", "ip-1", "r6i.8xlarge", true)
+	published(t, src, "random", 2, one, "random", "ip-2", "t3.2xlarge", false)
+	published(t, src, "FOM_model", 1, all, "fom", "ip-3", "hpc7g.16xlarge", false)
+	published(t, src, "FOM_model", 2, all, "fom", "ip-3", "hpc7g.16xlarge", false)
+	log := filepath.Join(src, "FOM_model", "2", "hpcg.out")
+	data, _ := os.ReadFile(log)
+	write(t, log, data[:len(data)/3])
+
+	r, sum, err := store.Import(src, filepath.Join(t.TempDir(), "run"), store.ImportOptions{Prices: map[string]float64{"r6i.8xlarge": 3600}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	want := []store.ArmProgress{{Name: "random", Model: "random", Trials: 2, Done: 2}, {Name: "fom-model", Model: "fom", Trials: 2, Done: 1, Failed: 1}}
+	if d := cmp.Diff(want, sum.Arms); d != "" {
+		t.Error(d)
+	}
+	if !strings.HasPrefix(sum.Rejected["fom-model/2"], "truncated: ") || len(sum.Rejected) != 1 {
+		t.Errorf("%v", sum.Rejected)
+	}
+	recs, err := r.Records(context.Background())
+	if err != nil || len(recs) != 4 {
+		t.Fatalf("%d records, %v", len(recs), err)
+	}
+	tr := recs[0].Trial
+	if tr.Node.Name != "ip-1" || tr.Node.InstanceType != "r6i.8xlarge" || tr.Image != "registry.example/hpcg:znver3-Ofast" || tr.Simulated {
+		t.Errorf("%+v", tr)
+	}
+	if tr.Seconds.Run != 53 || tr.Seconds.Total != 173 || tr.CostUSD != 173 {
+		t.Errorf("a pod that was stored while it ran: %+v, cost %v", tr.Seconds, tr.CostUSD)
+	}
+	if after, _ := os.ReadFile(log); len(after) != len(data)/3 {
+		t.Error("the source was changed")
+	}
+}
+
+func TestImportFaults(t *testing.T) {
+	empty := t.TempDir()
+	if _, _, err := store.Import(empty, filepath.Join(t.TempDir(), "run"), store.ImportOptions{}); err == nil || !strings.Contains(err.Error(), "has no trials") {
+		t.Errorf("nothing there: %v", err)
+	}
+	r := create(t, t.TempDir())
+	if _, _, err := store.Import(r.Dir(), filepath.Join(t.TempDir(), "run"), store.ImportOptions{}); err == nil || !strings.Contains(err.Error(), "is a run already") {
+		t.Errorf("a run: %v", err)
+	}
+	src := t.TempDir()
+	published(t, src, "random", 1, hpcgtest.Spec{}, "random", "n", "t", false)
+	if _, _, err := store.Import(src, r.Dir(), store.ImportOptions{}); err == nil {
+		t.Error("an import into a run that exists")
+	}
+	published(t, src, "fom", 1, hpcgtest.Spec{}, "fom", "n", "t", false)
+	write(t, filepath.Join(src, "fom", "1", "pod.json"), []byte("{broken"))
+	again, sum, err := store.Import(src, filepath.Join(t.TempDir(), "run"), store.ImportOptions{})
+	if err != nil || sum.Arms[1].Done != 1 {
+		t.Fatalf("a broken pod.json only costs what it would have told: %+v, %v", sum, err)
+	}
+	again.Close()
+}
