@@ -22,6 +22,21 @@ var publishedLocal = [3]int{32, 32, 32}
 // ErrUnsatisfiable is what Flux says of more ranks than the nodes have cores; no figures exist for them.
 var ErrUnsatisfiable = errors.New("unsatisfiable request")
 
+// errExecFormat is what the kernel says of a program for another architecture.
+var errExecFormat = errors.New("exec /bin/bash: exec format error")
+
+// checkImage finds an image that cannot start on the architecture.
+func checkImage(imageTag, architecture string) error {
+	b, err := published()
+	if err != nil {
+		return err
+	}
+	if built := b.builtFor(imageTag); built != "" && architecture != "" && built != architecture {
+		return fmt.Errorf("%w: image tag %s is built for %s, the node is %s", errExecFormat, imageTag, built, architecture)
+	}
+	return nil
+}
+
 // Query is one launch of HPCG.
 type Query struct {
 	InstanceType string

@@ -121,6 +121,20 @@ func TestMoreRanksMoreWork(t *testing.T) {
 	}
 }
 
+func TestCheckImage(t *testing.T) {
+	for _, tc := range []struct {
+		tag, architecture string
+		ok                bool
+	}{
+		{"znver3-Ofast", "amd64", true}, {"znver3-Ofast", "arm64", false}, {"neoverse-v2-O2-arm", "arm64", true}, {"neoverse-v2-O2-arm", "amd64", false},
+		{"neoverse-v2-O2", "amd64", false}, {"native-O3", "arm64", true}, {"native-O3", "amd64", true}, {"latest", "arm64", true}, {"znver3-Ofast", "", true},
+	} {
+		if err := checkImage(tc.tag, tc.architecture); (err == nil) != tc.ok {
+			t.Errorf("%s on %s: %v", tc.tag, tc.architecture, err)
+		}
+	}
+}
+
 func TestBasisErrors(t *testing.T) {
 	if _, err := BasisOf(query("t3.2xlarge", "znver3-Ofast", 8)); !errors.Is(err, ErrUnsatisfiable) {
 		t.Error(err)

@@ -22,7 +22,7 @@ const (
 	phaseAnnotation    = "sim.ocifit-lab/phase"
 	exitCodeAnnotation = "sim.ocifit-lab/exit-code"
 	requestedAt        = "sim.ocifit-lab/requested-at" // of nodes
-	readyAt            = "sim.ocifit-lab/ready-at"
+	readyAt            = "sim.ocifit-lab/created-at"
 
 	phaseRunning, phaseSucceeded, phaseFailed = "running", "succeeded", "failed"
 )

@@ -243,20 +243,25 @@ func TestFails(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"too-many": {map[string]string{envTasks: "$(nproc)"}, "unsatisfiable request"},
-		"no-count": {map[string]string{envTasks: "several"}, `invalid value for -n: "several"`},
-		"bad-size": {map[string]string{envSize: "32 32"}, `OCIFIT_SIZE="32 32"`},
-		"bad-app":  {map[string]string{envApp: "lammps"}, `OCIFIT_APP="lammps"`},
+		"too-many":  {map[string]string{envTasks: "$(nproc)"}, "unsatisfiable request"},
+		"no-count":  {map[string]string{envTasks: "several"}, `invalid value for -n: "several"`},
+		"bad-size":  {map[string]string{envSize: "32 32"}, `OCIFIT_SIZE="32 32"`},
+		"arm-image": {nil, "exec /bin/bash: exec format error"},
+		"bad-app":   {map[string]string{envApp: "lammps"}, `OCIFIT_APP="lammps"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := pod(name, "n1", "x:znver3-Ofast", tc.env)
+			image := "x:znver3-Ofast"
+			if name == "arm-image" {
+				image = "x:neoverse-v2-O2-arm"
+			}
+			p := pod(name, "n1", image, tc.env)
 			s.create(p)
 			have, note := s.reaches(p, phaseFailed)
-			if have.Annotations[exitCodeAnnotation] != "1" || !strings.Contains(note.Rule, strings.Split(tc.want, ":")[0]) {
+			if have.Annotations[exitCodeAnnotation] != "1" || !strings.Contains(note.Rule, strings.Split(tc.want, ": \"")[0]) {
 				t.Errorf("%v", have.Annotations)
 			}
 			log := s.read(p, name+".log")
-			if !strings.Contains(log, tc.want) || strings.Contains(log, "\nFLUX-RESULTS END") || !strings.Contains(log, "\n# REPLAY: ") {
+			if !strings.Contains(log, tc.want) || strings.Contains(log, "\nFLUX-RESULTS END") || !strings.Contains("\n"+log, "\n# REPLAY: ") {
 				t.Errorf("log:\n%s", log)
 			}
 			s.read(p, name+".done")

@@ -35,6 +35,27 @@ func parseTag(text string) tag {
 	return tag{march: text}
 }
 
+// builtFor is the architecture that an image tag was built for, or "" if that cannot be told.
+func (b *book) builtFor(text string) string {
+	if strings.HasSuffix(text, "-arm") || strings.HasSuffix(text, "-arm64") {
+		return "arm64"
+	}
+	march, found := parseTag(text).march, ""
+	for _, t := range b.types {
+		for known := range t.all {
+			if known.march != march {
+				continue
+			}
+			if found != "" && found != t.Architecture {
+				return ""
+			}
+			found = t.Architecture
+			break
+		}
+	}
+	return found
+}
+
 // typeFigures is what was published of one instance type.
 type typeFigures struct {
 	TypeFacts

@@ -91,9 +91,14 @@ func (s *Spec) chunks() ([]chunk, error) {
 	return l.done, nil
 }
 
-// refusal is the log of a trial whose launch Flux refuses: it ends, and fails, at the first run.
+// refusal is the log of a trial whose launch is refused: it ends, and fails, at the first run or before.
 func (s *Spec) refusal(reason error) []chunk {
 	l := &logWriter{Spec: s}
+	if errors.Is(reason, errExecFormat) { // not even the script starts
+		l.printf("# REPLAY: ocifit-lab sim, no benchmark ran; %s\n%v\n", s.noteLine(), errExecFormat)
+		l.emit(0)
+		return l.done
+	}
 	l.preamble()
 	l.emit(brokerStart)
 	l.resources()
@@ -108,6 +113,9 @@ func (s *Spec) refusal(reason error) []chunk {
 }
 
 func (s *Spec) runName(i int) string { return fmt.Sprintf("%s-iter-%d", s.Name, i+1) }
+
+// noteLine is the note without line breaks, which would break the log's grammar.
+func (s *Spec) noteLine() string { return strings.Join(strings.Fields(s.Note), " ") }
 
 type logWriter struct {
 	*Spec
@@ -129,7 +137,7 @@ func (l *logWriter) emit(took time.Duration) {
 func (l *logWriter) preamble() {
 	l.printf("\n\n%d %d %d\n%d\n", l.Local[0], l.Local[1], l.Local[2], l.Seconds)
 	l.printf("chmod: cannot access './wait-fs': No such file or directory\nmv: cannot stat './wait-fs': No such file or directory\n")
-	l.printf("#!/bin/bash\n# REPLAY: ocifit-lab sim, no benchmark ran; %s\n", strings.Join(strings.Fields(l.Note), " "))
+	l.printf("#!/bin/bash\n# REPLAY: ocifit-lab sim, no benchmark ran; %s\n", l.noteLine())
 	l.printf("set -euo pipefail\nflux resource list\n\nfor i in {1..%d}\ndo\n", l.Iterations)
 	l.printf("  echo \"FLUX-RUN START %s-iter-$i\"\n  %s\n  echo \"FLUX-RUN END %[1]s-iter-$i\"\ndone\n\n", l.Name, l.launch())
 	l.printf("echo \"FLUX-RESULTS START\"\ncat hpcg*.txt\necho \"HPCG-BENCHMARKS\"\ncat HPCG-Benchmark*.txt\necho \"FLUX-RESULTS END\"\n")

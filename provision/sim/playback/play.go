@@ -70,6 +70,9 @@ func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, node *corev1.No
 	spec.Ranks, spec.Threads = 1, 1
 	var basis Basis
 	if err == nil {
+		err = checkImage(imageTag(main.Image), facts.Architecture)
+	}
+	if err == nil {
 		spec.Ranks, err = tasksOf(spec.Tasks, spec.Nodes, facts)
 	}
 	if err == nil {
