@@ -149,6 +149,28 @@ func (m *Model) Score(labels map[string]string) (score float64, outOfDomain []st
 	return m.total(codes), nil
 }
 
+// scorer returns a Score that sums only once for labels that are the same to the model: of 22 types in the study, 9
+// differ. It is for one goroutine.
+func (m *Model) scorer() func(labels map[string]string) (float64, []string) {
+	codes := make([]int, len(m.labels))
+	key := make([]byte, 2*len(m.labels))
+	known := map[string]float64{}
+	return func(labels map[string]string) (float64, []string) {
+		if !m.encode(labels, codes) {
+			return math.NaN(), m.OutOfDomain(labels)
+		}
+		for i, c := range codes {
+			key[2*i], key[2*i+1] = byte(c), byte(c>>8)
+		}
+		score, ok := known[string(key)]
+		if !ok {
+			score = m.total(codes)
+			known[string(key)] = score
+		}
+		return score, nil
+	}
+}
+
 // encode writes the code of each label's value and reports whether all are known.
 func (m *Model) encode(labels map[string]string, codes []int) bool {
 	for i, label := range m.labels {

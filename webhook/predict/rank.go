@@ -98,8 +98,9 @@ func Rank(m *Model, direction compat.Direction, candidates []features.Candidate,
 	}
 	var best []features.Candidate
 	var top float64
+	score := m.scorer()
 	for i, c := range left {
-		score, out := m.Score(c.Labels)
+		score, out := score(c.Labels)
 		if len(out) > 0 {
 			t.Scores[i].OutOfDomain = out
 			continue
@@ -126,18 +127,40 @@ func Rank(m *Model, direction compat.Direction, candidates []features.Candidate,
 // Draw chooses one of the candidates uniformly at random. The result depends on the set of types that may be
 // chosen and on the seed, not on the order of the candidates or on how many nodes a type has.
 func Draw(seed uint64, candidates []features.Candidate, opts Options) (*Table, error) {
+	p, err := NewPool(candidates, opts)
+	if err != nil {
+		return nil, err
+	}
+	return p.Draw(seed)
+}
+
+// Pool is a set of candidates to draw from, prepared once. It does not change; it is safe for concurrent use.
+type Pool struct {
+	table  Table
+	sorted []features.Candidate
+}
+
+// NewPool sorts out which candidates take part.
+func NewPool(candidates []features.Candidate, opts Options) (*Pool, error) {
 	t, left, err := open(compat.Random, compat.DrawRandom, candidates, opts)
 	if err != nil {
 		return nil, err
 	}
-	t.Seed, t.TieBreak = &seed, ""
-	if len(left) == 0 {
-		return t, t.nothing()
-	}
+	t.TieBreak = ""
 	slices.SortFunc(left, func(a, b features.Candidate) int { return strings.Compare(a.InstanceType, b.InstanceType) })
+	return &Pool{table: *t, sorted: left}, nil
+}
+
+// Draw is like the function Draw. The tables of a pool share their lists.
+func (p *Pool) Draw(seed uint64) (*Table, error) {
+	t := p.table
+	t.Seed = &seed
+	if len(p.sorted) == 0 {
+		return &t, t.nothing()
+	}
 	d := drawer{seed}
-	t.choose(left[d.index(len(left))])
-	return t, nil
+	t.choose(p.sorted[d.index(len(p.sorted))])
+	return &t, nil
 }
 
 // open starts a table: it sorts the candidates into those that take part, one line each, and the others.
