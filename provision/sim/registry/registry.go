@@ -20,7 +20,7 @@ import (
 )
 
 // stopTimeout is how long requests under way may go on after a stop.
-const stopTimeout = 3 * time.Second
+const stopTimeout = 500 * time.Millisecond
 
 // Options says where a registry listens and stores.
 type Options struct {
@@ -96,7 +96,7 @@ func (r *Registry) Addr() string { return r.addr }
 // Done is closed when the registry no longer serves.
 func (r *Registry) Done() <-chan struct{} { return r.done }
 
-// Stop lets the requests under way finish for a few seconds, closes the port and returns why serving ended, if that was
+// Stop lets the requests under way finish for half a second, closes the port and returns why serving ended, if that was
 // not by a stop. It may be called more than once.
 func (r *Registry) Stop() error { return r.stop() }
 
