@@ -199,7 +199,7 @@ func completeCheck(p pair) Check {
 		p.arm.Name, len(p.a), p.study.Repeats, p.base.Name, len(p.b), p.study.Repeats)
 	if min(len(p.a), len(p.b)) < 2 {
 		c.Status = Refuse
-		c.Text = fmt.Sprintf("Too few complete trials to compare: %s has %d, %s has %d.", p.arm.Name, len(p.a), p.base.Name, len(p.b))
+		c.Text = fmt.Sprintf("%s has %s, %s has %s.", p.arm.Name, plural(len(p.a), "complete trial"), p.base.Name, plural(len(p.b), "complete trial"))
 	}
 	return c
 }

@@ -1,0 +1,127 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// WriteMarkdown writes the report's content as markdown, for a pull request or an issue.
+func WriteMarkdown(w io.Writer, a *Analysis) error {
+	m := &textWriter{w: w}
+	if a.Simulated {
+		m.line("> **SIMULATED.** %s\n", cell(a.Simulation))
+	}
+	m.line("# %s\n", cell(a.Question))
+	m.line("**%s**\n", cell(a.Answer))
+	m.line("Study %s, run `%s`, %s.\n", a.Run.Study, a.Run.ID, a.Run.Created.UTC().Format("2 January 2006"))
+	m.markdownComparisons(a)
+	m.markdownArms(a)
+	m.line("## What to keep in mind\n")
+	for _, g := range a.groups() {
+		if g.Status == Pass {
+			continue
+		}
+		m.line("- **%s** (%s, `%s`): %s", g.Title, statusText(g.Status), g.Name, cell(g.Items[0].Text))
+		for _, item := range g.Items[1:] {
+			m.line("  - %s", cell(item.Text))
+		}
+	}
+	m.line("")
+	m.markdownDecisions(a)
+	m.markdownExcluded(a)
+	if f := a.Forecast; f != nil {
+		m.line("## Forecast for the real study\n\n%d trials, about %.1f hours one after another, about %s for the trials' nodes. %s\n", f.Trials, f.Hours, usd(f.TrialUSD), f.Assumption)
+	}
+	m.line("## Method\n")
+	for _, p := range method(a) {
+		m.line("%s\n", p)
+	}
+	for _, f := range runFacts(a) {
+		m.line("- %s: %s", f.Name, cell(f.Value))
+	}
+	m.line("\nWritten by ocifit-lab on %s.", a.now.UTC().Format(time.DateTime+" UTC"))
+	return m.err
+}
+
+// cell keeps text from ending a table's cell or starting markup.
+func cell(s string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "*", `\*`).Replace(s)
+}
+
+func (t *textWriter) markdownTable(header []string, rows [][]string) {
+	t.line("| %s |", strings.Join(header, " | "))
+	t.line("|---%s|", strings.Repeat("|--:", len(header)-1))
+	for _, r := range rows {
+		for i := range r {
+			r[i] = cell(r[i])
+		}
+		t.line("| %s |", strings.Join(r, " | "))
+	}
+	t.line("")
+}
+
+func (t *textWriter) markdownComparisons(a *Analysis) {
+	if len(a.Comparisons) == 0 {
+		return
+	}
+	t.line("## Each model against %s%s\n", a.Baseline, simulatedSuffix(a))
+	var rows [][]string
+	for i := range a.Comparisons {
+		c := &a.Comparisons[i]
+		row := []string{c.Arm, claimText(c.Claim), "-", "-", "-", "-", ratioOf(c.PerRank), ratioOf(c.PerDollar)}
+		if c.RatioOfMedians != nil {
+			row[2], row[3] = ratioText(*c.RatioOfMedians), interval(c.RatioOfMediansCI95)
+		}
+		if c.PHolm != nil {
+			row[4] = pText(*c.PHolm)
+		}
+		if c.CliffsDelta != nil {
+			row[5] = fmt.Sprintf("%+.2f", c.CliffsDelta.Value)
+		}
+		rows = append(rows, row)
+	}
+	t.markdownTable([]string{"Arm", "Claim", "Ratio of medians", "95%", "p (nodes, Holm)", "Cliff's delta", "Per rank", "Per $"}, rows)
+}
+
+func (t *textWriter) markdownArms(a *Analysis) {
+	t.line("## %s by arm%s\n", a.Metric.Unit, simulatedSuffix(a))
+	var rows [][]string
+	for i := range a.Arms {
+		arm := &a.Arms[i]
+		row := []string{arm.Name, fmt.Sprintf("%d of %d", arm.Complete, arm.Trials), typesText(arm.InstanceTypes, 2), fmt.Sprint(arm.Nodes), rangeText(arm.Ranks), "-", "-", "-", "-"}
+		if f := arm.FOM(); f != nil {
+			row[5], row[6], row[7], row[8] = num(f.Mean), interval(f.CI95), num(f.Median), num(f.SD)
+		}
+		rows = append(rows, append(row, meanOf(arm.PerRank()), meanOf(arm.TimeToSolution), usd(arm.CostUSD)))
+	}
+	t.markdownTable([]string{"Arm", "Trials", "Types", "Nodes", "Ranks", "Mean", "95%", "Median", "SD", "Per rank", "Time, s", "Cost"}, rows)
+}
+
+func (t *textWriter) markdownDecisions(a *Analysis) {
+	t.line("## What the models chose%s\n", simulatedSuffix(a))
+	var rows [][]string
+	for _, d := range decisionRows(a) {
+		rows = append(rows, []string{d.Arm, d.Model, d.Type, fmt.Sprint(d.Trials), d.Score, d.RunnerUp, d.Tied})
+	}
+	t.markdownTable([]string{"Arm", "Model", "Instance type", "Trials", "Score", "Runner-up", "Tied with"}, rows)
+}
+
+func (t *textWriter) markdownExcluded(a *Analysis) {
+	if len(a.Excluded) == 0 {
+		return
+	}
+	t.line("## Left out, and why\n")
+	var rows [][]string
+	for i, e := range a.Excluded {
+		if i == mostExcluded {
+			break
+		}
+		rows = append(rows, []string{fmt.Sprintf("%s/%d", e.Arm, e.Trial), fmt.Sprint(e.Attempt), e.Reason, e.Detail})
+	}
+	t.markdownTable([]string{"Trial", "Attempt", "Reason", "Detail"}, rows)
+	if more := len(a.Excluded) - len(rows); more > 0 {
+		t.line("And %d more.\n", more)
+	}
+}
