@@ -1,0 +1,167 @@
+// Package cli is the command line: it reads flags and files, calls the packages that do the work, and prints.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/step"
+)
+
+// Exit codes of the program.
+const (
+	ExitOK      = 0
+	ExitError   = 1
+	ExitTimeout = 2 // a deadline passed
+	ExitTrials  = 3 // some trials failed
+	ExitCheck   = 4 // a check failed
+)
+
+// Streams are where the program reads and writes: data goes to Out, talk to Err.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// exit is an error with an exit code of its own.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string { return e.err.Error() }
+func (e exit) Unwrap() error { return e.err }
+
+// app is what all commands share.
+type app struct {
+	Streams
+	labFile  string
+	labGiven func() bool
+	stateDir string
+	output   output
+	progress ui.Kind
+	verbose  bool
+	quiet    bool
+}
+
+// Run executes the command line and returns the exit code.
+func Run(ctx context.Context, streams Streams, args []string) int {
+	a := &app{Streams: streams, output: "text", progress: ui.Auto}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	a.complain(err)
+	var e exit
+	switch {
+	case errors.As(err, &e):
+		return e.code
+	case errors.Is(err, step.ErrTimeout):
+		return ExitTimeout
+	}
+	return ExitError
+}
+
+// complain prints an error and what can be done about it.
+func (a *app) complain(err error) {
+	fmt.Fprintf(a.Err, "error: %s\n", strings.TrimSpace(err.Error()))
+	if hint := step.HintOf(err); hint != "" {
+		for line := range strings.Lines(hint) {
+			fmt.Fprintf(a.Err, "try: %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ocifit-lab",
+		Short: "Run the OCIFit study: does a model that picks the instance type and the image beat a random pick?",
+		Long: `ocifit-lab carries the whole OCIFit study. It makes a Kubernetes cluster, prepares it, runs HPCG under a
+random choice and under five models, compares them, and takes everything down again.
+
+Providers: eks (AWS, the real study), kind (containers on this machine), sim (a rehearsal inside this program:
+a real control plane with simulated nodes, whose benchmark figures are replayed, not measured).`,
+		Example: `  ocifit-lab up
+  ocifit-lab experiment all
+  ocifit-lab down`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	f := root.PersistentFlags()
+	f.StringVar(&a.labFile, "lab", "lab.yaml", "the lab's spec; without the file the study's defaults are used")
+	f.StringVar(&a.stateDir, "state", ".ocifit-lab", "folder for the state of labs")
+	f.VarP(&a.output, "output", "o", "form of printed data: text or json")
+	f.Var(&a.progress, "progress", "form of progress on stderr: auto, tty, plain or json")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "say more")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but results and errors")
+	a.labGiven = func() bool { return f.Changed("lab") }
+	_ = root.RegisterFlagCompletionFunc("output", words("text", "json"))
+	_ = root.RegisterFlagCompletionFunc("progress", words(ui.Kinds()...))
+	root.AddCommand(
+		a.initCmd(), a.planCmd(), a.upCmd(), a.downCmd(), a.statusCmd(),
+		a.experimentCmd(), a.resultsCmd(), a.modelsCmd(), a.artifactCmd(), a.webhookCmd(), a.versionCmd(), a.supervisorCmd(),
+	)
+	return root
+}
+
+// words completes a flag or argument from a fixed list.
+func words(list ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return list, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// output is the form of printed data.
+type output string
+
+func (o *output) String() string { return string(*o) }
+func (o *output) Type() string   { return "text|json" }
+func (o *output) Set(s string) error {
+	if s != "text" && s != "json" {
+		return fmt.Errorf("%q is not known; use text or json", s)
+	}
+	*o = output(s)
+	return nil
+}
+
+// print writes data as the user asked: as JSON, or by text.
+func (a *app) print(data any, text func(w io.Writer) error) error {
+	if a.output == "json" {
+		return ui.JSON(a.Out, data)
+	}
+	return text(a.Out)
+}
+
+// say writes talk to stderr, unless it was asked to be quiet.
+func (a *app) say(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.Err, format+"\n", args...)
+	}
+}
+
+// reporter shows progress on stderr; with --quiet nowhere. The caller closes it.
+func (a *app) reporter() ui.Reporter {
+	if a.quiet {
+		return ui.NewReporter(ui.Plain, io.Discard)
+	}
+	var options []ui.Option
+	if a.verbose {
+		options = append(options, ui.Verbose())
+	}
+	return ui.NewReporter(a.progress, a.Err, options...)
+}
+
+// spec reads the lab's spec. Only a file that was asked for must exist.
+func (a *app) spec() (*lab.Spec, error) { return lab.Load(a.labFile, !a.labGiven()) }

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/step"
+)
+
+func (a *app) downCmd() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "down",
+		Short: "Remove the cluster and prove that nothing is left; results stay",
+		Long: `down removes everything that up made, also after an up that failed half-way. It needs the state folder only. At the
+end it looks for what is left and exits with 4 if there is anything. Results stay.`,
+		Example: "  ocifit-lab down",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.down(cmd.Context(), timeout) },
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", time.Hour, "deadline for all steps together")
+	return cmd
+}
+
+type downSummary struct {
+	Name      string   `json:"name"`
+	Removed   bool     `json:"removed"`
+	Leftovers []string `json:"leftovers"`
+	Results   string   `json:"results,omitempty"`
+	Seconds   float64  `json:"seconds"`
+}
+
+func (a *app) down(ctx context.Context, timeout time.Duration) error {
+	setup, state, err := a.existing()
+	if errors.Is(err, lab.ErrNoLab) {
+		spec, err := a.spec()
+		if err != nil {
+			return err
+		}
+		return a.print(downSummary{Name: spec.Name, Leftovers: []string{}}, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "lab %s is not up; nothing to remove\n", spec.Name)
+			return err
+		})
+	}
+	if err != nil {
+		return err
+	}
+	release, err := setup.dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer release()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := a.undo(ctx, setup, state); err != nil {
+		return step.Try(err, "run `ocifit-lab down` again; the state stays in %s", setup.dir.Path())
+	}
+	left, err := setup.provider.Leftovers(ctx)
+	if err != nil {
+		return fmt.Errorf("could not look for what is left: %w", err)
+	}
+	summary := downSummary{Name: setup.spec.Name, Removed: true, Leftovers: left, Results: setup.spec.Experiment.Results, Seconds: time.Since(began).Seconds()}
+	if len(left) > 0 {
+		if err := a.print(summary, summary.text); err != nil {
+			return err
+		}
+		return exit{ExitCheck, step.Try(fmt.Errorf("%d things are left", len(left)), "remove them by hand, then run `ocifit-lab down` again")}
+	}
+	if err := setup.dir.Remove(); err != nil {
+		return err
+	}
+	summary.Leftovers = []string{}
+	return a.print(summary, summary.text)
+}
+
+// undo takes the cluster away. What was installed in it goes with it.
+func (a *app) undo(ctx context.Context, setup *setup, state *lab.State) error {
+	rep := a.reporter()
+	defer rep.Close()
+	state.Ready = false
+	if err := setup.dir.Write(state, nil); err != nil {
+		return err
+	}
+	return step.Down(ctx, setup.provider.Steps(), rep, func(name string) error {
+		delete(state.Steps, name)
+		return setup.dir.Write(state, nil)
+	})
+}
+
+func (s downSummary) text(w io.Writer) error {
+	if len(s.Leftovers) > 0 {
+		_, err := fmt.Fprintf(w, "lab %s is down, but this is left:\n  %s\n", s.Name, strings.Join(s.Leftovers, "\n  "))
+		return err
+	}
+	_, err := fmt.Fprintf(w, "lab %s is down after %s; nothing is left of it. Results stay in %s\n",
+		s.Name, ui.Duration(time.Duration(s.Seconds*float64(time.Second))), s.Results)
+	return err
+}

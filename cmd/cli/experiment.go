@@ -1,0 +1,417 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/experiments/release"
+	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/experiments/trial"
+	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/templates"
+)
+
+func (a *app) experimentCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "experiment", Aliases: []string{"experiments"}, Short: "List and run the study's experiments"}
+	cmd.AddCommand(a.experimentListCmd(), a.experimentRunCmd(), a.experimentAllCmd(), a.experimentStudiesCmd())
+	return cmd
+}
+
+// experimentOptions narrow and steer a study.
+type experimentOptions struct {
+	study, run, trials string
+	arms               []string
+	repeats, parallel  int
+	retryFailed        bool
+}
+
+func (o *experimentOptions) add(a *app, cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.study, "study", "", "shipped study or study file (default: the lab's)")
+	f.StringVar(&o.run, "run", "", "name of the run folder (default: the study's name)")
+	f.IntVar(&o.repeats, "repeats", 0, "trials per arm (default: the study's)")
+	_ = cmd.RegisterFlagCompletionFunc("study", words(templates.Studies()...))
+}
+
+func (o *experimentOptions) addRun(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.trials, "trials", "", "numbers of the trials to run, such as 4-9,12 (default: all)")
+	f.IntVar(&o.parallel, "parallel", 1, "arms that run side by side; two trials never share a node")
+	f.BoolVar(&o.retryFailed, "retry-failed", false, "run only trials that failed before")
+}
+
+func (a *app) experimentListCmd() *cobra.Command {
+	var o experimentOptions
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the arms of the study and how far each one is",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			spec, s, err := a.chosenStudy(o)
+			if err != nil {
+				return err
+			}
+			rows, err := progressOf(runDir(spec, s, o.run), s)
+			if err != nil {
+				return err
+			}
+			return a.print(rows, func(w io.Writer) error { return progressTable(w, rows) })
+		},
+	}
+	o.add(a, cmd)
+	return cmd
+}
+
+func (a *app) experimentStudiesCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "studies",
+		Short: "List the studies that ship with the program",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			var list []*study.Study
+			var rows [][]string
+			for _, name := range templates.Studies() {
+				data, file, err := studySource(name)
+				if err != nil {
+					return err
+				}
+				s, err := study.Load(data, file)
+				if err != nil {
+					return err
+				}
+				list = append(list, s)
+				rows = append(rows, []string{s.Name, strconv.Itoa(len(s.Arms)), strconv.Itoa(s.Repeats), string(s.Order), strings.TrimSpace(s.Description)})
+			}
+			return a.print(list, func(w io.Writer) error {
+				return ui.Table(w, []string{"STUDY", "ARMS", "TRIALS PER ARM", "ORDER", "DESCRIPTION"}, rows)
+			})
+		},
+	}
+}
+
+func (a *app) experimentRunCmd() *cobra.Command {
+	var o experimentOptions
+	cmd := &cobra.Command{
+		Use:     "run ARM...",
+		Short:   "Run the trials of some arms that are not done yet",
+		Example: "  ocifit-lab experiment run random fom-model\n  ocifit-lab experiment run fom-model --trials 4-9",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return step.Try(errors.New("name the arms to run"), "see `ocifit-lab experiment list`, or run `ocifit-lab experiment all`")
+			}
+			return nil
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			_, s, err := a.chosenStudy(o)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveError
+			}
+			return s.ArmNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.arms = args
+			return a.experiment(cmd.Context(), o)
+		},
+	}
+	o.add(a, cmd)
+	o.addRun(cmd)
+	return cmd
+}
+
+func (a *app) experimentAllCmd() *cobra.Command {
+	var o experimentOptions
+	cmd := &cobra.Command{
+		Use:   "all",
+		Short: "Run every trial of the study that is not done yet",
+		Long: `all runs every trial of the study that is not done yet, one arm after another unless the study says otherwise. Stopped
+in the middle, by Ctrl-C or a crash, it goes on where it stopped when it is called again.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.experiment(cmd.Context(), o) },
+	}
+	o.add(a, cmd)
+	o.addRun(cmd)
+	return cmd
+}
+
+func (a *app) chosenStudy(o experimentOptions) (*lab.Spec, *study.Study, error) {
+	spec, err := a.spec()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := o.apply(spec); err != nil {
+		return nil, nil, err
+	}
+	s, err := loadStudy(spec)
+	return spec, s, err
+}
+
+func (o *experimentOptions) apply(spec *lab.Spec) error {
+	if o.study != "" {
+		spec.Experiment.Study = o.study
+	}
+	if o.repeats < 0 {
+		return fmt.Errorf("--repeats is %d; give 1 or more", o.repeats)
+	}
+	if o.repeats > 0 {
+		spec.Experiment.Trials = o.repeats
+	}
+	return nil
+}
+
+// experiment runs what is not done of the chosen trials.
+func (a *app) experiment(ctx context.Context, o experimentOptions) error {
+	if o.parallel < 1 {
+		return fmt.Errorf("--parallel is %d; give 1 or more", o.parallel)
+	}
+	setup, state, err := a.existing()
+	if err != nil {
+		return err
+	}
+	if !state.Ready {
+		return step.Try(fmt.Errorf("lab %s is not complete", setup.spec.Name), "run `ocifit-lab up` to go on with it")
+	}
+	if err := o.apply(setup.spec); err != nil {
+		return err
+	}
+	s, err := loadStudy(setup.spec)
+	if err != nil {
+		return err
+	}
+	trials, err := s.Select(study.Selection{Arms: o.arms, Trials: o.trials})
+	if err != nil {
+		return err
+	}
+	runner, err := a.runner(ctx, setup, s, runDir(setup.spec, s, o.run))
+	if err != nil {
+		return err
+	}
+	defer runner.Store.Close()
+	return a.runTrials(ctx, runner, trials, o)
+}
+
+func runDir(spec *lab.Spec, s *study.Study, name string) string {
+	if name == "" {
+		name = s.Name
+	}
+	return (&setup{spec: spec}).resultsDir(name)
+}
+
+// runner puts together what trials need: the run folder, the cluster, Helm and the chart.
+func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir string) (*trial.Runner, error) {
+	cluster, err := setup.provider.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := cluster.Ready(ctx); err != nil {
+		return nil, step.Try(err, "see `ocifit-lab status`; `ocifit-lab up` repairs what is missing")
+	}
+	namespace := setup.spec.Experiment.Namespace
+	if err := cluster.Apply(ctx, []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: "+namespace+"}\n"), "ocifit-lab"); err != nil {
+		return nil, err
+	}
+	env, err := setup.provider.Environment(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := setup.artifactRef(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files, err := templates.Chart(s.Application)
+	if err != nil {
+		return nil, err
+	}
+	chart, err := release.Load(files)
+	if err != nil {
+		return nil, err
+	}
+	helm, err := release.New(cluster.Kubeconfig, namespace, func(string, ...any) {})
+	if err != nil {
+		return nil, err
+	}
+	prices, note := templates.Prices()
+	run, err := store.OpenOrCreate(dir, store.Info{
+		Program: version, Lab: setup.spec.Name, Provider: setup.spec.Provider, Study: s,
+		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Facts: components(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &trial.Runner{
+		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart, Namespace: namespace,
+		ArtifactRef: ref, Skip: setup.spec.Webhook.Skip, Prices: prices,
+	}, nil
+}
+
+func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Trial, o experimentOptions) error {
+	pending, err := unfinished(r, trials, o.retryFailed)
+	if err != nil {
+		return err
+	}
+	if sim := r.Store.Info().Simulation; sim != "" && len(pending) > 0 {
+		a.say("simulated: %s", sim)
+	}
+	watch := a.watchTrials(trials, pending)
+	failed, err := r.RunAll(ctx, pending, o.parallel, watch)
+	watch.close()
+	rows := r.Store.Progress(r.Study)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("stopped; finished trials are kept, run the same command again to go on: %w", ctx.Err())
+	case err != nil:
+		return step.Try(err, "run the same command again to go on; finished trials are kept in %s", r.Store.Dir())
+	}
+	if err := a.print(rows, func(w io.Writer) error {
+		if len(pending) == 0 {
+			fmt.Fprintln(w, "nothing to run: every chosen trial is done")
+		}
+		if err := progressTable(w, rows); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w, "\nresults are in %s; next: ocifit-lab results show\n", r.Store.Dir())
+		return err
+	}); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return exit{ExitTrials, step.Try(fmt.Errorf("%d of %d trials failed", failed, len(pending)),
+			"see reason in trial.json of the folders *.failed-* in %s; the same command runs them again", r.Store.Dir())}
+	}
+	return nil
+}
+
+// unfinished filters out what is done, and with failedOnly what was not tried yet.
+func unfinished(r *trial.Runner, trials []study.Trial, failedOnly bool) ([]study.Trial, error) {
+	var out []study.Trial
+	for _, t := range trials {
+		done, err := r.Store.Done(t.Arm.Name, t.N, t.Warmup)
+		if err != nil {
+			return nil, err
+		}
+		if done || failedOnly && !r.Store.Failed(t.Arm.Name, t.N, t.Warmup) {
+			continue
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// trialWatch shows one counter per arm.
+type trialWatch struct {
+	rep      ui.Reporter
+	counters map[string]*ui.Counter
+}
+
+func (a *app) watchTrials(all, pending []study.Trial) *trialWatch {
+	w := &trialWatch{rep: a.reporter(), counters: map[string]*ui.Counter{}}
+	total, left := map[string]int{}, map[string]int{}
+	for _, t := range all {
+		total[t.Arm.Name]++
+	}
+	for _, t := range pending {
+		left[t.Arm.Name]++
+	}
+	for _, t := range pending {
+		if arm := t.Arm.Name; w.counters[arm] == nil {
+			w.counters[arm] = w.rep.Counter(arm, total[arm]-left[arm], total[arm])
+		}
+	}
+	return w
+}
+
+// Now implements trial.Observer.
+func (w *trialWatch) Now(t study.Trial, format string, args ...any) {
+	w.counters[t.Arm.Name].Now("trial "+strconv.Itoa(t.N)+": "+format, args...)
+}
+
+// Ended implements trial.Observer.
+func (w *trialWatch) Ended(t study.Trial, record store.Trial, err error) {
+	text := fmt.Sprintf("trial %d", t.N)
+	if err == nil && record.Decision != nil {
+		text = fmt.Sprintf("trial %d on %s", t.N, record.Decision.InstanceType)
+	}
+	w.counters[t.Arm.Name].Finished(text, err)
+}
+
+func (w *trialWatch) close() {
+	for _, c := range w.counters {
+		c.End()
+	}
+	w.rep.Close()
+}
+
+// progressOf counts a run's trials; without a run none is done.
+func progressOf(dir string, s *study.Study) ([]store.ArmProgress, error) {
+	run, err := store.Open(dir, store.Read)
+	if errors.Is(err, store.ErrNoRun) {
+		rows := make([]store.ArmProgress, 0, len(s.Arms))
+		for _, arm := range s.Arms {
+			rows = append(rows, store.ArmProgress{Name: arm.Name, Model: arm.Model, Trials: s.Repeats})
+		}
+		return rows, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return run.Progress(s), run.Close()
+}
+
+func progressTable(w io.Writer, rows []store.ArmProgress) error {
+	var text [][]string
+	for _, r := range rows {
+		text = append(text, []string{r.Name, r.Model, strconv.Itoa(r.Trials), strconv.Itoa(r.Done), strconv.Itoa(r.Failed)})
+	}
+	return ui.Table(w, []string{"ARM", "MODEL", "TRIALS", "DONE", "FAILED"}, text)
+}
+
+// runStatus is how far the lab's study is.
+type runStatus struct {
+	Dir    string              `json:"folder"`
+	Arms   []store.ArmProgress `json:"arms"`
+	Done   int                 `json:"done"`
+	Failed int                 `json:"failed"`
+	Trials int                 `json:"trials"`
+}
+
+// runStatus is nil when the study cannot be read: status is about the cluster first.
+func (a *app) runStatus(setup *setup) *runStatus {
+	s, err := loadStudy(setup.spec)
+	if err != nil {
+		return nil
+	}
+	dir := runDir(setup.spec, s, "")
+	rows, err := progressOf(dir, s)
+	if err != nil {
+		return nil
+	}
+	out := &runStatus{Dir: dir, Arms: rows}
+	for _, r := range rows {
+		out.Done += r.Done
+		out.Failed += r.Failed
+		out.Trials += r.Trials
+	}
+	return out
+}
+
+func (r *runStatus) text(w io.Writer) error {
+	if r == nil {
+		return nil
+	}
+	started := slices.ContainsFunc(r.Arms, func(p store.ArmProgress) bool { return p.Done+p.Failed > 0 })
+	if !started {
+		_, err := fmt.Fprintf(w, "\ntrials     none of %d has run\n", r.Trials)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\ntrials     %d of %d done, %d failed, in %s\n", r.Done, r.Trials, r.Failed, r.Dir)
+	return err
+}

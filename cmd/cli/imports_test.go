@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/compspec/ocifit-lab/"
+
+// doors are the packages that alone may import something heavy, by import-path prefix.
+var doors = map[string][]string{
+	"k8s.io/kubernetes/":                      {"provision/sim"},
+	"go.etcd.io/etcd/server/":                 {"provision/sim"},
+	"sigs.k8s.io/kwok/":                       {"provision/sim"},
+	"github.com/distribution/distribution/v3": {"provision/sim"},
+	"github.com/weaveworks/eksctl":            {"provision/eks"},
+	"github.com/aws/":                         {"provision/eks", "webhook/artifact"},
+	"sigs.k8s.io/kind/":                       {"provision/kind"},
+	"helm.sh/helm/v3/":                        {"experiments/release", "experiments/trial", "addons"},
+	"github.com/spf13/cobra":                  {"cmd/cli"},
+}
+
+// mustNot lists, for a folder, the folders of ours that nothing in it may import.
+var mustNot = map[string][]string{
+	"webhook/":          {"provision", "addons", "experiments", "templates", "cmd"},
+	"templates":         {"provision", "addons", "experiments", "webhook", "cmd"},
+	"provision/":        {"addons", "experiments", "cmd"},
+	"provision/sim":     {"webhook"},
+	"addons":            {"experiments", "cmd", "provision/sim", "provision/eks", "provision/kind"},
+	"experiments/":      {"addons", "cmd", "provision/sim", "provision/eks", "provision/kind"},
+	"experiments/hpcg":  {"provision", "webhook", "templates"},
+	"experiments/stats": {"provision", "webhook", "templates"},
+}
+
+// TestImportsGoOneWay reads the imports of every package; without it the first shortcut would make a knot.
+func TestImportsGoOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := 0
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		from := strings.TrimPrefix(fields[0], module)
+		packages++
+		for _, imported := range fields[1:] {
+			checkDoor(t, from, imported)
+			checkArrow(t, from, imported)
+		}
+	}
+	if packages < 10 {
+		t.Errorf("looked at %d packages only", packages)
+	}
+}
+
+func checkDoor(t *testing.T, from, imported string) {
+	for heavy, allowed := range doors {
+		if !strings.HasPrefix(imported, heavy) {
+			continue
+		}
+		for _, a := range allowed {
+			if from == a || strings.HasPrefix(from, a+"/") {
+				return
+			}
+		}
+		t.Errorf("%s imports %s, which only %s may", from, imported, strings.Join(allowed, ", "))
+	}
+}
+
+func checkArrow(t *testing.T, from, imported string) {
+	to, ours := strings.CutPrefix(imported, module)
+	if !ours {
+		return
+	}
+	for folder, forbidden := range mustNot {
+		if !strings.HasPrefix(from+"/", folder) {
+			continue
+		}
+		for _, f := range forbidden {
+			if to == f || strings.HasPrefix(to, f+"/") {
+				t.Errorf("%s imports %s", from, to)
+			}
+		}
+	}
+}

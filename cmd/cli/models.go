@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/templates"
+	"github.com/compspec/ocifit-lab/webhook/compat"
+	"github.com/compspec/ocifit-lab/webhook/features"
+	"github.com/compspec/ocifit-lab/webhook/predict"
+)
+
+func (a *app) modelsCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "models", Short: "List the published models, or score instance types with one"}
+	cmd.AddCommand(a.modelsListCmd(), a.modelsScoreCmd())
+	return cmd
+}
+
+type modelRow struct {
+	Name      string           `json:"name"`
+	Direction compat.Direction `json:"direction"`
+	Terms     int              `json:"terms"`
+	Labels    int              `json:"labels"`
+	Source    string           `json:"source"`
+}
+
+func (a *app) modelsListCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the published models",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			models, err := predict.Published()
+			if err != nil {
+				return err
+			}
+			var rows []modelRow
+			var text [][]string
+			for _, m := range models {
+				rows = append(rows, modelRow{m.Name, m.Direction, len(m.Terms), len(m.Labels()), m.Source.File})
+				text = append(text, []string{m.Name, string(m.Direction), strconv.Itoa(len(m.Terms)), strconv.Itoa(len(m.Labels())), m.Source.File})
+			}
+			return a.print(rows, func(w io.Writer) error {
+				return ui.Table(w, []string{"NAME", "DIRECTION", "TERMS", "LABELS", "SOURCE"}, text)
+			})
+		},
+	}
+}
+
+type scoreOptions struct {
+	model, features, direction, tieBreak string
+	skip                                 []string
+	seed                                 uint64
+}
+
+func (a *app) modelsScoreCmd() *cobra.Command {
+	var o scoreOptions
+	cmd := &cobra.Command{
+		Use:   "score --model NAME [--features FILE]",
+		Short: "Score instance types with a model, by the webhook's own code",
+		Example: `  ocifit-lab models score --model fom
+  ocifit-lab models score --model fom --features node-features.json --skip t3.2xlarge --tie-break first -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.score(o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.model, "model", "", "model to score with, or random (required)")
+	f.StringVar(&o.features, "features", "", "node features, a JSON list with one label map per instance type (default: the study's catalogue)")
+	f.StringSliceVar(&o.skip, "skip", nil, "instance types that must not be chosen")
+	f.StringVar(&o.tieBreak, "tie-break", predict.TieBreakPrice, "equal scores: price (lowest, then name) or first (order of the features)")
+	f.StringVar(&o.direction, "direction", "", "maximize or minimize (default: the model's own)")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of a random choice")
+	_ = cmd.MarkFlagRequired("model")
+	_ = cmd.RegisterFlagCompletionFunc("model", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return modelNames(), cobra.ShellCompDirectiveNoFileComp
+	})
+	_ = cmd.RegisterFlagCompletionFunc("tie-break", words(predict.TieBreakPrice, predict.TieBreakFirst))
+	_ = cmd.RegisterFlagCompletionFunc("direction", words("maximize", "minimize"))
+	return cmd
+}
+
+func modelNames() []string {
+	models, err := predict.Published()
+	if err != nil {
+		return nil
+	}
+	names := []string{compat.Random}
+	for _, m := range models {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+func (a *app) score(o scoreOptions) error {
+	data := templates.NodeFeatures()
+	if o.features != "" {
+		var err error
+		if data, err = os.ReadFile(o.features); err != nil {
+			return err
+		}
+	}
+	candidates, err := features.ParseCatalogue(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.features, err)
+	}
+	prices, _ := templates.Prices()
+	table, err := rank(o, candidates, predict.Options{TieBreak: o.tieBreak, Prices: prices, Skip: o.skip})
+	if err != nil && !errors.Is(err, predict.ErrNoCandidate) {
+		return err
+	}
+	if e := a.print(table, func(w io.Writer) error { return scoreTable(w, table) }); e != nil {
+		return e
+	}
+	if err != nil {
+		return exit{ExitCheck, err}
+	}
+	return nil
+}
+
+func rank(o scoreOptions, candidates []features.Candidate, options predict.Options) (*predict.Table, error) {
+	if o.model == compat.Random {
+		return predict.Draw(o.seed, candidates, options)
+	}
+	models, err := predict.Published()
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(models, func(m *predict.Model) bool { return m.Name == o.model })
+	if i < 0 {
+		return nil, step.Try(fmt.Errorf("there is no model %q", o.model), "choose one of %s", strings.Join(modelNames(), ", "))
+	}
+	return predict.Rank(models[i], compat.Direction(o.direction), candidates, options)
+}
+
+func scoreTable(w io.Writer, t *predict.Table) error {
+	var rows [][]string
+	for _, l := range t.Scores {
+		score, price, mark := "-", "unknown", ""
+		if l.Score != nil {
+			score = strconv.FormatFloat(*l.Score, 'g', 10, 64)
+		}
+		if l.PriceUSD != nil {
+			price = ui.Dollars(*l.PriceUSD)
+		}
+		switch {
+		case l.InstanceType == t.Selected:
+			mark = "selected"
+		case slices.Contains(t.Tied, l.InstanceType):
+			mark = "tied"
+		case len(l.OutOfDomain) > 0:
+			mark = "out of domain: " + strings.Join(l.OutOfDomain, "; ")
+		}
+		rows = append(rows, []string{l.InstanceType, l.Architecture, score, price, mark})
+	}
+	for _, s := range t.Skipped {
+		rows = append(rows, []string{s, "", "-", "", "skipped"})
+	}
+	if err := ui.Table(w, []string{"INSTANCE TYPE", "ARCH", "SCORE", "$/HOUR", ""}, rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nmodel %s, %s; equal scores broken by %s\n", t.Model, t.Direction, t.TieBreak)
+	return err
+}

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/compspec/ocifit-lab/provision/lab"
+
+	"go.yaml.in/yaml/v3"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"ocifit-lab": func() {
+			os.Exit(Run(context.Background(), Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]))
+		},
+	})
+}
+
+// TestStories runs the command line as a user would. Each story has a folder and a lab of its own.
+func TestStories(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("testdata", "script"),
+		UpdateScripts: *update,
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			// Whatever a story leaves running when it fails in the middle goes with its folder.
+			env.Defer(func() { downAll(t, env.WorkDir) })
+			return nil
+		},
+	})
+}
+
+// exits runs a command and demands an exit code: exits 4 ocifit-lab ...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func downAll(t *testing.T, dir string) {
+	states, err := filepath.Glob(filepath.Join(dir, ".ocifit-lab", "*", "state.json"))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, s := range states {
+		name := filepath.Base(filepath.Dir(s))
+		file := filepath.Join(t.TempDir(), "lab.yaml")
+		if err := os.WriteFile(file, []byte("apiVersion: "+lab.APIVersion+"\nname: "+name+"\n"), 0o600); err != nil {
+			t.Error(err)
+		}
+		args := []string{"down", "-q", "--lab", file, "--state", filepath.Join(dir, ".ocifit-lab")}
+		if code := Run(context.Background(), Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, args); code != ExitOK {
+			t.Errorf("lab %s was left and could not be removed: exit code %d", name, code)
+		}
+	}
+}
+
+// TestCommentedLabIsTheDefault keeps the template of init and the defaults in step.
+func TestCommentedLabIsTheDefault(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lab.yaml")
+	if err := os.WriteFile(file, []byte(commentedLab()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := lab.Load(file, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := yaml.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := yaml.Marshal(lab.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(a) != string(b) {
+		t.Errorf("init writes\n%s\nthe defaults are\n%s", a, b)
+	}
+}

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"sync/atomic"
+
+	"github.com/compspec/ocifit-lab/addons"
+	"github.com/compspec/ocifit-lab/addons/artifact"
+	"github.com/compspec/ocifit-lab/addons/nodefeatures"
+	"github.com/compspec/ocifit-lab/addons/webhook"
+	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/templates"
+	"github.com/compspec/ocifit-lab/webhook/compat"
+	"github.com/compspec/ocifit-lab/webhook/serve"
+)
+
+// systemNamespace is where the lab's own parts live.
+const systemNamespace = "ocifit-system"
+
+// artifactName is the repository of the study's artifact in a lab's own registry.
+const artifactName = "compspec/ocifit-k8s-compatibility"
+
+// setup is a lab with everything that it consists of. Making one touches nothing.
+type setup struct {
+	spec     *lab.Spec
+	dir      *lab.Dir
+	provider provision.Provider
+	addons   []addons.Addon
+}
+
+func (a *app) assemble(spec *lab.Spec, dir *lab.Dir) (*setup, error) {
+	provider, err := a.newProvider(spec, dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &setup{spec: spec, dir: dir, provider: provider}
+	s.addons = []addons.Addon{
+		&nodefeatures.Addon{Namespace: systemNamespace, Features: templates.NodeFeatures(), Types: len(templates.InstanceTypes())},
+		&artifact.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Images: spec.Artifact.Images},
+		&webhook.Addon{Namespace: systemNamespace, Endpoint: s.webhookEndpoint, Artifact: s.artifactRef, Model: compat.Random},
+	}
+	return s, nil
+}
+
+// existing returns the setup of a lab that was brought up.
+func (a *app) existing() (*setup, *lab.State, error) {
+	spec, err := a.spec()
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := lab.Open(a.stateDir, spec.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	state, err := dir.Read()
+	if err != nil {
+		return nil, nil, step.Try(err, "create it with `ocifit-lab up`")
+	}
+	old, err := dir.Spec()
+	if err != nil {
+		return nil, nil, err
+	}
+	// The cluster is as it was made; what runs on it may change from call to call.
+	old.Experiment = spec.Experiment
+	s, err := a.assemble(old, dir)
+	return s, state, err
+}
+
+func (s *setup) steps() []step.Step {
+	steps := s.provider.Steps()
+	after := make([]string, 0, len(steps))
+	for _, p := range steps {
+		after = append(after, p.Name)
+	}
+	return append(steps, addons.Steps(s.provider.Connect, after, s.addons...)...)
+}
+
+func (s *setup) artifactTitle() string {
+	if s.spec.Artifact.Repository != "" {
+		return s.spec.Artifact.Repository + ":" + s.spec.Artifact.Tag
+	}
+	return "the lab's registry as " + artifactName + ":" + s.spec.Artifact.Tag
+}
+
+func (s *setup) artifactTarget(ctx context.Context) (artifact.Target, error) {
+	if s.spec.Artifact.Repository != "" {
+		return artifact.Target{Ref: s.spec.Artifact.Repository + ":" + s.spec.Artifact.Tag}, nil
+	}
+	env, err := s.provider.Environment(ctx)
+	if err != nil {
+		return artifact.Target{}, err
+	}
+	if env.Registry == "" {
+		return artifact.Target{}, step.Try(fmt.Errorf("provider %s has no registry of its own", s.spec.Provider), "set artifact.repository in lab.yaml")
+	}
+	target := artifact.Target{Ref: env.Registry + "/" + artifactName + ":" + s.spec.Artifact.Tag}
+	if env.PlainHTTP {
+		target.PlainHTTP = []string{env.Registry}
+	}
+	return target, nil
+}
+
+func (s *setup) artifactRef(ctx context.Context) (string, error) {
+	target, err := s.artifactTarget(ctx)
+	return target.Ref, err
+}
+
+func (s *setup) webhookEndpoint(ctx context.Context) (*provision.WebhookEndpoint, error) {
+	env, err := s.provider.Environment(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if env.Webhook == nil {
+		return nil, fmt.Errorf("provider %s serves no webhook", s.spec.Provider)
+	}
+	return &provision.WebhookEndpoint{URL: env.Webhook.URL + serve.PathMutate, CABundle: env.Webhook.CABundle}, nil
+}
+
+// clusterDifference names the first setting in which two specs describe different clusters.
+func clusterDifference(old, spec *lab.Spec) string {
+	for _, f := range []struct {
+		name string
+		a, b any
+	}{
+		{"provider", old.Provider, spec.Provider},
+		{"region", old.Region, spec.Region},
+		{"kubernetesVersion", old.KubernetesVersion, spec.KubernetesVersion},
+		{"nodeGroups", old.NodeGroups, spec.NodeGroups},
+		{"webhook", old.Webhook, spec.Webhook},
+		{"artifact", old.Artifact, spec.Artifact},
+		{"sim", old.Sim, spec.Sim},
+	} {
+		if !reflect.DeepEqual(f.a, f.b) {
+			return f.name + " was changed"
+		}
+	}
+	return ""
+}
+
+// changes is a reporter that notices whether any step had to run.
+type changes struct {
+	step.Reporter
+	ran atomic.Bool
+}
+
+func (c *changes) End(name string, r step.Result) {
+	if !r.Skipped {
+		c.ran.Store(true)
+	}
+	c.Reporter.End(name, r)
+}
+
+func (c *changes) any() bool { return c.ran.Load() }
+
+// resultsDir is the folder of a run.
+func (s *setup) resultsDir(run string) string {
+	return filepath.Join(s.spec.Experiment.Results, s.spec.Name, run)
+}

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/compspec/ocifit-lab/addons/nodefeatures"
+	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/minicluster"
+	"github.com/compspec/ocifit-lab/provision/sim"
+	"github.com/compspec/ocifit-lab/provision/sim/nodes"
+	"github.com/compspec/ocifit-lab/provision/sim/playback"
+	"github.com/compspec/ocifit-lab/provision/sim/registry"
+	"github.com/compspec/ocifit-lab/templates"
+	"github.com/compspec/ocifit-lab/webhook/serve"
+)
+
+// supervisorName is the hidden command that provider sim runs as a process of its own.
+const supervisorName = "sim-supervisor"
+
+// supervisorExtra is what the webhook in the supervisor is told.
+type supervisorExtra struct {
+	Skip     []string `json:"skip"`
+	TieBreak string   `json:"tieBreak"`
+}
+
+func (a *app) supervisorCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:    supervisorName + " SETTINGS",
+		Short:  "Run the simulated cluster (started by up)",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return sim.Supervise(cmd.Context(), sim.Config{
+				File: args[0], Prepare: minicluster.Install,
+				Registry: registryPart, Webhook: webhookPart, MiniCluster: miniclusterPart, Playback: playbackPart,
+			})
+		},
+	}
+}
+
+func registryPart(ctx context.Context, env sim.Env, ready func(string)) error {
+	r, err := registry.Start(ctx, registry.Options{Dir: env.Dir})
+	if err != nil {
+		return err
+	}
+	ready(r.Addr())
+	<-r.Done()
+	return r.Stop()
+}
+
+func miniclusterPart(ctx context.Context, env sim.Env, ready func(string)) error {
+	return minicluster.Run(ctx, env.Config, minicluster.Options{
+		PodAnnotations: map[string]string{nodes.WorkloadAnnotation: "hpcg"},
+		Log:            func(format string, args ...any) { fmt.Fprintf(env.Log, "minicluster: "+format+"\n", args...) },
+		Ready:          func() { ready("") },
+	})
+}
+
+func playbackPart(ctx context.Context, env sim.Env, ready func(string)) error {
+	types := map[string]playback.TypeFacts{}
+	for _, t := range templates.InstanceTypes() {
+		types[t.Name] = playback.TypeFacts{Architecture: t.Architecture, VCPU: t.VCPU, Cores: t.Cores, Processor: playback.ProcessorOf(t.Labels)}
+	}
+	return playback.Run(ctx, playback.Options{
+		REST: env.Config, Clock: env.Clock, LogDir: env.LogDir, Types: types, Instant: env.Settings.TimeScale == 0,
+		Ready: func() { ready("") },
+		Log: func(format string, args ...any) { fmt.Fprintf(env.Log, "playback: "+format+"\n", args...) },
+	})
+}
+
+// webhookPart listens at once, so that its address is known, and serves when the node features are in the cluster: like a pod
+// that waits for its volume.
+func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
+	var extra supervisorExtra
+	if err := json.Unmarshal(env.Settings.Extra, &extra); err != nil {
+		return fmt.Errorf("settings of the webhook: %w", err)
+	}
+	client, err := kubernetes.NewForConfig(env.Config)
+	if err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	ready(listener.Addr().String())
+	file := filepath.Join(env.Dir, nodefeatures.File)
+	if err := mountFeatures(ctx, client, file); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	prices, _ := templates.Prices()
+	return serve.Run(ctx, serve.Config{
+		Listener: listener, CertFile: env.CertFile, KeyFile: env.KeyFile, FeaturesFile: file, Clientset: client,
+		Prices: prices, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry},
+		Log: slog.New(slog.NewJSONHandler(env.Log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+}
+
+// mountFeatures keeps a file in step with the node-features ConfigMap, as a volume of a pod would be. It returns when the file
+// is there first, and goes on until ctx ends.
+func mountFeatures(ctx context.Context, client kubernetes.Interface, file string) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	written := make(chan error, 1)
+	report := func(err error) {
+		select {
+		case written <- err:
+		default: // only the first time matters to the caller
+		}
+	}
+	write := func(object any) {
+		cm, ok := object.(*corev1.ConfigMap)
+		if !ok || cm.Data[nodefeatures.File] == "" {
+			return
+		}
+		report(lab.WriteFile(file, []byte(cm.Data[nodefeatures.File]), 0o600))
+	}
+	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(systemNamespace),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+			o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, nodefeatures.ConfigMap).String()
+		}))
+	informer := factory.Core().V1().ConfigMaps().Informer()
+	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: write, UpdateFunc: func(_, object any) { write(object) },
+	}); err != nil {
+		return err
+	}
+	factory.Start(ctx.Done())
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

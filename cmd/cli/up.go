@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/step"
+)
+
+func (a *app) upCmd() *cobra.Command {
+	var o upOptions
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Create the cluster and prepare everything the study needs",
+		Long: `up creates the cluster and installs what the study needs. It can be called again at any time: what is done stays,
+what is missing is made, so an interrupted up goes on where it stopped.`,
+		Example: "  ocifit-lab up\n  ocifit-lab up --local\n  ocifit-lab up --provider eks",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.up(cmd.Context(), o) },
+	}
+	o.provider.add(cmd)
+	cmd.Flags().BoolVar(&o.plan, "plan", false, "print the steps and change nothing")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", time.Hour, "deadline for all steps together")
+	return cmd
+}
+
+type upOptions struct {
+	provider providerFlags
+	plan     bool
+	timeout  time.Duration
+}
+
+// providerFlags choose the provider on the command line.
+type providerFlags struct {
+	name  string
+	local bool
+}
+
+func (f *providerFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.name, "provider", "", "eks, kind or sim (default: the lab's)")
+	cmd.Flags().BoolVar(&f.local, "local", false, "short for --provider kind")
+	cmd.MarkFlagsMutuallyExclusive("provider", "local")
+	_ = cmd.RegisterFlagCompletionFunc("provider", words(lab.Providers...))
+}
+
+// apply puts the chosen provider into the spec.
+func (f *providerFlags) apply(s *lab.Spec) error {
+	switch {
+	case f.local:
+		s.Provider = "kind"
+	case f.name != "":
+		s.Provider = f.name
+	}
+	return s.Validate()
+}
+
+func (a *app) up(ctx context.Context, o upOptions) error {
+	spec, err := a.spec()
+	if err != nil {
+		return err
+	}
+	if err := o.provider.apply(spec); err != nil {
+		return err
+	}
+	dir, err := lab.Open(a.stateDir, spec.Name)
+	if err != nil {
+		return err
+	}
+	setup, err := a.assemble(spec, dir)
+	if err != nil {
+		return err
+	}
+	if o.plan {
+		return a.printPlan(setup)
+	}
+	release, err := dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer release()
+	state, err := openState(dir, spec)
+	if err != nil {
+		return err
+	}
+	// Before anything exists, so that `down` finds it whatever happens next.
+	if err := dir.Write(state, spec); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	return a.runUp(ctx, setup, state)
+}
+
+func (a *app) runUp(ctx context.Context, setup *setup, state *lab.State) error {
+	began := time.Now()
+	rep := a.reporter()
+	defer rep.Close()
+	watch := &changes{Reporter: rep}
+	err := step.Up(ctx, setup.steps(), watch, func(name string) error {
+		state.Steps[name] = time.Now().UTC()
+		return setup.dir.Write(state, nil)
+	})
+	rep.Close()
+	if err != nil {
+		return step.Try(err, "run `ocifit-lab up` again to go on, or `ocifit-lab down` to remove what exists; logs are in %s", setup.dir.Path())
+	}
+	state.Ready = true
+	if err := setup.dir.Write(state, nil); err != nil {
+		return err
+	}
+	summary, err := a.upSummary(ctx, setup, watch.any(), time.Since(began))
+	if err != nil {
+		return err
+	}
+	return a.print(summary, summary.text)
+}
+
+// openState returns the lab's state, a new one when there is none. A lab that is up cannot become another one.
+func openState(dir *lab.Dir, spec *lab.Spec) (*lab.State, error) {
+	state, err := dir.Read()
+	if errors.Is(err, lab.ErrNoLab) {
+		return &lab.State{
+			Name: spec.Name, Provider: spec.Provider, Instance: rand.Text(),
+			Created: time.Now().UTC(), Steps: map[string]time.Time{},
+		}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	old, err := dir.Spec()
+	if err != nil {
+		return nil, err
+	}
+	if what := clusterDifference(old, spec); what != "" {
+		return nil, step.Try(fmt.Errorf("lab %q is up with other settings: %s", spec.Name, what),
+			"run `ocifit-lab down` first, or give this lab another name")
+	}
+	return state, nil
+}
+
+type upSummary struct {
+	Name       string  `json:"name"`
+	Provider   string  `json:"provider"`
+	Changed    bool    `json:"changed"`
+	Seconds    float64 `json:"seconds"`
+	Kubeconfig string  `json:"kubeconfig"`
+	Endpoint   string  `json:"endpoint"`
+	Simulated  string  `json:"simulated,omitempty"`
+}
+
+func (a *app) upSummary(ctx context.Context, setup *setup, changed bool, took time.Duration) (*upSummary, error) {
+	status, err := setup.provider.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &upSummary{
+		Name: setup.spec.Name, Provider: setup.spec.Provider, Changed: changed, Seconds: took.Seconds(),
+		Kubeconfig: setup.dir.Kubeconfig(), Endpoint: status.Endpoint, Simulated: status.Simulated,
+	}, nil
+}
+
+func (s *upSummary) text(w io.Writer) error {
+	if s.Changed {
+		fmt.Fprintf(w, "lab %s is up on %s after %s\n", s.Name, s.Provider, ui.Duration(time.Duration(s.Seconds*float64(time.Second))))
+	} else {
+		fmt.Fprintf(w, "lab %s is up on %s already; nothing to do\n", s.Name, s.Provider)
+	}
+	if s.Simulated != "" {
+		fmt.Fprintf(w, "simulated: %s\n", s.Simulated)
+	}
+	_, err := fmt.Fprintf(w, "kubectl:   export KUBECONFIG=%s\nnext:      ocifit-lab experiment all\n", s.Kubeconfig)
+	return err
+}

@@ -1,0 +1,116 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/experiments/study"
+)
+
+// Observer follows trials. Its methods are called from several goroutines when trials run side by side.
+type Observer interface {
+	// Now says what a trial is doing.
+	Now(t study.Trial, format string, args ...any)
+	// Ended is called once per attempt; err is nil for a complete trial.
+	Ended(t study.Trial, record store.Trial, err error)
+}
+
+// RunAll runs the trials in their order and returns how many failed. With parallel above one, trials of different arms run
+// side by side; an arm's own trials never do. It stops at the first error that is not a trial's own failure.
+func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int, obs Observer) (failed int, err error) {
+	if parallel > 1 && r.Nodes == nil {
+		r.Nodes = NewNodes()
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	q := newQueue(trials)
+	context.AfterFunc(ctx, q.stop)
+	var mu sync.Mutex
+	for range max(1, parallel) {
+		group.Go(func() error {
+			for {
+				t, ok := q.next()
+				if !ok {
+					return ctx.Err()
+				}
+				err := r.attempts(ctx, t, obs)
+				q.done(t)
+				var failure *Failure
+				switch {
+				case err == nil:
+				case errors.As(err, &failure) && ctx.Err() == nil:
+					mu.Lock()
+					failed++
+					mu.Unlock()
+				default:
+					return err
+				}
+			}
+		})
+	}
+	return failed, group.Wait()
+}
+
+// attempts tries a trial until it is complete or its retries are used up.
+func (r *Runner) attempts(ctx context.Context, t study.Trial, obs Observer) error {
+	for try := 0; ; try++ {
+		record, err := r.Run(ctx, t, func(format string, args ...any) { obs.Now(t, format, args...) })
+		obs.Ended(t, record, err)
+		var failure *Failure
+		if err == nil || !errors.As(err, &failure) || try >= r.Study.Retries {
+			return err
+		}
+	}
+}
+
+// queue hands out trials in their order, never two of one arm at a time.
+type queue struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	waiting []study.Trial
+	busy    map[string]bool
+	stopped bool
+}
+
+func newQueue(trials []study.Trial) *queue {
+	q := &queue{waiting: slices.Clone(trials), busy: map[string]bool{}}
+	q.changed = sync.NewCond(&q.mu)
+	return q
+}
+
+// next waits for a trial whose arm is free; ok is false when nothing is left to start.
+func (q *queue) next() (t study.Trial, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		if q.stopped || len(q.waiting) == 0 {
+			return study.Trial{}, false
+		}
+		i := slices.IndexFunc(q.waiting, func(t study.Trial) bool { return !q.busy[t.Arm.Name] })
+		if i >= 0 {
+			t = q.waiting[i]
+			q.waiting = slices.Delete(q.waiting, i, i+1)
+			q.busy[t.Arm.Name] = true
+			return t, true
+		}
+		q.changed.Wait()
+	}
+}
+
+func (q *queue) done(t study.Trial) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.busy, t.Arm.Name)
+	q.changed.Broadcast()
+}
+
+func (q *queue) stop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stopped = true
+	q.changed.Broadcast()
+}

@@ -1,0 +1,256 @@
+// Package trial runs one trial from installation to removal and records what happened.
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"helm.sh/helm/v3/pkg/chart"
+
+	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/kube"
+)
+
+// Releaser installs and removes Helm releases.
+type Releaser interface {
+	// Install replaces whatever an earlier attempt left under the name, and returns the rendered manifest.
+	Install(ctx context.Context, name string, ch *chart.Chart, values map[string]any) (manifest string, err error)
+	// Uninstall returns when the release and its objects are gone; none is fine.
+	Uninstall(ctx context.Context, name string) error
+}
+
+// Runner runs the trials of one study on one cluster. Its methods are safe for concurrent use.
+type Runner struct {
+	Study       *study.Study
+	Store       *store.Run
+	Cluster     *kube.Cluster
+	Helm        Releaser
+	Chart       *chart.Chart
+	Namespace   string
+	ArtifactRef string
+	// Skip lists instance types that no decision may choose.
+	Skip []string
+	// Prices per hour in USD by instance type.
+	Prices map[string]float64
+	// Nodes keeps two trials from sharing a node when several run at once.
+	Nodes *Nodes
+}
+
+// Failure is a trial that ended without a usable result. Other errors concern the run as a whole.
+type Failure struct {
+	Phase string
+	Err   error
+}
+
+func (f *Failure) Error() string { return f.Phase + ": " + f.Err.Error() }
+func (f *Failure) Unwrap() error { return f.Err }
+
+const (
+	// cleanupTimeout bounds the removal of a trial that was interrupted; the program is about to end then.
+	cleanupTimeout = 30 * time.Second
+	manifestFile   = "manifest.yaml"
+	podFile        = "pod.json"
+	podTimeFile    = "pod-time.txt"
+	eventsFile     = "events.json"
+)
+
+// attempt is one try at one trial.
+type attempt struct {
+	*Runner
+	trial   study.Trial
+	release string
+	dir     string
+	now     func(format string, args ...any)
+	record  store.Trial
+	pod     *corev1.Pod
+	node    *corev1.Node
+}
+
+// Run makes one attempt at a trial. now is told what it is doing. A *Failure says that the trial failed and has been
+// recorded as such; the release is gone in any case, unless the error says otherwise.
+func (r *Runner) Run(ctx context.Context, t study.Trial, now func(format string, args ...any)) (store.Trial, error) {
+	place, err := r.Store.Begin(t.Arm.Name, t.N, t.Warmup)
+	if err != nil {
+		return store.Trial{}, err
+	}
+	a := &attempt{
+		Runner: r, trial: t, now: now, dir: place.Dir(),
+		release: releaseName(r.Study.Application, r.Store.ID(), t),
+		record:  place.Record(),
+	}
+	a.record.Release, a.record.Namespace = a.release, r.Namespace
+	a.record.Chart = r.Chart.Name() + "-" + r.Chart.Metadata.Version
+	err = a.run(ctx)
+	if e := a.remove(ctx); e != nil {
+		err = errors.Join(err, e)
+	}
+	return a.record, end(ctx, place, a.record, err)
+}
+
+// end closes the attempt in the store as its error says.
+func end(ctx context.Context, place *store.Attempt, record store.Trial, err error) error {
+	var failure *Failure
+	switch {
+	case err == nil:
+		err = place.Commit(record)
+		var rejection *store.Rejection
+		if errors.As(err, &rejection) {
+			return &Failure{"log", err}
+		}
+		return err
+	case ctx.Err() != nil:
+		return errors.Join(err, place.Discard())
+	case errors.As(err, &failure):
+		record.Verdict, record.Reason = store.Failed, err.Error()
+		return errors.Join(err, place.Fail(record))
+	}
+	return errors.Join(err, place.Discard())
+}
+
+func (a *attempt) run(ctx context.Context) error {
+	release, err := a.Nodes.take(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer release()
+	for _, phase := range []struct {
+		name    string
+		timeout study.Duration
+		do      func(context.Context) error
+	}{
+		{"installing", a.Study.Deadlines.Removed, a.install},
+		{"waiting for a node", a.Study.Deadlines.Scheduled, a.awaitScheduled},
+		{"starting", a.Study.Deadlines.Ready, a.awaitStarted},
+		{"running", a.Study.Deadlines.Run, a.follow},
+		{"recording", a.Study.Deadlines.Removed, a.settle},
+	} {
+		a.now("%s", phase.name)
+		if err := within(ctx, time.Duration(phase.timeout), phase.do); err != nil {
+			a.collect(ctx)
+			return fmt.Errorf("%s: %w", phase.name, err)
+		}
+	}
+	return nil
+}
+
+func within(ctx context.Context, timeout time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return do(ctx)
+}
+
+func (a *attempt) install(ctx context.Context) error {
+	manifest, err := a.Helm.Install(ctx, a.release, a.Chart, a.values(a.trial))
+	if err != nil {
+		return &Failure{"helm install", err}
+	}
+	return os.WriteFile(filepath.Join(a.dir, manifestFile), []byte(manifest), 0o644)
+}
+
+func (a *attempt) selector() string { return "job-name=" + a.release }
+
+func (a *attempt) awaitScheduled(ctx context.Context) error {
+	return a.await(ctx, func(p *corev1.Pod) (bool, error) {
+		return p.Spec.NodeName != "" || over(p), nil
+	})
+}
+
+func (a *attempt) awaitStarted(ctx context.Context) error {
+	return a.await(ctx, func(p *corev1.Pod) (bool, error) {
+		for _, s := range p.Status.ContainerStatuses {
+			if s.Name == a.release && (s.State.Running != nil || s.State.Terminated != nil) {
+				return true, nil
+			}
+		}
+		return over(p), nil
+	})
+}
+
+func (a *attempt) await(ctx context.Context, cond func(*corev1.Pod) (bool, error)) error {
+	pod, err := a.Cluster.WaitPod(ctx, a.Namespace, a.selector(), cond)
+	if err != nil {
+		return &Failure{"pod", err}
+	}
+	a.pod = pod
+	return nil
+}
+
+// follow writes the log while the trial runs, and waits for the pod's end.
+func (a *attempt) follow(ctx context.Context) error {
+	if err := a.podTime(ctx); err != nil {
+		return err
+	}
+	file, err := os.Create(filepath.Join(a.dir, a.Store.LogName()))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	w := &diskWriter{file: file}
+	if err := a.Cluster.StreamLogs(ctx, a.Namespace, a.pod.Name, a.release, w); err != nil {
+		if w.err != nil {
+			return w.err
+		}
+		return &Failure{"log", err}
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return a.await(ctx, func(p *corev1.Pod) (bool, error) { return over(p), nil })
+}
+
+// diskWriter remembers that writing failed: a full disk is no fault of the trial.
+type diskWriter struct {
+	file *os.File
+	err  error
+}
+
+func (w *diskWriter) Write(p []byte) (int, error) {
+	n, err := w.file.Write(p)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
+
+func over(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
+// settle records the finished pod and checks what it claims.
+func (a *attempt) settle(ctx context.Context) error {
+	node, err := a.Cluster.Clientset.CoreV1().Nodes().Get(ctx, a.pod.Spec.NodeName, metav1.GetOptions{})
+	if err != nil {
+		return &Failure{"node", err}
+	}
+	a.node = node
+	if err := a.describe(); err != nil {
+		return &Failure{"record", err}
+	}
+	if err := a.evidence(ctx); err != nil {
+		return err
+	}
+	return a.check()
+}
+
+// remove takes the trial away, also when the program has been asked to stop.
+func (a *attempt) remove(ctx context.Context) error {
+	a.now("removing")
+	timeout := time.Duration(a.Study.Deadlines.Removed)
+	if ctx.Err() != nil {
+		timeout = cleanupTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	if err := a.Helm.Uninstall(ctx, a.release); err != nil {
+		return fmt.Errorf("release %s is not gone: %w", a.release, err)
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package trial
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"strconv"
+
+	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/webhook/compat"
+)
+
+// Labels that every object of a trial carries.
+const (
+	LabelRun   = "ocifit-lab/run"
+	LabelArm   = "ocifit-lab/arm"
+	LabelTrial = "ocifit-lab/trial"
+)
+
+// releaseName is the same for every attempt at a trial of one run, so that what a killed program left behind is found
+// again, and differs between runs. MiniCluster, Job and pods are named after it.
+func releaseName(application, run string, t study.Trial) string {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s/%s", run, t.Arm.Name)
+	return fmt.Sprintf("%s-%08x-%s", application, h.Sum32(), number(t))
+}
+
+// number is the trial's number within its arm as text, with warm-ups told apart.
+func number(t study.Trial) string {
+	if t.Warmup {
+		return fmt.Sprintf("w%d", t.N)
+	}
+	return strconv.Itoa(t.N)
+}
+
+// seed is the random seed of one trial: repeatable from the study's seed, different for every trial.
+func seed(base uint64, t study.Trial) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d/%s/%s", base, t.Arm.Name, number(t))
+	return h.Sum64()
+}
+
+// values are the chart values of a trial: what the procedure sets for every trial, then the study's, then the arm's, and last
+// what makes the trial this one.
+func (r *Runner) values(t study.Trial) map[string]any {
+	values := map[string]any{
+		"experiment":  map[string]any{"nodes": 1, "tasks": t.Arm.ChartTasks(), "iterations": r.Study.Iterations, "exclusive": true},
+		"minicluster": map[string]any{"size": 1, "save_logs": true},
+	}
+	labels := map[string]any{LabelRun: r.Store.ID(), LabelArm: t.Arm.Name, LabelTrial: number(t)}
+	return merge(merge(merge(values, r.Study.Values), t.Arm.Values), map[string]any{
+		"minicluster": map[string]any{"image": compat.DefaultTargetImage},
+		"label":       merge(labels, map[string]any{compat.LabelEnabled: "true"}),
+		"podLabel":    labels,
+		"annotation": map[string]any{
+			compat.AnnotationImageRef: r.ArtifactRef,
+			compat.AnnotationModel:    t.Arm.Model,
+			compat.AnnotationSeed:     strconv.FormatUint(seed(r.Study.Seed, t), 10),
+		},
+	})
+}
+
+// merge lays b over a; maps are merged, everything else is replaced.
+func merge(a, b map[string]any) map[string]any {
+	out := maps.Clone(a)
+	for k, v := range b {
+		under, ok1 := out[k].(map[string]any)
+		over, ok2 := v.(map[string]any)
+		if ok1 && ok2 {
+			out[k] = merge(under, over)
+		} else {
+			out[k] = v
+		}
+	}
+	return out
+}
