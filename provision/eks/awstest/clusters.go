@@ -62,7 +62,7 @@ func beginCluster(s *Server, st *stack, r *stackResource) error {
 }
 
 func completeCluster(s *Server, _ *stack, r *stackResource) error {
-	spec := ClusterSpec{Name: r.physical, ServiceCIDR: "10.100.0.0/16", TokenReview: s.tls.url + "/token-review", TokenReviewCA: s.CA}
+	spec := ClusterSpec{Name: r.physical, ServiceCIDR: "10.100.0.0/16", TokenReview: s.tls.url + "/token-review", TokenReviewCA: s.CA, Front: s.tls.front}
 	s.locked(func() { spec.Version = s.acct.clusters[r.physical].version })
 	endpoint, ca, err := s.opts.ControlPlane.Start(s.ctx, spec)
 	if err != nil {

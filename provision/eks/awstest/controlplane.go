@@ -1,6 +1,10 @@
 package awstest
 
-import "context"
+import (
+	"context"
+
+	"k8s.io/client-go/rest"
+)
 
 // ControlPlane is what stands behind an EKS cluster of the endpoint.
 type ControlPlane interface {
@@ -16,6 +20,9 @@ type ControlPlane interface {
 type ClusterSpec struct {
 	Name, Version string
 	ServiceCIDR   string
+	// Front puts an API server that knows nothing of EKS behind one that takes EKS's tokens: it returns the address to give out, and hands
+	// on with config what comes with a good token. stop ends it.
+	Front func(config *rest.Config) (endpoint string, ca []byte, stop func(), err error)
 	// TokenReview is the URL of an authentication webhook (authentication.k8s.io/v1 TokenReview) that knows the tokens of EKS; TokenReviewCA
 	// is the PEM to check it with. A valid token belongs to the user "lab" in group system:masters.
 	TokenReview   string
@@ -25,6 +32,9 @@ type ClusterSpec struct {
 // GroupSpec is a node group at a moment.
 type GroupSpec struct {
 	Cluster, Name, InstanceType string
+	Architecture                string // amd64 or arm64
+	VCPU                        int
+	MemoryMiB                   int64
 	Min, Max, Desired           int
 	Zones                       []string
 	Labels                      map[string]string // those that EKS and eksctl put on nodes included

@@ -160,6 +160,9 @@ func (s *Server) groupSpec(a *asg) GroupSpec {
 	g := a.group
 	spec := GroupSpec{Cluster: g.cluster, Name: g.name, InstanceType: g.instanceType, Min: a.min, Max: a.max, Desired: a.desired,
 		Labels: map[string]string{"eks.amazonaws.com/nodegroup": g.name, "eks.amazonaws.com/capacityType": "ON_DEMAND"}}
+	if m := instanceType(g.instanceType); m != nil {
+		spec.Architecture, spec.VCPU, spec.MemoryMiB = m.arch, m.vcpu, int64(m.memory)
+	}
 	for k, v := range g.labels {
 		spec.Labels[k] = v
 	}
