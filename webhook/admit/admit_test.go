@@ -92,7 +92,7 @@ func lab(t testing.TB, edit func(*Config)) (*Decider, *features.Index) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source := specs{"feature:v1": {Reference: "feature:v1", MediaType: compat.MediaTypeFeatures}}
+	source := specs{}
 	for name, data := range map[string][]byte{ref: spec, "amd:v1": amd} {
 		if source[name], err = artifact.Decode(&artifact.Content{Reference: name, Digest: "sha256:1", MediaType: compat.MediaTypeModels, Data: data}); err != nil {
 			t.Fatal(err)
@@ -236,12 +236,11 @@ func TestDeny(t *testing.T) {
 		"no image-ref":         {pod(with("image-ref", ""), ""), ReasonMissingAnnotation, "image-ref", 422},
 		"no model":             {pod(with("model", ""), ""), ReasonMissingAnnotation, "set it to one of random", 422},
 		"unknown tag":          {pod(with("model", "speed"), ""), ReasonUnknownModel, `no model "speed"`, 422},
-		"model nobody has":     {pod(with("model", "setup_time_seconds"), ""), ReasonUnknownModel, "it has duration, fom", 422},
+		"model nobody has":     {pod(with("model", "setup_time_seconds"), ""), ReasonUnknownModel, "the webhook has duration, fom", 422},
 		"no target":            {pod(with("target-image", "mine:v1"), ""), ReasonNoTarget, `"mine:v1"`, 422},
 		"bad reference":        {pod(with("image-ref", "bad"), ""), ReasonArtifactInvalid, "bad", 422},
 		"broken artifact":      {pod(with("image-ref", "broken"), ""), ReasonArtifactInvalid, "broken", 422},
 		"registry down":        {pod(with("image-ref", "down"), ""), ReasonArtifactUnavailable, "connection refused", 503},
-		"feature spec":         {pod(with("image-ref", "feature:v1"), ""), ReasonArtifactInvalid, "feature specification", 422},
 		"no candidate":         {pod(full, `"nodeSelector":{"kubernetes.io/arch":"riscv64"},`), ReasonNoCandidate, "riscv64", 422},
 		"no candidate to draw": {pod(with("model", "random"), `"nodeSelector":{"feature.node.kubernetes.io/gpu":"1"},`), ReasonNoCandidate, "no such label", 422},
 		"bad seed":             {pod(map[string]string{"image-ref": ref, "model": "random", "seed": "-1"}, ""), ReasonBadAnnotation, "decimal", 422},

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/compat"
@@ -26,10 +25,19 @@ type SpecSource interface {
 type FeatureSource interface {
 	// Candidates returns one row per type for a model's domain (nil: whatever is live wins).
 	Candidates(domain features.Domain) []features.Candidate
+	// Matching returns the machines that a pod with the selector may meet, told apart by the declared labels.
+	Matching(selector map[string]string, declared []string) []features.Candidate
+	// Generation changes whenever the two above may give another answer.
+	Generation() uint64
 	// Hash identifies the catalogue.
 	Hash() string
 	// Identity is the label that nodes are selected by.
 	Identity() string
+}
+
+// Ranker is a model server; *predict.Server is one.
+type Ranker interface {
+	Rank(ctx context.Context, model string, direction compat.Direction, candidates []features.Candidate, opts predict.Options) (*predict.Table, error)
 }
 
 // Config is what a Decider decides with.
@@ -37,6 +45,10 @@ type Config struct {
 	Specs    SpecSource
 	Features FeatureSource
 	Models   []*predict.Model
+	// Server, if set, chooses instead of Models, at ServerURL. Formulas that an artifact brings along are still used,
+	// and draws are still this process's.
+	Server    Ranker
+	ServerURL string
 	// Prices in USD per hour by instance type, for ties.
 	Prices map[string]float64
 	// Skip names instance types that are never chosen.
@@ -52,6 +64,7 @@ type Decider struct {
 	cfg    Config
 	models map[string]*predict.Model
 	seeds  seeder
+	memory memory
 }
 
 // New returns a Decider.
@@ -87,9 +100,11 @@ func (d *Decider) Models() []string {
 // Outcome is a selection and how it came about.
 type Outcome struct {
 	Decision compat.Decision
-	// Table has every candidate, scored or left out.
+	// Table has every candidate, scored or left out; nil for a selection by features. It is shared.
 	Table *predict.Table
-	Patch []patch.Operation
+	// Machines are what a selection by features looked at.
+	Machines []Machine
+	Patch    []patch.Operation
 	// Warnings are sentences for the person who created the object.
 	Warnings []string
 }
@@ -115,122 +130,74 @@ func (d *Decider) Decide(ctx context.Context, o *patch.Object, namespace string,
 	if err != nil {
 		return nil, denySpec(err)
 	}
-	model, tag, err := pick(o, a)
-	if err != nil {
+	var s *selection
+	if a.Features != nil {
+		s = d.byFeatures(o, a)
+	} else {
+		s, err = d.byModel(ctx, o, namespace, a, dryRun)
+	}
+	switch {
+	case err != nil:
 		return nil, err
+	case s.err != nil:
+		return &Outcome{Table: s.table, Machines: s.machines}, s.err
 	}
-	table, err := d.rank(o, namespace, model, dryRun)
+	return d.outcome(o, a, s)
+}
+
+// selection is a decision before it is written into an object. Selections are shared and do not change.
+type selection struct {
+	// err, a *Denial, says why there is no decision.
+	err      error
+	decision compat.Decision
+	table    *predict.Table
+	machines []Machine
+	warnings []string
+	// record is the decision's annotation; empty when it was not written yet.
+	record string
+}
+
+// finish writes the record, once for all objects that get this selection.
+func (s *selection) finish() *selection {
+	if s.err == nil {
+		s.record, s.err = record(s.decision)
+	}
+	return s
+}
+
+func record(dec compat.Decision) (string, error) {
+	text, err := dec.Annotation()
 	if err != nil {
-		return &Outcome{Table: table}, err
+		return "", deny(ReasonInternal, http.StatusInternalServerError, "%v", err)
 	}
-	return d.outcome(o, a, model, tag, table)
+	return text, nil
 }
 
-// pick finds the model that the object names in its artifact.
-func pick(o *patch.Object, a *artifact.Artifact) (*compat.Model, string, error) {
-	if a.Models == nil {
-		return nil, "", deny(ReasonArtifactInvalid, http.StatusUnprocessableEntity,
-			"artifact %s is a feature specification (%s), which this webhook does not evaluate: name a model artifact (%s)", a.Reference, a.MediaType, compat.MediaTypeModels)
-	}
-	tag, ok := o.Annotation(compat.AnnotationModel)
-	if !ok || tag == "" {
-		return nil, "", deny(ReasonMissingAnnotation, http.StatusUnprocessableEntity,
-			"the annotation %s is missing: set it to one of %s", compat.AnnotationModel, strings.Join(a.Models.Tags(), ", "))
-	}
-	m, ok := a.Models.Find(tag)
-	if !ok {
-		return nil, "", deny(ReasonUnknownModel, http.StatusUnprocessableEntity,
-			"artifact %s has no model %q; it has %s", a.Reference, tag, strings.Join(a.Models.Tags(), ", "))
-	}
-	return m, tag, nil
-}
-
-// rank scores or draws. The table comes back also with an error, as far as there is one.
-func (d *Decider) rank(o *patch.Object, namespace string, model *compat.Model, dryRun bool) (*predict.Table, error) {
-	opts := predict.Options{TieBreak: d.cfg.TieBreak, Prices: d.cfg.Prices, Skip: d.cfg.Skip, LeaveOut: d.leaveOut(o, model)}
-	var table *predict.Table
-	if model.Direction == compat.DrawRandom {
-		seed, err := d.seeds.forObject(o, namespace, dryRun)
-		if err != nil {
-			return nil, err
-		}
-		table, err = predict.Draw(seed, d.cfg.Features.Candidates(nil), opts)
-		return table, denyRank(err)
-	}
-	m := d.models[model.Name]
-	if m == nil {
-		return nil, deny(ReasonUnknownModel, http.StatusUnprocessableEntity,
-			"the artifact asks for the model %q, which this webhook does not have; it has %s", model.Name, strings.Join(d.Models(), ", "))
-	}
-	table, err := predict.Rank(m, model.Direction, d.cfg.Features.Candidates(m), opts)
-	return table, denyRank(err)
-}
-
-// leaveOut says which candidates the object cannot use, whatever their score.
-func (d *Decider) leaveOut(o *patch.Object, model *compat.Model) func(features.Candidate) string {
-	selector := o.NodeSelector()
-	identity := d.cfg.Features.Identity()
-	return func(c features.Candidate) string {
-		if c.Architecture == "" {
-			return "no label tells its architecture (" + compat.LabelArch + ")"
-		}
-		if model.Platforms[c.Architecture] == "" {
-			return fmt.Sprintf("the artifact has no image for %s, only for %s", c.Architecture, strings.Join(model.Architectures(), ", "))
-		}
-		for k, want := range selector {
-			have, there := c.Labels[k]
-			describes := k == identity || k == compat.LabelInstanceType || k == compat.LabelArch || strings.HasPrefix(k, compat.FeaturePrefix)
-			if describes && have != want {
-				if !there {
-					have = "no such label"
-				}
-				return fmt.Sprintf("the object's node selector wants %s=%s, nodes of this type have %s", k, want, have)
-			}
-		}
-		return ""
-	}
-}
-
-// outcome writes down what was decided and builds the patch.
-func (d *Decider) outcome(o *patch.Object, a *artifact.Artifact, model *compat.Model, tag string, table *predict.Table) (*Outcome, error) {
-	chosen, _ := table.Chosen()
-	dec := compat.Decision{
-		Model: tag, Direction: model.Direction,
-		InstanceType: chosen.InstanceType, Architecture: chosen.Architecture, Image: model.Platforms[chosen.Architecture],
-		RunnerUp: table.RunnerUp, Tied: table.Tied, TieBreak: table.TieBreak, Seed: table.Seed,
-		ArtifactRef: a.Reference, ArtifactDigest: a.Digest, CatalogueHash: d.cfg.Features.Hash(),
-		Candidates: table.Taking(), Skipped: table.Skipped, LeftOut: table.LeftOut,
-	}
-	for _, l := range table.Scores {
-		if l.InstanceType == table.Selected {
-			dec.Score = l.Score
-		}
-		if len(l.OutOfDomain) > 0 {
-			dec.OutOfDomain = append(dec.OutOfDomain, compat.LeftOut{InstanceType: l.InstanceType, Reason: strings.Join(l.OutOfDomain, "; ")})
-		}
-		if l.Note != "" {
-			dec.Cached = append(dec.Cached, compat.LeftOut{InstanceType: l.InstanceType, Reason: l.Note})
-		}
-	}
-	out := &Outcome{Table: table}
+// outcome builds the patch.
+func (d *Decider) outcome(o *patch.Object, a *artifact.Artifact, s *selection) (*Outcome, error) {
+	out := &Outcome{Decision: s.decision, Table: s.table, Machines: s.machines, Warnings: s.warnings}
+	text, err := s.record, error(nil)
 	if a.Stale != "" {
-		dec.Notes = append(dec.Notes, "the artifact is the last good copy, "+a.Stale)
-		out.Warnings = append(out.Warnings, "the artifact's registry is not available; its last good copy was used")
+		out.Decision.Notes = append(slices.Clone(out.Decision.Notes), "the artifact is the last good copy, "+a.Stale)
+		out.Warnings = append(slices.Clone(out.Warnings), "the artifact's registry is not available; its last good copy was used")
+		text = ""
 	}
-	if n := len(dec.OutOfDomain); n > 0 {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("%d instance types are outside the domain of model %s and were left out; see the annotation %s", n, tag, compat.AnnotationDecision))
+	if text == "" {
+		if text, err = record(out.Decision); err != nil {
+			return out, err
+		}
 	}
-	out.Decision = dec
-	record, err := dec.Annotation()
-	if err != nil {
-		return out, deny(ReasonInternal, http.StatusInternalServerError, "%v", err)
+	c := patch.Change{
+		TargetImage: o.TargetImage(), Image: out.Decision.Image,
+		Annotations: map[string]string{compat.AnnotationDecision: text},
 	}
-	out.Patch, err = patch.Build(o, patch.Change{
-		NodeSelector: map[string]string{d.cfg.Features.Identity(): chosen.InstanceType},
-		TargetImage:  o.TargetImage(), Image: dec.Image, FluxView: compat.FluxViewImage(chosen.Architecture),
-		Annotations: map[string]string{compat.AnnotationDecision: record},
-	})
-	if err != nil {
+	if out.Decision.Direction != compat.ByFeatures {
+		c.NodeSelector = map[string]string{d.cfg.Features.Identity(): out.Decision.InstanceType}
+	}
+	if arch := out.Decision.Architecture; arch != "" {
+		c.FluxView = compat.FluxViewImage(arch)
+	}
+	if out.Patch, err = patch.Build(o, c); err != nil {
 		return out, deny(ReasonInternal, http.StatusInternalServerError, "%v", err)
 	}
 	return out, nil

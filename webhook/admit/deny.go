@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/compspec/ocifit-lab/webhook/artifact"
-	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
 // Reasons of denials, as metrics and logs name them.
@@ -18,6 +17,8 @@ const (
 	ReasonArtifactInvalid     = "artifact-invalid"
 	ReasonUnknownModel        = "unknown-model"
 	ReasonNoCandidate         = "no-candidate"
+	ReasonAmbiguous           = "ambiguous"
+	ReasonModelServer         = "model-server"
 	ReasonBadObject           = "bad-object"
 	ReasonInternal            = "internal"
 )
@@ -50,16 +51,4 @@ func denySpec(err error) *Denial {
 		return deny(ReasonArtifactInvalid, http.StatusUnprocessableEntity, "%w", err)
 	}
 	return deny(ReasonArtifactUnavailable, http.StatusServiceUnavailable, "%w", err)
-}
-
-// denyRank turns the error of a ranking into a denial; nil stays nil.
-func denyRank(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, predict.ErrNoCandidate):
-		return deny(ReasonNoCandidate, http.StatusUnprocessableEntity,
-			"%w; add types to the catalogue of node features or nodes to the cluster, shorten the skip list, or loosen the node selector", err)
-	}
-	return deny(ReasonInternal, http.StatusInternalServerError, "%w", err)
 }

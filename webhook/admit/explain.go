@@ -19,10 +19,12 @@ type Explanation struct {
 	// Result is "unchanged", "selected" or "denied".
 	Result string `json:"result"`
 	// Reason and Message explain an unchanged or denied object.
-	Reason   string            `json:"reason,omitempty"`
-	Message  string            `json:"message,omitempty"`
-	Decision *compat.Decision  `json:"decision,omitempty"`
-	Table    *predict.Table    `json:"table,omitempty"`
+	Reason   string           `json:"reason,omitempty"`
+	Message  string           `json:"message,omitempty"`
+	Decision *compat.Decision `json:"decision,omitempty"`
+	Table    *predict.Table   `json:"table,omitempty"`
+	// Machines are what a feature specification was held against.
+	Machines []Machine         `json:"machines,omitempty"`
 	Patch    []patch.Operation `json:"patch,omitempty"`
 	Warnings []string          `json:"warnings,omitempty"`
 }
@@ -52,7 +54,7 @@ func (d *Decider) Explain(ctx context.Context, object []byte) (*Explanation, err
 	}
 	out, err := d.Decide(ctx, o, e.Namespace, true)
 	if out != nil {
-		e.Table = out.Table
+		e.Table, e.Machines = out.Table, out.Machines
 	}
 	var denial *Denial
 	switch {

@@ -8,10 +8,13 @@ import (
 // Decision is the record of one selection: what was asked, what was chosen among what, and why. The webhook
 // writes it as JSON into AnnotationDecision; the trial runner keeps it.
 type Decision struct {
-	// Model is the arm that was asked for (AnnotationModel).
-	Model     string    `json:"model"`
+	// Model is the arm that was asked for (AnnotationModel); empty for a selection by features.
+	Model string `json:"model"`
+	// Direction is that of the model, or ByFeatures.
 	Direction Direction `json:"direction"`
 
+	// InstanceType and Architecture are those of the chosen type. A selection by features chooses no type: they are
+	// then those that all nodes which the pod may meet have in common, or empty.
 	InstanceType string `json:"instanceType"`
 	Architecture string `json:"architecture"`
 	// Image is what replaces the target image.
@@ -34,7 +37,12 @@ type Decision struct {
 	// CatalogueHash identifies the cached node features that were read.
 	CatalogueHash string `json:"catalogueHash,omitempty"`
 
-	// Candidates counts the types that took part: scored, or in the draw.
+	// Server is the model server that chose; empty when the webhook did.
+	Server string `json:"server,omitempty"`
+	// Weight of the entry that a selection by features found.
+	Weight *int `json:"weight,omitempty"`
+	// Candidates counts the types that took part: scored, or in the draw; for a selection by features, the kinds of
+	// machines that the pod may meet.
 	Candidates int `json:"candidates"`
 	// OutOfDomain lists the types left out because the model does not know one of their labels.
 	OutOfDomain []LeftOut `json:"outOfDomain,omitempty"`

@@ -25,6 +25,9 @@ const (
 	DrawRandom Direction = Random
 )
 
+// ByFeatures is the direction of a decision that a feature specification made, in records only.
+const ByFeatures Direction = "features"
+
 // Valid reports whether d is a direction of the contract.
 func (d Direction) Valid() bool {
 	return d == Maximize || d == Minimize || d == DrawRandom

@@ -1,0 +1,167 @@
+package admit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/compspec/ocifit-lab/webhook/artifact"
+	"github.com/compspec/ocifit-lab/webhook/compat"
+	"github.com/compspec/ocifit-lab/webhook/features"
+	"github.com/compspec/ocifit-lab/webhook/patch"
+	"github.com/compspec/ocifit-lab/webhook/predict"
+)
+
+// byModel lets the model that the object names choose the instance type.
+func (d *Decider) byModel(ctx context.Context, o *patch.Object, namespace string, a *artifact.Artifact, dryRun bool) (*selection, error) {
+	model, tag, err := pick(o, a)
+	if err != nil {
+		return nil, err
+	}
+	if model.Direction == compat.DrawRandom {
+		seed, err := d.seeds.forObject(o, namespace, dryRun)
+		if err != nil {
+			return nil, err
+		}
+		return d.draw(o, a, model, tag, seed), nil
+	}
+	scorer := a.Scorers[model.Name]
+	switch {
+	case scorer == nil && d.cfg.Server != nil:
+		table, err := d.ask(ctx, o, model)
+		s := d.conclude(a, model, tag, table, err)
+		s.decision.Server = d.cfg.ServerURL
+		return s, nil
+	case scorer == nil:
+		scorer = d.models[model.Name]
+	}
+	if scorer == nil {
+		return nil, deny(ReasonUnknownModel, http.StatusUnprocessableEntity,
+			"the artifact asks for the model %q, which neither it nor this webhook has; the webhook has %s", model.Name, strings.Join(d.Models(), ", "))
+	}
+	return d.remember(memoryKey{model: model, selector: d.selectorKey(o)}, func() *selection {
+		table, err := predict.Rank(scorer, model.Direction, d.cfg.Features.Candidates(scorer), d.options(o, model))
+		return d.conclude(a, model, tag, table, err).finish()
+	}), nil
+}
+
+// pick finds the model that the object names in its artifact.
+func pick(o *patch.Object, a *artifact.Artifact) (*compat.Model, string, error) {
+	tag, ok := o.Annotation(compat.AnnotationModel)
+	if !ok || tag == "" {
+		return nil, "", deny(ReasonMissingAnnotation, http.StatusUnprocessableEntity,
+			"the annotation %s is missing: set it to one of %s", compat.AnnotationModel, strings.Join(a.Models.Tags(), ", "))
+	}
+	m, ok := a.Models.Find(tag)
+	if !ok {
+		return nil, "", deny(ReasonUnknownModel, http.StatusUnprocessableEntity,
+			"artifact %s has no model %q; it has %s", a.Reference, tag, strings.Join(a.Models.Tags(), ", "))
+	}
+	return m, tag, nil
+}
+
+// draw chooses by chance from the pool, which is the same for many objects.
+func (d *Decider) draw(o *patch.Object, a *artifact.Artifact, model *compat.Model, tag string, seed uint64) *selection {
+	pool, err := d.rememberPool(memoryKey{model: model, selector: d.selectorKey(o)}, func() (*predict.Pool, error) {
+		return predict.NewPool(d.cfg.Features.Candidates(nil), d.options(o, model))
+	})
+	var table *predict.Table
+	if err == nil {
+		table, err = pool.Draw(seed)
+	}
+	return d.conclude(a, model, tag, table, err)
+}
+
+// ask lets the model server choose, within nine tenths of the time that the admission has left, so that a denial
+// still reaches the user.
+func (d *Decider) ask(ctx context.Context, o *patch.Object, model *compat.Model) (*predict.Table, error) {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)*9/10)
+		defer cancel()
+	}
+	return d.cfg.Server.Rank(ctx, model.Name, model.Direction, d.cfg.Features.Candidates(nil), d.options(o, model))
+}
+
+func (d *Decider) options(o *patch.Object, model *compat.Model) predict.Options {
+	return predict.Options{TieBreak: d.cfg.TieBreak, Prices: d.cfg.Prices, Skip: d.cfg.Skip, LeaveOut: d.leaveOut(o, model)}
+}
+
+// describes reports whether a label describes the machine of a type, so that a selector on it decides about types.
+func (d *Decider) describes(label string) bool {
+	return label == d.cfg.Features.Identity() || label == compat.LabelInstanceType || label == compat.LabelArch || strings.HasPrefix(label, compat.FeaturePrefix)
+}
+
+// leaveOut says which candidates the object cannot use, whatever their score.
+func (d *Decider) leaveOut(o *patch.Object, model *compat.Model) func(features.Candidate) string {
+	selector := o.NodeSelector()
+	return func(c features.Candidate) string {
+		if c.Architecture == "" {
+			return "no label tells its architecture (" + compat.LabelArch + ")"
+		}
+		if model.Platforms[c.Architecture] == "" {
+			return fmt.Sprintf("the artifact has no image for %s, only for %s", c.Architecture, strings.Join(model.Architectures(), ", "))
+		}
+		for k, want := range selector {
+			have, there := c.Labels[k]
+			if d.describes(k) && have != want {
+				if !there {
+					have = "no such label"
+				}
+				return fmt.Sprintf("the object's node selector wants %s=%s, nodes of this type have %s", k, want, have)
+			}
+		}
+		return ""
+	}
+}
+
+// conclude writes down what a table decided.
+func (d *Decider) conclude(a *artifact.Artifact, model *compat.Model, tag string, table *predict.Table, err error) *selection {
+	s := &selection{table: table}
+	if err != nil {
+		s.err = denyRank(err)
+		return s
+	}
+	chosen, _ := table.Chosen()
+	dec := compat.Decision{
+		Model: tag, Direction: model.Direction,
+		InstanceType: chosen.InstanceType, Architecture: chosen.Architecture, Image: model.Platforms[chosen.Architecture],
+		RunnerUp: table.RunnerUp, Tied: table.Tied, TieBreak: table.TieBreak, Seed: table.Seed,
+		ArtifactRef: a.Reference, ArtifactDigest: a.Digest, CatalogueHash: d.cfg.Features.Hash(),
+		Candidates: table.Taking(), Skipped: table.Skipped, LeftOut: table.LeftOut,
+	}
+	for i := range table.Scores {
+		l := &table.Scores[i]
+		if l.InstanceType == table.Selected {
+			dec.Score = l.Score
+		}
+		if len(l.OutOfDomain) > 0 {
+			dec.OutOfDomain = append(dec.OutOfDomain, compat.LeftOut{InstanceType: l.InstanceType, Reason: strings.Join(l.OutOfDomain, "; ")})
+		}
+		if l.Note != "" {
+			dec.Cached = append(dec.Cached, compat.LeftOut{InstanceType: l.InstanceType, Reason: l.Note})
+		}
+	}
+	if n := len(dec.OutOfDomain); n > 0 {
+		s.warnings = append(s.warnings, fmt.Sprintf("%d instance types are outside the domain of model %s and were left out; see the annotation %s", n, tag, compat.AnnotationDecision))
+	}
+	s.decision = dec
+	return s
+}
+
+// denyRank turns the error of a ranking into a denial; nil stays nil.
+func denyRank(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, predict.ErrNoCandidate):
+		return deny(ReasonNoCandidate, http.StatusUnprocessableEntity,
+			"%w; add types to the catalogue of node features or nodes to the cluster, shorten the skip list, or loosen the node selector", err)
+	case errors.Is(err, predict.ErrServer):
+		return deny(ReasonModelServer, http.StatusServiceUnavailable, "%w", err)
+	}
+	return deny(ReasonInternal, http.StatusInternalServerError, "%w", err)
+}
