@@ -78,7 +78,7 @@ func playbackPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	return playback.Run(ctx, playback.Options{
 		REST: env.Config, Clock: env.Clock, LogDir: env.LogDir, Types: types, Instant: env.Settings.TimeScale == 0,
 		Ready: func() { ready("") },
-		Log: func(format string, args ...any) { fmt.Fprintf(env.Log, "playback: "+format+"\n", args...) },
+		Log:   func(format string, args ...any) { fmt.Fprintf(env.Log, "playback: "+format+"\n", args...) },
 	})
 }
 
