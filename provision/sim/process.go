@@ -45,7 +45,7 @@ func startTime(pid int) (string, error) {
 		}
 		// The name in parentheses may contain anything, so count from its end: state is field 3, start time field 22.
 		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-		if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		if len(fields) < 20 || (fields[0] == "Z" || fields[0] == "X") && threads(pid) < 2 {
 			return "", errNoProcess
 		}
 		return fields[19], nil
@@ -56,6 +56,12 @@ func startTime(pid int) (string, error) {
 		return "", errNoProcess
 	}
 	return strings.Join(fields[1:], " "), nil
+}
+
+// threads counts those of a process: as long as one is left, files and ports may still be open although the process counts as a zombie.
+func threads(pid int) int {
+	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return len(entries)
 }
 
 // stop ends the process and its group: politely, and after the grace period not. It returns when the process is gone.

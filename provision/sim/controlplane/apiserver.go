@@ -54,7 +54,11 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, port int) error {
 // serveAPI is what kube-apiserver's command does, without its signal handler, flags and logging set-up, which a process can have once only.
 func (c *ControlPlane) serveAPI(ctx context.Context, listener net.Listener) error {
 	defer listener.Close()
-	completed, err := c.apiServerOptions(listener).Complete(ctx)
+	o := c.apiServerOptions(listener)
+	if err := o.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
+		return err
+	}
+	completed, err := o.Complete(ctx)
 	if err != nil {
 		return err
 	}
@@ -137,15 +141,19 @@ func (v reportedVersion) Info() *apimachineryversion.Info {
 	return info
 }
 
+// setLog sends the components' errors to w. What they say in health fills a disk and costs time.
 func setLog(w io.Writer) {
 	if w == nil {
 		return
 	}
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)
-	_ = flags.Set("logtostderr", "false")
-	_ = flags.Set("stderrthreshold", "FATAL")
+	for name, value := range map[string]string{"logtostderr": "false", "stderrthreshold": "FATAL", "one_output": "true"} {
+		_ = flags.Set(name, value)
+	}
 	klog.SetOutput(w)
+	klog.SetOutputBySeverity("INFO", io.Discard)
+	klog.SetOutputBySeverity("WARNING", io.Discard)
 }
 
 func (c *ControlPlane) path(name string) string { return filepath.Join(c.dir, name) }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -61,6 +62,8 @@ func newEtcd(ctx context.Context, dir string, port int, certs *certificates, log
 	// Entries kept for followers that do not exist are only memory.
 	cfg.SnapshotCount, cfg.SnapshotCatchUpEntries = 5000, 100
 	cfg.QuotaBackendBytes = 1 << 30
+	cfg.EnableGRPCGateway = false
+	cfg.WarningApplyDuration, cfg.WarningUnaryRequestDuration = time.Second, time.Second
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapLogger(log))
 
 	e, err := embed.StartEtcd(cfg)
@@ -111,5 +114,5 @@ func zapLogger(w io.Writer) *zap.Logger {
 		w = os.Stderr
 	}
 	encoder := zapcore.NewConsoleEncoder(zap.NewProductionEncoderConfig())
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), zapcore.WarnLevel))
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), zapcore.ErrorLevel))
 }

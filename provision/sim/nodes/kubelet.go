@@ -130,6 +130,10 @@ func (k *kubelet) containerLogs(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusOK)
+	// A follower wants to know that it follows before the first line is there.
+	if flusher, ok := w.(http.Flusher); ok {
+		flusher.Flush()
+	}
 	// The answer has begun: an error can only end it, and then the client sees the end of the stream.
 	_ = source.copyTo(r.Context(), flushWriter{w}, options)
 }

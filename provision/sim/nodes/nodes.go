@@ -5,6 +5,7 @@
 package nodes
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"errors"
@@ -97,7 +98,7 @@ func Start(ctx context.Context, o Options) (*Nodes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simulated kubelets: %w", err)
 	}
-	if err := controller.Start(log.NewContext(ctx, log.NewLogger(o.Log, log.LevelWarn))); err != nil {
+	if err := controller.Start(log.NewContext(ctx, log.NewLogger(quiet{logOrDiscard(o.Log)}, log.LevelWarn))); err != nil {
 		return nil, fmt.Errorf("start the simulated kubelets: %w", err)
 	}
 	return &Nodes{kubelet: kubelet}, nil
@@ -141,4 +142,14 @@ func loadStages() (map[internalversion.StageResourceRef][]*internalversion.Stage
 		return nil, fmt.Errorf("stages of the simulated kubelets: %w", err)
 	}
 	return stages, nil
+}
+
+// quiet drops what is no fault: a pod that changed or went while its next stage was on its way gets a new stage, or needs none.
+type quiet struct{ io.Writer }
+
+func (q quiet) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("not found")) || bytes.Contains(line, []byte("the object has been modified")) {
+		return len(line), nil
+	}
+	return q.Writer.Write(line)
 }

@@ -35,6 +35,9 @@ import (
 // component is the source of the scaler's events.
 const component = "ocifit-lab-scaler"
 
+// tryAgain is the pause after an API error.
+const tryAgain = time.Second
+
 // Options configure Run.
 type Options struct {
 	Config *rest.Config
@@ -171,6 +174,7 @@ func (s *scaler) loop(ctx context.Context) error {
 		next, err := s.shrink(ctx)
 		if err != nil {
 			s.Log("scale-down: %v", err)
+			time.AfterFunc(tryAgain, s.poke)
 		}
 		cancelTimer()
 		cancelTimer = s.wakeAt(ctx, next)

@@ -2,14 +2,17 @@ package scaler
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // shrink removes the nodes that have been unneeded for long enough and returns when, in simulated time, the next one may be due.
@@ -83,15 +86,8 @@ func (s *scaler) unneeded(nodes []*corev1.Node, used map[string]bool, now time.T
 
 // remove keeps new pods off the node, looks a last time, and takes the node away.
 func (s *scaler) remove(ctx context.Context, node *corev1.Node) error {
-	tainted := node.DeepCopy()
-	tainted.Spec.Taints = append(withoutTaint(node.Spec.Taints), corev1.Taint{Key: taintToBeDeleted, Value: stamp(s.Clock.Now()), Effect: corev1.TaintEffectNoSchedule})
-	tainted, err := s.client.CoreV1().Nodes().Update(ctx, tainted, metav1.UpdateOptions{})
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		// The node changed meanwhile, for instance by a heartbeat: that very change leads here again.
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("taint node %s: %w", node.Name, err)
+	if err := s.setTaint(ctx, node.Name, true); err != nil {
+		return err
 	}
 	pods, err := s.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + node.Name})
 	if err != nil {
@@ -100,7 +96,7 @@ func (s *scaler) remove(ctx context.Context, node *corev1.Node) error {
 	for i := range pods.Items {
 		if occupies(&pods.Items[i]) {
 			delete(s.idle, node.Name)
-			return s.untaint(ctx, tainted)
+			return s.setTaint(ctx, node.Name, false)
 		}
 	}
 	if err := s.client.CoreV1().Nodes().Delete(ctx, node.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
@@ -112,20 +108,19 @@ func (s *scaler) remove(ctx context.Context, node *corev1.Node) error {
 	return nil
 }
 
-func (s *scaler) untaint(ctx context.Context, node *corev1.Node) error {
-	node.Spec.Taints = withoutTaint(node.Spec.Taints)
-	if _, err := s.client.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("take the taint off node %s: %w", node.Name, err)
+// setTaint puts the mark of a node to be removed on or off, without touching other taints. A node that is gone is fine.
+func (s *scaler) setTaint(ctx context.Context, name string, on bool) error {
+	taint := map[string]string{"key": taintToBeDeleted, "value": strconv.FormatInt(s.Clock.Now().Unix(), 10), "effect": string(corev1.TaintEffectNoSchedule)}
+	if !on {
+		taint = map[string]string{"key": taintToBeDeleted, "$patch": "delete"}
+	}
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"taints": []any{taint}}})
+	if err != nil {
+		return err
+	}
+	_, err = s.client.CoreV1().Nodes().Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("taint node %s: %w", name, err)
 	}
 	return nil
-}
-
-func withoutTaint(taints []corev1.Taint) []corev1.Taint {
-	kept := make([]corev1.Taint, 0, len(taints))
-	for _, t := range taints {
-		if t.Key != taintToBeDeleted {
-			kept = append(kept, t)
-		}
-	}
-	return kept
 }
