@@ -73,7 +73,7 @@ func ParserFor(name string) (Parser, error) {
 }
 
 // parsers lists the applications whose logs can be read. A new one is added here.
-func parsers() []Parser { return []Parser{hpcgParser{}} }
+func parsers() []Parser { return []Parser{hpcgParser{}, streamParser{}} }
 
 // ParseFile parses a log file.
 func ParseFile(p Parser, file string, iterations int) (*Outcome, error) {
