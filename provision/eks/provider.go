@@ -47,6 +47,9 @@ type Options struct {
 	Prices     map[string]float64
 	PricesNote string
 
+	// Environment is what surrounds the cluster, as a webhook that runs elsewhere. EKS itself gives neither a registry nor a webhook.
+	Environment provision.Environment
+
 	// Consent is asked before a failed stack is deleted to make it again. Nil refuses.
 	Consent func(ctx context.Context, question string) (bool, error)
 
@@ -113,9 +116,9 @@ func (p *Provider) Connect(context.Context) (*kube.Cluster, error) {
 	return kube.Connect(p.opts.Kubeconfig)
 }
 
-// Environment implements provision.Provider: an EKS cluster has neither a registry nor a webhook of the provider's own. See Repository.
+// Environment implements provision.Provider with that of the options. For the account's registry see Repository.
 func (p *Provider) Environment(context.Context) (provision.Environment, error) {
-	return provision.Environment{}, p.factErr
+	return p.opts.Environment, p.factErr
 }
 
 // aws opens the region once.

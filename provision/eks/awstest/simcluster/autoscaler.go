@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 )
@@ -27,8 +26,8 @@ const tagPrefix = "k8s.io/cluster-autoscaler/"
 func Autoscaler(endpoint, region, cluster string, unneeded, pause time.Duration) Part {
 	client := autoscaling.New(autoscaling.Options{Region: region, BaseEndpoint: &endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider(awstest.AccessKey, awstest.SecretKey, "")})
-	return func(ctx context.Context, config *rest.Config) error {
-		pods, err := kubernetes.NewForConfig(config)
+	return func(ctx context.Context, env Env) error {
+		pods, err := kubernetes.NewForConfig(env.Config)
 		if err != nil {
 			return err
 		}

@@ -26,15 +26,24 @@ import (
 // groupLabel is what eksctl labels the nodes of a group with.
 const groupLabel = "alpha.eksctl.io/nodegroup-name"
 
+// Env is what a part works with.
+type Env struct {
+	Config *rest.Config // an administrator's
+	LogDir string       // of the containers: <namespace>_<pod>/<container>.log
+	Log    io.Writer
+}
+
 // Part is something that works in the cluster from its start to its end, as a controller does.
-type Part func(ctx context.Context, config *rest.Config) error
+type Part func(ctx context.Context, env Env) error
 
 // Options configure New.
 type Options struct {
 	Dir   string                       // state of the control plane; logs of pods are in its folder logs
 	Log   io.Writer                    // what the components write; nil drops it
 	Types map[string]map[string]string // labels of the nodes of an instance type, beside those that EKS gives
-	Parts []Part
+	// Prepare, when set, defines custom resources before the controllers start.
+	Prepare func(ctx context.Context, config *rest.Config) error
+	Parts   []Part
 }
 
 // Cluster is a control plane for the endpoint. A process can have one, once.
@@ -75,7 +84,8 @@ func (c *Cluster) Start(ctx context.Context, spec awstest.ClusterSpec) (string, 
 	}
 	startCtx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	plane, err := controlplane.Start(startCtx, controlplane.Options{Dir: filepath.Join(c.opts.Dir, "control-plane"), Log: c.opts.Log})
+	plane, err := controlplane.Start(startCtx, controlplane.Options{
+		Dir: filepath.Join(c.opts.Dir, "control-plane"), Log: c.opts.Log, Prepare: c.opts.Prepare})
 	if err != nil {
 		return "", nil, err
 	}
@@ -83,15 +93,16 @@ func (c *Cluster) Start(ctx context.Context, spec awstest.ClusterSpec) (string, 
 	if c.client, err = kubernetes.NewForConfig(plane.RESTConfig()); err != nil {
 		return "", nil, err
 	}
+	env := Env{Config: plane.RESTConfig(), LogDir: filepath.Join(c.opts.Dir, "logs"), Log: c.opts.Log}
 	partCtx, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	c.end = append(c.end, stopParts)
-	if _, err := nodes.Start(partCtx, nodes.Options{Config: plane.RESTConfig(), LogDir: filepath.Join(c.opts.Dir, "logs"),
+	if _, err := nodes.Start(partCtx, nodes.Options{Config: env.Config, LogDir: env.LogDir,
 		CA: plane.InternalCA(), ClientName: controlplane.KubeletClient, Log: c.opts.Log}); err != nil {
 		return "", nil, err
 	}
 	for _, part := range c.opts.Parts {
 		c.parts.Go(func() {
-			if err := part(partCtx, plane.RESTConfig()); err != nil && partCtx.Err() == nil {
+			if err := part(partCtx, env); err != nil && partCtx.Err() == nil {
 				fmt.Fprintf(c.opts.Log, "part of the cluster: %v\n", err)
 			}
 		})

@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
@@ -53,7 +52,7 @@ func TestStudyOnSimulatedEKS(t *testing.T) {
 	defer log.Close()
 	var scaler simcluster.Part
 	cluster := simcluster.New(simcluster.Options{Dir: dir, Log: log, Parts: []simcluster.Part{
-		func(ctx context.Context, c *rest.Config) error { return scaler(ctx, c) },
+		func(ctx context.Context, env simcluster.Env) error { return scaler(ctx, env) },
 	}})
 	srv, err := awstest.New(awstest.Options{ControlPlane: cluster})
 	if err != nil {
