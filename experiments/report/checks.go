@@ -90,6 +90,10 @@ func problemCheck(p pair) Check {
 			if s == [3]int{} {
 				return Check{} // the application has no grid
 			}
+			if s[1] == 1 && s[2] == 1 {
+				c.Text = fmt.Sprintf("Every trial used arrays of %d elements.", s[0])
+				return c
+			}
 			c.Text = fmt.Sprintf("Every rank solved %d x %d x %d points.", s[0], s[1], s[2])
 		}
 		return c
