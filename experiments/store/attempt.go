@@ -183,6 +183,7 @@ func (a *Attempt) Fail(t Trial) error {
 	if t.Verdict == "" || t.Verdict == Complete {
 		t.Verdict = Failed
 	}
+	_ = t.derive() // a clock that jumped costs a failed attempt its lengths only
 	return explain(a.run.dir, a.finish(t, fmt.Sprintf("%s.failed-%d", a.final(), a.number)))
 }
 

@@ -147,3 +147,21 @@ func Planned(s *study.Study) []ArmProgress {
 	}
 	return out
 }
+
+// Spent adds up what all recorded attempts have cost so far, complete or not, in US dollars.
+func (r *Run) Spent(ctx context.Context) (float64, error) {
+	list, err := r.list()
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for i := range list {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		if t, err := readTrial(filepath.Join(r.dir, list[i].Path)); err == nil && t.Run == r.info.ID {
+			sum += t.CostUSD
+		}
+	}
+	return sum, nil
+}

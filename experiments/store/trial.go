@@ -143,15 +143,20 @@ func (t *Trial) fill(o *Outcome) error {
 	if o.Replayed {
 		t.Simulated = true
 	}
-	var err error
+	err := t.derive()
+	if t.CostUSD < 0 || math.IsNaN(t.CostUSD) || math.IsInf(t.CostUSD, 0) {
+		err = fmt.Errorf("a cost of %v US dollars cannot be", t.CostUSD)
+	}
+	return err
+}
+
+// derive fills in the lengths of the phases and the cost, where the runner did not.
+func (t *Trial) derive() (err error) {
 	if t.Seconds == (Seconds{}) {
 		t.Seconds, err = t.Phases.seconds()
 	}
 	if t.CostUSD == 0 {
 		t.CostUSD = t.PriceUSDPerHour * t.Seconds.Total / 3600
-	}
-	if t.CostUSD < 0 || math.IsNaN(t.CostUSD) || math.IsInf(t.CostUSD, 0) {
-		err = fmt.Errorf("a cost of %v US dollars cannot be", t.CostUSD)
 	}
 	return err
 }
