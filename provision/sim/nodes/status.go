@@ -23,7 +23,7 @@ func creating(pod map[string]any, hostIPs []string) (string, error) {
 		if len(p.Spec.InitContainers) > 0 {
 			initialized, waiting = corev1.ConditionFalse, "PodInitializing"
 		}
-		p.Status.Conditions = conditions(now, "", corev1.ConditionFalse, initialized)
+		setConditions(&p.Status, now, "", corev1.ConditionFalse, initialized)
 		state := func(reason string) corev1.ContainerState {
 			return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}
 		}
@@ -40,7 +40,7 @@ func running(pod map[string]any, hostIPs, podIPs []string) (string, error) {
 			p.Status.StartTime = &now
 		}
 		setAddresses(&p.Status, hostIPs, podIPs)
-		p.Status.Conditions = conditions(now, "", corev1.ConditionTrue, corev1.ConditionTrue)
+		setConditions(&p.Status, now, "", corev1.ConditionTrue, corev1.ConditionTrue)
 		for _, gate := range p.Spec.ReadinessGates {
 			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: gate.ConditionType, Status: corev1.ConditionTrue, LastTransitionTime: now})
 		}
@@ -67,7 +67,7 @@ func terminated(pod map[string]any, phase string) (string, error) {
 		if p.Status.Phase == corev1.PodFailed {
 			code, reason = exitCode(p), "PodFailed"
 		}
-		p.Status.Conditions = conditions(now, reason, corev1.ConditionFalse, corev1.ConditionTrue)
+		setConditions(&p.Status, now, reason, corev1.ConditionFalse, corev1.ConditionTrue)
 		started := map[string]metav1.Time{}
 		for _, status := range p.Status.ContainerStatuses {
 			if status.State.Running != nil {
@@ -128,14 +128,23 @@ func setAddresses(s *corev1.PodStatus, hostIPs, podIPs []string) {
 	}
 }
 
-func conditions(now metav1.Time, reason string, ready, initialized corev1.ConditionStatus) []corev1.PodCondition {
+// setConditions puts what a kubelet says about a pod in place of the old conditions; the time of one that does not change is kept.
+func setConditions(s *corev1.PodStatus, now metav1.Time, reason string, ready, initialized corev1.ConditionStatus) {
 	if reason == "" && ready != corev1.ConditionTrue {
 		reason = "ContainersNotReady"
 	}
-	return []corev1.PodCondition{
-		{Type: corev1.PodInitialized, Status: initialized, LastTransitionTime: now},
-		{Type: corev1.PodReady, Status: ready, Reason: reason, LastTransitionTime: now},
-		{Type: corev1.ContainersReady, Status: ready, Reason: reason, LastTransitionTime: now},
+	since := func(kind corev1.PodConditionType, status corev1.ConditionStatus) metav1.Time {
+		for _, c := range s.Conditions {
+			if c.Type == kind && c.Status == status {
+				return c.LastTransitionTime
+			}
+		}
+		return now
+	}
+	s.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodInitialized, Status: initialized, LastTransitionTime: since(corev1.PodInitialized, initialized)},
+		{Type: corev1.PodReady, Status: ready, Reason: reason, LastTransitionTime: since(corev1.PodReady, ready)},
+		{Type: corev1.ContainersReady, Status: ready, Reason: reason, LastTransitionTime: since(corev1.ContainersReady, ready)},
 	}
 }
 
