@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/compspec/ocifit-lab/webhook/patch"
 )
@@ -26,6 +30,9 @@ type Report struct {
 	// Result is one of the Result constants; Reason one of the Reason constants when denied.
 	Result, Reason string
 	Message        string
+	// Regarding is the object that an event should be about: the one under review or, while that has no name yet,
+	// the controller that makes it.
+	Regarding corev1.ObjectReference
 	// Outcome is set when something was selected, and when the denial has a table.
 	Outcome *Outcome
 }
@@ -50,6 +57,7 @@ func (d *Decider) Review(ctx context.Context, req *admissionv1.AdmissionRequest)
 	if r.Name == "" {
 		r.Name = o.Metadata.Name + o.Metadata.GenerateName
 	}
+	r.Regarding = regarding(o, req)
 	out, err := d.Decide(ctx, o, req.Namespace, r.DryRun)
 	r.Outcome = out
 	if err != nil {
@@ -65,6 +73,22 @@ func (d *Decider) Review(ctx context.Context, req *admissionv1.AdmissionRequest)
 	resp.PatchType, resp.Warnings = &jsonPatch, out.Warnings
 	r.Result = ResultSelected
 	return resp, r
+}
+
+// regarding finds an object with a name. An object under review has no uid yet.
+func regarding(o *patch.Object, req *admissionv1.AdmissionRequest) corev1.ObjectReference {
+	ref := corev1.ObjectReference{
+		APIVersion: schema.GroupVersion{Group: req.Kind.Group, Version: req.Kind.Version}.String(),
+		Kind:       req.Kind.Kind, Namespace: req.Namespace, Name: o.Metadata.Name,
+	}
+	if ref.Name != "" {
+		return ref
+	}
+	if owner, ok := o.Controller(); ok && owner.Name != "" {
+		return corev1.ObjectReference{APIVersion: owner.APIVersion, Kind: owner.Kind, Namespace: req.Namespace, Name: owner.Name, UID: types.UID(owner.UID)}
+	}
+	ref.Name = strings.TrimRight(o.Metadata.GenerateName, "-")
+	return ref
 }
 
 // refuse turns the response into a denial.

@@ -37,6 +37,16 @@ type Metadata struct {
 	Namespace    string            `json:"namespace"`
 	Labels       map[string]string `json:"labels"`
 	Annotations  map[string]string `json:"annotations"`
+	Owners       []Owner           `json:"ownerReferences"`
+}
+
+// Owner is an object that this one belongs to.
+type Owner struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	UID        string `json:"uid"`
+	Controller *bool  `json:"controller"`
 }
 
 // Spec joins the fields of a Pod's spec (NodeSelector) and of a MiniCluster's (Pod, Flux).
@@ -86,6 +96,18 @@ func (o *Object) Annotation(name string) (value string, ok bool) {
 	}
 	value, ok = o.Metadata.Annotations[name]
 	return value, ok
+}
+
+// Controller returns the owner that made the object; ok is false when a person did.
+func (o *Object) Controller() (owner Owner, ok bool) {
+	if o.Metadata != nil {
+		for _, owner := range o.Metadata.Owners {
+			if owner.Controller != nil && *owner.Controller {
+				return owner, true
+			}
+		}
+	}
+	return Owner{}, false
 }
 
 // Enabled reports whether the object asks for a selection.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -23,16 +24,23 @@ type Config struct {
 	Listener net.Listener
 	// CertFile and KeyFile are PEM files; they are read again when they change.
 	CertFile, KeyFile string
-	// FeaturesFile is the catalogue (a JSON list of label maps), read again when it changes; empty means that
-	// only live nodes are candidates.
+	// FeaturesFile is the catalogue (a JSON list of label maps), or a folder whose *.json files make it up together;
+	// it is read again when it changes. Empty means that only live nodes are candidates.
 	FeaturesFile string
 	// IdentityLabel tells the type of a node; empty means the instance type label.
 	IdentityLabel string
 	// Clientset, if set, is used to watch nodes.
 	Clientset kubernetes.Interface
 
+	// Events writes an event for each selection and denial that is no dry run; it needs Clientset.
+	Events bool
+
 	// Models score; nil means the published ones.
 	Models []*predict.Model
+	// ModelServerURL, if set, is where models are asked instead (POST /predict).
+	ModelServerURL string
+	// PredictListen, if set, is a further address at which POST /predict is answered with Models, over plain HTTP.
+	PredictListen string
 	// Prices, Skip, TieBreak and Seed are those of admit.Config.
 	Prices   map[string]float64
 	Skip     []string
@@ -41,11 +49,13 @@ type Config struct {
 
 	// PlainHTTPRegistries lists the registries (host:port) that are reached without TLS.
 	PlainHTTPRegistries []string
+	// Mirrors lists, by registry, what is asked before it.
+	Mirrors map[string][]string
 	// Credential gives the credentials for a registry; nil means none.
 	Credential auth.CredentialFunc
 	// ArtifactFresh is how long a tag is believed; 0 means 10 s.
 	ArtifactFresh time.Duration
-	// ArtifactMaxStale is how long the last good copy serves while its registry is down; 0 means 1 h.
+	// ArtifactMaxStale is how long the last good copy serves while its registry is down; 0 means 1 h, negative never.
 	ArtifactMaxStale time.Duration
 
 	// DecisionTimeout bounds one admission; 0 means 4 s. A shorter timeout that the API server names wins.
@@ -56,8 +66,8 @@ type Config struct {
 	MaxBody int64
 	// Log receives a line per decision; nil means none.
 	Log *slog.Logger
-	// OnListen is called with the address once the server accepts connections.
-	OnListen func(addr string)
+	// OnListen is called with the address once the server accepts connections; OnPredictListen likewise.
+	OnListen, OnPredictListen func(addr string)
 	// OnReview, if set, sees every review before its answer is sent; it must be quick.
 	OnReview func(admit.Report)
 }
@@ -72,6 +82,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.FeaturesFile == "" && c.Clientset == nil {
 		return c, errors.New("the webhook knows no instance types: give a features file, or a cluster whose nodes it may watch")
+	}
+	if c.ModelServerURL != "" {
+		if u, err := url.Parse(c.ModelServerURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return c, fmt.Errorf("the model server's URL is %q; write http://host:port", c.ModelServerURL)
+		}
 	}
 	if c.Models == nil {
 		var err error

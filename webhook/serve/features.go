@@ -4,42 +4,105 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	coreinformers "k8s.io/client-go/informers/core/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/compspec/ocifit-lab/webhook/features"
 )
 
-// loadCatalogue reads the features file into the index.
-func loadCatalogue(file string, index *features.Index) (stamp, error) {
+// catalogueFiles lists the files of the catalogue: the file itself, or a folder's *.json in the order of their names.
+func catalogueFiles(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	files, err := filepath.Glob(filepath.Join(path, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("the folder %s has no *.json", path)
+	}
+	return files, nil
+}
+
+// stampCatalogue tells versions of the catalogue's files apart.
+func stampCatalogue(path string) (string, error) {
+	files, err := catalogueFiles(path)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, f := range files {
+		s, err := stampOf(f)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "%s %d %d\n", f, s.modified.UnixNano(), s.size)
+	}
+	return b.String(), nil
+}
+
+// loadCatalogue reads the catalogue into the index and returns its stamp.
+func loadCatalogue(path string, index *features.Index) (string, error) {
+	stamp, err := stampCatalogue(path)
+	if err != nil {
+		return "", fmt.Errorf("features file: %w", err)
+	}
+	files, err := catalogueFiles(path)
+	if err != nil {
+		return "", fmt.Errorf("features file: %w", err)
+	}
+	var rows []features.Candidate
+	for _, f := range files {
+		c, err := loadFile(f, index.Identity())
+		if err != nil {
+			return stamp, err
+		}
+		if len(files) == 1 {
+			index.SetCatalogue(c)
+			return stamp, nil
+		}
+		rows = append(rows, c.Rows()...)
+	}
+	all, err := features.EncodeCatalogue(rows)
+	if err != nil {
+		return stamp, err
+	}
+	c, err := features.LoadCatalogue(all, index.Identity())
+	if err != nil {
+		return stamp, fmt.Errorf("features files in %s, together: %w", path, err)
+	}
+	index.SetCatalogue(c)
+	return stamp, nil
+}
+
+func loadFile(file, identity string) (*features.Catalogue, error) {
 	s, err := stampOf(file)
 	if err != nil {
-		return s, fmt.Errorf("features file: %w", err)
+		return nil, fmt.Errorf("features file: %w", err)
 	}
 	if s.size > features.MaxCatalogueBytes {
-		return s, fmt.Errorf("features file %s: %d bytes, the limit is %d", file, s.size, features.MaxCatalogueBytes)
+		return nil, fmt.Errorf("features file %s: %d bytes, the limit is %d", file, s.size, features.MaxCatalogueBytes)
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return s, fmt.Errorf("features file: %w", err)
+		return nil, fmt.Errorf("features file: %w", err)
 	}
-	c, err := features.LoadCatalogue(data, index.Identity())
+	c, err := features.LoadCatalogue(data, identity)
 	if err != nil {
-		return s, fmt.Errorf("features file %s: %w", file, err)
+		return nil, fmt.Errorf("features file %s: %w", file, err)
 	}
-	index.SetCatalogue(c)
-	return s, nil
+	return c, nil
 }
 
-// watchCatalogue loads the features file again when it changes, until ctx ends. A broken file leaves the last
-// good catalogue in use.
-func (s *server) watchCatalogue(ctx context.Context, last stamp) {
+// watchCatalogue loads the catalogue again when it changes, until ctx ends. A broken file leaves the last good
+// catalogue in use.
+func (s *server) watchCatalogue(ctx context.Context, last string) {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
@@ -48,7 +111,7 @@ func (s *server) watchCatalogue(ctx context.Context, last stamp) {
 			return
 		case <-tick.C:
 		}
-		now, err := stampOf(s.cfg.FeaturesFile)
+		now, err := stampCatalogue(s.cfg.FeaturesFile)
 		if err == nil && now == last {
 			continue
 		}
@@ -63,43 +126,4 @@ func (s *server) watchCatalogue(ctx context.Context, last stamp) {
 		}
 		s.cfg.Log.Info("catalogue read again", "hash", s.index.Hash())
 	}
-}
-
-// nodeInformer keeps the index in step with the cluster's nodes.
-func nodeInformer(client kubernetes.Interface, index *features.Index) (cache.SharedIndexInformer, error) {
-	informer := coreinformers.NewNodeInformer(client, 0, cache.Indexers{})
-	if err := informer.SetTransform(strip); err != nil {
-		return nil, err
-	}
-	put := func(obj any) {
-		if n, ok := obj.(*corev1.Node); ok {
-			index.Put(features.Node{Name: n.Name, Labels: n.Labels, Cordoned: n.Spec.Unschedulable || n.DeletionTimestamp != nil})
-		}
-	}
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    put,
-		UpdateFunc: func(_, obj any) { put(obj) },
-		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				index.Remove(gone.Key)
-			} else if o, err := meta.Accessor(obj); err == nil {
-				index.Remove(o.GetName())
-			}
-		},
-	})
-	return informer, err
-}
-
-// strip drops what the index never reads, so that 10,000 nodes stay cheap to remember.
-func strip(obj any) (any, error) {
-	n, ok := obj.(*corev1.Node)
-	if !ok {
-		return obj, nil
-	}
-	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion, Labels: n.Labels, DeletionTimestamp: n.DeletionTimestamp,
-		},
-		Spec: corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable},
-	}, nil
 }

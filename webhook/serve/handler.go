@@ -27,13 +27,18 @@ const (
 	PathMetrics = "/metrics"
 )
 
-// handler routes the paths and turns a panic into a 500 for that request alone.
+// handler routes the paths.
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+PathMutate, s.mutate)
 	mux.HandleFunc("GET "+PathHealth, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET "+PathReady, s.readyz)
 	mux.Handle("GET "+PathMetrics, promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	return s.guarded(mux)
+}
+
+// guarded turns a panic into a 500 for that request alone.
+func (s *server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			p := recover()
@@ -47,7 +52,7 @@ func (s *server) handler() http.Handler {
 			s.cfg.Log.Error("panic", "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			http.Error(w, "internal error; the webhook's log has the details", http.StatusInternalServerError)
 		}()
-		mux.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -80,6 +85,7 @@ func (s *server) mutate(w http.ResponseWriter, r *http.Request) {
 	took := time.Since(start)
 	s.metrics.observe(report, took)
 	s.logReview(report, took)
+	s.recorder.record(report)
 	if s.cfg.OnReview != nil {
 		s.cfg.OnReview(report)
 	}
@@ -147,9 +153,13 @@ func (s *server) logReview(r admit.Report, took time.Duration) {
 	if o := r.Outcome; o != nil && r.Result == admit.ResultSelected {
 		attrs = append(attrs, slog.String("model", o.Decision.Model), slog.String("instanceType", o.Decision.InstanceType),
 			slog.String("image", o.Decision.Image), slog.Int("candidates", o.Decision.Candidates),
-			slog.Int("outOfDomain", len(o.Decision.OutOfDomain)), slog.String("artifactDigest", o.Decision.ArtifactDigest))
+			slog.Int("outOfDomain", len(o.Decision.OutOfDomain)), slog.String("artifactDigest", o.Decision.ArtifactDigest),
+			slog.String("catalogueHash", o.Decision.CatalogueHash))
 		if o.Decision.Score != nil {
 			attrs = append(attrs, slog.Float64("score", *o.Decision.Score), slog.Int("tied", len(o.Decision.Tied)))
+		}
+		if u := o.Decision.RunnerUp; u != nil {
+			attrs = append(attrs, slog.String("runnerUp", u.InstanceType))
 		}
 		if o.Decision.Seed != nil {
 			attrs = append(attrs, slog.Uint64("seed", *o.Decision.Seed))

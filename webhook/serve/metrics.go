@@ -17,6 +17,7 @@ type metrics struct {
 	admissions   *prometheus.CounterVec
 	seconds      prometheus.Histogram
 	rejected     *prometheus.CounterVec
+	predictions  *prometheus.CounterVec
 	outOfDomain  prometheus.Counter
 	ties         prometheus.Counter
 	panics       prometheus.Counter
@@ -36,12 +37,14 @@ func newMetrics(index *features.Index, specs *artifact.Cache) *metrics {
 			Buckets: []float64{.0001, .00025, .0005, .001, .002, .005, .01, .05, .25, 1, 4}}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocifit_bad_requests_total", Help: "HTTP requests that were no admission request, by status code."}, []string{"code"}),
+		predictions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocifit_predictions_total", Help: "Questions to the predict API, by status code."}, []string{"code"}),
 		outOfDomain:  counter("ocifit_out_of_domain_total", "Candidates left out of a selection because the model does not know their labels."),
 		ties:         counter("ocifit_ties_total", "Selections in which several types had the best score."),
 		panics:       counter("ocifit_panics_total", "Requests that ended in a panic."),
 		reloadErrors: counter("ocifit_catalogue_reload_errors_total", "Failed attempts to read the catalogue again."),
 	}
-	m.registry.MustRegister(m.admissions, m.seconds, m.rejected, m.outOfDomain, m.ties, m.panics, m.reloadErrors)
+	m.registry.MustRegister(m.admissions, m.seconds, m.rejected, m.predictions, m.outOfDomain, m.ties, m.panics, m.reloadErrors)
 	for result, read := range map[string]func(artifact.Stats) uint64{
 		"hit": func(s artifact.Stats) uint64 { return s.Hits }, "miss": func(s artifact.Stats) uint64 { return s.Misses },
 		"stale": func(s artifact.Stats) uint64 { return s.Stale }, "failure": func(s artifact.Stats) uint64 { return s.Failures },

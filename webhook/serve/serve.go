@@ -17,6 +17,7 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/admit"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/features"
+	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
 // server is a running webhook.
@@ -26,6 +27,9 @@ type server struct {
 	decider  *admit.Decider
 	metrics  *metrics
 	informer cache.SharedIndexInformer // nil without a cluster
+	recorder *recorder                 // nil without events
+	models   map[string]*predict.Model
+	draws    atomic.Uint64 // random answers of the predict API
 	stopping atomic.Bool
 }
 
@@ -52,7 +56,14 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer ln.Close()
 
+	defer s.recorder.close()
+
 	g, ctx := errgroup.WithContext(ctx)
+	if cfg.PredictListen != "" {
+		if err := s.servePredictions(ctx, g); err != nil {
+			return err
+		}
+	}
 	if s.informer != nil {
 		g.Go(func() error { s.informer.RunWithContext(ctx); return nil })
 	}
@@ -75,9 +86,12 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // prepare loads the catalogue and puts the parts together.
-func prepare(cfg Config) (*server, stamp, error) {
-	s := &server{cfg: cfg, index: features.NewIndex(cfg.IdentityLabel)}
-	var last stamp
+func prepare(cfg Config) (*server, string, error) {
+	s := &server{cfg: cfg, index: features.NewIndex(cfg.IdentityLabel), models: make(map[string]*predict.Model, len(cfg.Models))}
+	for _, m := range cfg.Models {
+		s.models[m.Name] = m
+	}
+	var last string
 	var err error
 	if cfg.FeaturesFile != "" {
 		if last, err = loadCatalogue(cfg.FeaturesFile, s.index); err != nil {
@@ -85,16 +99,22 @@ func prepare(cfg Config) (*server, stamp, error) {
 		}
 	}
 	specs := artifact.NewCache(artifact.CacheOptions{
-		Options: artifact.Options{PlainHTTP: cfg.PlainHTTPRegistries, Timeout: cfg.DecisionTimeout, Credential: cfg.Credential},
+		Options: artifact.Options{PlainHTTP: cfg.PlainHTTPRegistries, Mirrors: cfg.Mirrors, Timeout: cfg.DecisionTimeout, Credential: cfg.Credential},
 		Fresh:   cfg.ArtifactFresh, MaxStale: cfg.ArtifactMaxStale,
 	})
 	s.metrics = newMetrics(s.index, specs)
-	s.decider, err = admit.New(admit.Config{
-		Specs: specs, Features: s.index, Models: cfg.Models,
+	decide := admit.Config{
+		Specs: specs, Features: s.index, Models: cfg.Models, ServerURL: cfg.ModelServerURL,
 		Prices: cfg.Prices, Skip: cfg.Skip, TieBreak: cfg.TieBreak, Seed: cfg.Seed,
-	})
-	if err != nil {
+	}
+	if cfg.ModelServerURL != "" {
+		decide.Server = &predict.Server{URL: cfg.ModelServerURL}
+	}
+	if s.decider, err = admit.New(decide); err != nil {
 		return nil, last, err
+	}
+	if cfg.Events && cfg.Clientset != nil {
+		s.recorder = newRecorder(cfg.Clientset)
 	}
 	if cfg.Clientset != nil {
 		if s.informer, err = nodeInformer(cfg.Clientset, s.index); err != nil {
@@ -136,6 +156,8 @@ func (s *server) missing() string {
 		return "stopping"
 	case s.informer != nil && !s.informer.HasSynced():
 		return "the nodes of the cluster are not known yet"
+	case len(s.models) == 0 && s.cfg.ModelServerURL == "":
+		return "no model is loaded"
 	}
 	if types, nodes := s.index.Size(); types+nodes == 0 {
 		return "no instance type is known: the catalogue is empty and no node is live"
