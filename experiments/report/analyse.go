@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 type Options struct {
 	// Prices in US dollars an hour by instance type, for trials whose record has none.
 	Prices map[string]float64
+	// Baseline is the arm to compare the others with; empty is the study's.
+	Baseline string
 	// Now is the time that the report carries; zero is the present.
 	Now time.Time
 }
@@ -36,37 +39,23 @@ const (
 // Analyse reads the run's trials again from their logs and compares the arms. The same folder gives the same analysis: the random
 // numbers of the bootstrap and the permutations come from the study's seed.
 func Analyse(ctx context.Context, r *store.Run, opt Options) (*Analysis, error) {
+	info := r.Info()
+	if opt.Baseline == "" {
+		opt.Baseline = info.Study.BaselineArm()
+	} else if _, ok := info.Study.Arm(opt.Baseline); !ok {
+		return nil, fmt.Errorf("the run has no arm %q to compare with: it has %s", opt.Baseline, strings.Join(info.Study.ArmNames(), ", "))
+	}
+	if opt.Now.IsZero() {
+		opt.Now = time.Now()
+	}
 	records, err := r.Records(ctx)
 	if err != nil {
 		return nil, err
 	}
-	info := r.Info()
 	a := &Analysis{
-		SchemaVersion: SchemaVersion, Metric: r.Parser().Metric(), Baseline: info.Study.BaselineArm(), now: opt.Now,
-		Excluded: []Excluded{}, Run: facts(info),
+		SchemaVersion: SchemaVersion, Metric: r.Parser().Metric(), Baseline: opt.Baseline, now: opt.Now, Excluded: []Excluded{}, Run: facts(info),
 	}
-	if a.now.IsZero() {
-		a.now = time.Now()
-	}
-	rows := map[string][]TrialRow{}
-	for i := range records {
-		rec := &records[i]
-		switch {
-		case !rec.Complete():
-			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, rec.ProblemName, rec.Problem, rec.Path})
-		case rec.Warmup:
-			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, "warm-up", "warm-up trials are not analysed", rec.Path})
-		case rec.N > info.Study.Repeats:
-			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, "unplanned", "the study has fewer trials", rec.Path})
-		default:
-			row := newRow(rec, info, opt.Prices)
-			if err := checkRow(&row); err != nil {
-				a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, "bad-number", err.Error(), rec.Path})
-				continue
-			}
-			rows[rec.Arm] = append(rows[rec.Arm], row)
-		}
-	}
+	rows := a.sort(records, info, opt.Prices)
 	a.Arms = make([]Arm, len(info.Study.Arms))
 	inParallel(len(a.Arms), func(i int) {
 		a.Arms[i] = newArm(info.Study, info.Study.Arms[i], rows[info.Study.Arms[i].Name], records, a.Metric)
@@ -85,6 +74,30 @@ func Analyse(ctx context.Context, r *store.Run, opt Options) (*Analysis, error) 
 	a.Question, a.Answer = a.question(), a.answer()
 	a.Forecast = a.forecast(info.Study)
 	return a, nil
+}
+
+// sort divides the attempts into rows of data by arm, and those that do not count.
+func (a *Analysis) sort(records []store.Record, info store.Info, prices map[string]float64) map[string][]TrialRow {
+	rows := map[string][]TrialRow{}
+	for i := range records {
+		rec := &records[i]
+		switch {
+		case !rec.Complete():
+			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, rec.ProblemName, rec.Problem, rec.Path})
+		case rec.Warmup:
+			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, "warm-up", "warm-up trials are not analysed", rec.Path})
+		case rec.N > info.Study.Repeats:
+			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, "unplanned", "the study has fewer trials", rec.Path})
+		default:
+			row := newRow(rec, info, prices)
+			if err := checkRow(&row); err != nil {
+				a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, "bad-number", err.Error(), rec.Path})
+				continue
+			}
+			rows[rec.Arm] = append(rows[rec.Arm], row)
+		}
+	}
+	return rows
 }
 
 func facts(info store.Info) RunFacts {

@@ -83,19 +83,9 @@ func (a *Analysis) compare(s *study.Study, rows map[string][]TrialRow) {
 		c := &a.Comparisons[i]
 		c.fill(pair{study: s, arm: a.arm(c.Arm), base: base, a: rows[c.Arm], b: rows[a.Baseline]})
 	})
-	var tested []*Comparison
-	var p []float64
+	adjust(a.Comparisons)
 	for i := range a.Comparisons {
-		if c := &a.Comparisons[i]; c.Permutation != nil {
-			tested = append(tested, c)
-			p = append(p, c.Permutation.P)
-		}
-	}
-	for i, adjusted := range stats.Holm(p) {
-		tested[i].PHolm = &adjusted
-	}
-	for i := range a.Comparisons {
-		a.Comparisons[i].conclude(a)
+		a.Comparisons[i].conclude()
 	}
 }
 
@@ -168,7 +158,7 @@ func target(p pair) *Target {
 }
 
 // conclude says what the comparison shows, and no more.
-func (c *Comparison) conclude(a *Analysis) {
+func (c *Comparison) conclude() {
 	var limits []string
 	for _, check := range c.Checks {
 		if check.Status == Limit {
@@ -187,16 +177,16 @@ func (c *Comparison) conclude(a *Analysis) {
 	switch {
 	case len(limits) > 0:
 		c.Claim = Limited
-		c.Sentence = fmt.Sprintf("%s, but: %s", c.gap(a), strings.Join(limits, " "))
+		c.Sentence = fmt.Sprintf("%s, but: %s", c.gap(), strings.Join(limits, " "))
 	case significant && c.includesOne():
 		c.Claim = NotShown
-		c.Sentence = fmt.Sprintf("Not clear: %s, an interval that includes 1, although p = %s over machines, adjusted for all arms.", lower(c.gap(a)), pText(*c.PHolm))
+		c.Sentence = fmt.Sprintf("Not clear: %s, an interval that includes 1, although p = %s over machines, adjusted for all arms.", lower(c.gap()), pText(*c.PHolm))
 	case significant:
 		c.Claim = Supported
-		c.Sentence = fmt.Sprintf("%s; p = %s over machines, adjusted for all arms.", c.gap(a), pText(*c.PHolm))
+		c.Sentence = fmt.Sprintf("%s; p = %s over machines, adjusted for all arms.", c.gap(), pText(*c.PHolm))
 	default:
 		c.Claim = NotShown
-		c.Sentence = fmt.Sprintf("No difference is shown: %s; p = %s over machines, adjusted for all arms.", lower(c.gap(a)), pText(*c.PHolm))
+		c.Sentence = fmt.Sprintf("No difference is shown: %s; p = %s over machines, adjusted for all arms.", lower(c.gap()), pText(*c.PHolm))
 		if c.Permutation.Smallest > level {
 			c.Sentence += fmt.Sprintf(" With %d and %d machines no p-value below %s is possible.", c.Permutation.ClustersX, c.Permutation.ClustersY, pText(c.Permutation.Smallest))
 		}
@@ -209,7 +199,7 @@ func (c *Comparison) includesOne() bool {
 }
 
 // gap states the figures without judging them.
-func (c *Comparison) gap(a *Analysis) string {
+func (c *Comparison) gap() string {
 	if c.RatioOfMedians == nil {
 		return "There is nothing to compare"
 	}

@@ -88,7 +88,7 @@ func (r *Run) writeArchive(ctx context.Context, w io.Writer) (*Packed, error) {
 	return p, nil
 }
 
-// runFiles lists a run's files in a fixed order, without the lock, the note of packing and temporary files.
+// runFiles lists a run's files in a fixed order: its description and its trials, not the lock nor reports that can be written again.
 func runFiles(dir string) ([]string, error) {
 	var out []string
 	err := filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
@@ -99,10 +99,10 @@ func runFiles(dir string) ([]string, error) {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		if name == lockFile || name == packedFile || strings.HasSuffix(name, ".tmp") || !e.Type().IsRegular() {
-			return nil
+		name = filepath.ToSlash(name)
+		if (name == runFile || strings.HasPrefix(name, logsDir+"/")) && !strings.HasSuffix(name, ".tmp") && e.Type().IsRegular() {
+			out = append(out, name)
 		}
-		out = append(out, filepath.ToSlash(name))
 		return nil
 	})
 	slices.Sort(out)
