@@ -3,7 +3,6 @@ package templates
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"sync"
 
 	"sigs.k8s.io/yaml"
@@ -113,13 +112,14 @@ func Prices() (prices map[string]float64, note string) {
 	return prices, fmt.Sprintf("%s per %s in %s as of %s: %s", c.Prices.Currency, c.Prices.Unit, c.Prices.Region, c.Prices.AsOf, c.Prices.Source)
 }
 
-// NodeFeatures renders the cached node features: a JSON list with one label map per instance type, the format
-// that the webhook reads from the node-features ConfigMap.
-func NodeFeatures() []byte {
-	types := InstanceTypes()
-	rows := make([]map[string]string, len(types))
-	for i, t := range types {
-		rows[i] = maps.Clone(t.Labels)
+// NodeFeatures renders the cached node features of the types that keep accepts, all with a nil keep: a JSON list with one
+// label map per instance type, the format that the webhook reads from the node-features ConfigMap.
+func NodeFeatures(keep func(instanceType string) bool) []byte {
+	rows := []map[string]string{}
+	for _, t := range InstanceTypes() {
+		if keep == nil || keep(t.Name) {
+			rows = append(rows, t.Labels)
+		}
 	}
 	data, err := json.MarshalIndent(rows, "", " ")
 	if err != nil {

@@ -44,7 +44,7 @@ func TestCatalogue(t *testing.T) {
 
 func TestNodeFeaturesIsAListOfLabelMaps(t *testing.T) {
 	var rows []map[string]string
-	if err := json.Unmarshal(NodeFeatures(), &rows); err != nil {
+	if err := json.Unmarshal(NodeFeatures(nil), &rows); err != nil {
 		t.Fatal(err)
 	}
 	if got := rows[0]["node.kubernetes.io/instance-type"]; got != "hpc7g.16xlarge" {

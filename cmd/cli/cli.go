@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -74,9 +75,11 @@ func Run(ctx context.Context, streams Streams, args []string) int {
 // complain prints an error and what can be done about it.
 func (a *app) complain(err error) {
 	fmt.Fprintf(a.Err, "error: %s\n", strings.TrimSpace(err.Error()))
-	if hint := step.HintOf(err); hint != "" {
-		for line := range strings.Lines(hint) {
-			fmt.Fprintf(a.Err, "try: %s\n", strings.TrimRight(line, "\n"))
+	// The innermost hint knows most about the cause.
+	hints := strings.Split(step.HintOf(err), "\n")
+	for _, hint := range slices.Backward(hints) {
+		if hint != "" {
+			fmt.Fprintf(a.Err, "try: %s\n", hint)
 		}
 	}
 }

@@ -101,7 +101,7 @@ func modelNames() []string {
 }
 
 func (a *app) score(o scoreOptions) error {
-	data := templates.NodeFeatures()
+	data := templates.NodeFeatures(nil)
 	if o.features != "" {
 		var err error
 		if data, err = os.ReadFile(o.features); err != nil {

@@ -40,7 +40,7 @@ func (a *app) assemble(spec *lab.Spec, dir *lab.Dir) (*setup, error) {
 	}
 	s := &setup{spec: spec, dir: dir, provider: provider}
 	s.addons = []addons.Addon{
-		&nodefeatures.Addon{Namespace: systemNamespace, Features: templates.NodeFeatures(), Types: len(templates.InstanceTypes())},
+		&nodefeatures.Addon{Namespace: systemNamespace, Features: templates.NodeFeatures(spec.HasGroup), Types: len(spec.InstanceTypes())},
 		&artifact.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Images: spec.Artifact.Images},
 		&webhook.Addon{Namespace: systemNamespace, Endpoint: s.webhookEndpoint, Artifact: s.artifactRef, Model: compat.Random},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -174,4 +175,21 @@ func (s *Spec) Sticky() (NodeGroup, bool) {
 		}
 	}
 	return NodeGroup{}, false
+}
+
+// HasGroup tells whether any node group is of the instance type. A type without one must not be a candidate: its job would wait
+// for ever.
+func (s *Spec) HasGroup(instanceType string) bool {
+	return slices.Contains(s.InstanceTypes(), instanceType)
+}
+
+// InstanceTypes lists the types of the node groups, each once, in the groups' order.
+func (s *Spec) InstanceTypes() []string {
+	var types []string
+	for _, g := range s.NodeGroups {
+		if !slices.Contains(types, g.InstanceType) {
+			types = append(types, g.InstanceType)
+		}
+	}
+	return types
 }
