@@ -43,7 +43,7 @@ func checksOf(p pair) []Check {
 	}
 	checks := []Check{
 		launchCheck(p), threadsCheck(p), problemCheck(p), imageCheck(p), artifactCheck(p), decisionCheck(p),
-		completeCheck(p), nodesCheck(p), orderCheck(p), remarksCheck(p),
+		completeCheck(p), nodesCheck(p), orderCheck(p), convergedCheck(p), remarksCheck(p),
 	}
 	return slices.DeleteFunc(checks, func(c Check) bool { return c.Name == "" })
 }
@@ -247,6 +247,17 @@ func span(rows []TrialRow) (from, to time.Time) {
 	return from, to
 }
 
+// convergedCheck tells what the parser has made sure of: a log in which a test of HPCG failed does not count.
+func convergedCheck(p pair) Check {
+	if p.a[0].local[1] <= 1 {
+		return Check{} // not HPCG
+	}
+	return Check{
+		Name: "converged", Status: Pass,
+		Text: "Every counted run passed HPCG's own tests of convergence, symmetry, iteration count and reproducibility.",
+	}
+}
+
 // remarksCheck passes on what the application says of its own figures.
 func remarksCheck(p pair) Check {
 	severe := func(rows []TrialRow) (hit []TrialRow) {
@@ -261,6 +272,11 @@ func remarksCheck(p pair) Check {
 	switch {
 	case len(a)+len(b) == 0:
 		return Check{}
+	case launchOf(p.a).allCores && launchOf(p.b).allCores:
+		return Check{
+			Name: "own-remarks", Status: Note,
+			Text: "HPCG calls figures severely suboptimal where a rank had more than one thread, as on machines with two hardware threads a core; every core had a rank all the same.",
+		}
 	case len(a) == len(p.a) && len(b) == len(p.b):
 		return Check{Name: "own-remarks", Status: Note, Text: "HPCG calls the figures of both arms severely suboptimal: its reference kernels use no threads."}
 	}

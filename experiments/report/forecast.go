@@ -1,6 +1,11 @@
 package report
 
-import "github.com/compspec/ocifit-lab/experiments/study"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/compspec/ocifit-lab/experiments/study"
+)
 
 // Forecast is what a simulated run leads one to expect of the real study.
 type Forecast struct {
@@ -43,4 +48,26 @@ func (a *Analysis) forecast(s *study.Study) *Forecast {
 		}
 	}
 	return f
+}
+
+// Text says the forecast in sentences.
+func (f *Forecast) Text() string {
+	text := fmt.Sprintf("%d trials, about %.1f hours one after another, about %s for the trials' nodes.", f.Trials, f.Hours, usd(f.TrialUSD))
+	var expected []string
+	for _, e := range f.Arms {
+		if !e.Comparable {
+			continue
+		}
+		arm := e.Arm + " " + ratioText(e.Ratio)
+		if e.CI95 != nil {
+			arm += fmt.Sprintf(" (%s to %s)", ratioText(e.CI95[0]), ratioText(e.CI95[1]))
+		}
+		expected = append(expected, arm)
+	}
+	if len(expected) > 0 {
+		text += " Expected ratios of medians to the baseline: " + strings.Join(expected, ", ") + "."
+	} else {
+		text += " No ratio is expected that would be an effect of a model."
+	}
+	return text + " " + f.Assumption
 }

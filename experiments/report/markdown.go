@@ -32,7 +32,7 @@ func WriteMarkdown(w io.Writer, a *Analysis) error {
 	m.markdownDecisions(a)
 	m.markdownExcluded(a)
 	if f := a.Forecast; f != nil {
-		m.line("## Forecast for the real study\n\n%d trials, about %.1f hours one after another, about %s for the trials' nodes. %s\n", f.Trials, f.Hours, usd(f.TrialUSD), f.Assumption)
+		m.line("## Forecast for the real study\n\n%s\n", f.Text())
 	}
 	m.line("## Method\n")
 	for _, p := range method(a) {

@@ -140,8 +140,7 @@ func (t *textWriter) excluded(a *Analysis) {
 
 func (t *textWriter) forecast(a *Analysis) {
 	if f := a.Forecast; f != nil {
-		t.line("Forecast for the real study: %d trials, about %.1f hours one after another, about %s for the trials' nodes.", f.Trials, f.Hours, usd(f.TrialUSD))
-		t.line("%s", f.Assumption)
+		t.line("Forecast for the real study: %s", f.Text())
 	}
 }
 

@@ -112,6 +112,9 @@ func (m *maker) trial(tr study.Trial, iterations int) storetest.Trial {
 	}
 	n.used++
 	ranks, threads := mc.Cores, 1
+	if mc.Type == "amd64-smt" {
+		threads = 2
+	}
 	switch tr.Arm.Tasks {
 	case study.TasksDefault:
 		ranks, threads = 1, mc.Cores
