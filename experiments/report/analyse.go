@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -105,15 +107,28 @@ func facts(info store.Info) RunFacts {
 	return RunFacts{
 		ID: info.ID, Created: info.Created, Study: s.Name, Description: s.Description, Application: s.Application, Order: string(s.Order),
 		Seed: s.Seed, Iterations: s.Iterations, Provider: info.Provider, Lab: info.Lab, Program: info.Program, Imported: info.Imported,
-		PriceNote: info.PriceNote, Facts: info.Facts,
+		PriceNote: sentence(info.PriceNote), Facts: info.Facts,
 	}
 }
 
 func simulation(info store.Info, s Sources) string {
 	if info.Simulation != "" {
-		return info.Simulation
+		return sentence(info.Simulation)
 	}
 	return fmt.Sprintf("No benchmark ran: of %d trials %d replay earlier measurements and %d are estimates.", s.total(), s.Replayed, s.Estimated)
+}
+
+// sentence begins with a capital and ends with a full stop, so that it can stand beside others.
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return ""
+	}
+	if !strings.ContainsAny(s[len(s)-1:], ".!?") {
+		s += "."
+	}
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:]
 }
 
 func (s *Sources) add(o Sources) {

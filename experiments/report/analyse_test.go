@@ -61,7 +61,7 @@ func TestControlledIsAccepted(t *testing.T) {
 			t.Errorf("%s: %s %s", c.Arm, c.Claim, c.Sentence)
 		}
 	}
-	if !strings.Contains(a.Answer, "Yes for 3 of 5 models (fom-model, ") {
+	if !strings.Contains(a.Answer, "Yes for fom-model, memory-bandwidth-across-kernels-total, memory-bandwidth-across-kernels-write: the median is ") {
 		t.Error(a.Answer)
 	}
 	if a.Forecast == nil || a.Forecast.Trials != 180 || a.Forecast.Hours <= 0 {

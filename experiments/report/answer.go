@@ -105,15 +105,15 @@ func (a *Analysis) findings(by map[Claim][]*Comparison) []string {
 	return s
 }
 
-// which names up to two arms and counts more.
+// which names a few arms and counts more; the plot below the answer names them all.
 func (a *Analysis) which(cs []*Comparison) string {
 	switch n := len(cs); {
-	case n <= 2:
-		return names(cs)
-	case n == len(a.Comparisons):
+	case n == len(a.Comparisons) && n > 2:
 		return fmt.Sprintf("all %d models", n)
+	case n <= 3:
+		return names(cs)
 	default:
-		return fmt.Sprintf("%d of %d models (%s)", n, len(a.Comparisons), names(cs))
+		return fmt.Sprintf("%d of %d models", n, len(a.Comparisons))
 	}
 }
 
