@@ -271,6 +271,24 @@ func TestDownTakesWhatClustersLeave(t *testing.T) {
 	b.mustDown()
 }
 
+// What somebody else's cluster of the same name left in the account, before or instead of the lab's, stays.
+func TestDownLeavesNamesakesAlone(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	old := b.aws.LeaveVolume("study")
+	b.aws.Age(old, 24*time.Hour)
+	if err := b.down(); err != nil {
+		t.Errorf("down of a lab that never was: %v", err)
+	}
+	b.mustUp()
+	b.aws.LeaveVolume("study")
+	if err := b.down(); err != nil {
+		t.Errorf("down: %v", err)
+	}
+	if left := b.aws.Inventory(); !slices.Equal(left, []string{"volume " + old}) {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // Things of other clusters stay, however alike their names.
 func TestDownLeavesOthersAlone(t *testing.T) {
 	b := newBench(t, awstest.Options{})

@@ -68,10 +68,7 @@ func TestNoCapacity(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, have)
 		}
 	}
-	if err := b.provider().CollectLogs(context.Background(), b.opts.Dir); err != nil {
-		t.Error(err)
-	}
-	logs, err := os.ReadFile(filepath.Join(b.opts.Dir, "eks-stacks.json"))
+	logs, err := os.ReadFile(filepath.Join(b.opts.Dir, "logs", "eks-stacks.json"))
 	if err != nil || !strings.Contains(string(logs), "InsufficientInstanceCapacity") {
 		t.Errorf("the collected logs do not name the cause: %v", err)
 	}
@@ -194,9 +191,14 @@ func TestForeignClusterIsNotTouched(t *testing.T) {
 	if err := b.failUp("not made by this lab"); !errors.Is(err, eks.ErrNotOurs) {
 		t.Errorf("error %v", err)
 	}
-	if err := b.down(); !errors.Is(err, eks.ErrNotOurs) {
+	if err := b.down(); !errors.Is(err, eks.ErrNotOurs) || errors.Is(err, eks.ErrLeftovers) {
 		t.Errorf("down: %v", err)
 	}
+	b.aws.LeaveVolume("study")
+	if left, err := b.provider().Leftovers(context.Background()); err != nil || len(left) > 0 {
+		t.Errorf("things of another cluster count as left over: %v, %v", left, err)
+	}
+	b.aws.Take(b.aws.Inventory()[0][len("volume "):])
 	if after := b.aws.Inventory(); !slices.Equal(before, after) {
 		t.Errorf("before %v, after %v", before, after)
 	}

@@ -10,9 +10,6 @@ import (
 	"github.com/compspec/ocifit-lab/provision/eks/config"
 )
 
-// networking are the addons that every generated cluster has.
-var networking = []string{"vpc-cni", "kube-proxy", "coredns"}
-
 // roleAnnotation is where EKS looks for the role of a service account.
 const roleAnnotation = "eks.amazonaws.com/role-arn"
 
@@ -33,15 +30,20 @@ func (p *Provider) allMade(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// controlPlaneMade wants the cluster active, ours, and with its networking addons, which are made last.
+// controlPlaneMade wants the cluster active, ours, and with those addons that are made before the nodes, which comes last.
 func (p *Provider) controlPlaneMade(ctx context.Context) (bool, error) {
 	v, err := p.look(ctx)
 	if err != nil || !v.ours(p.opts.Name) || v.cluster.Status != "ACTIVE" || !v.whole(p.stack("cluster")) {
 		return false, err
 	}
+	want := config.Networking
 	if p.facts != nil {
-		return true, nil // the addons of a user's file are the user's matter
+		want = both(config.Networking, p.facts.Addons)
 	}
+	return p.addonsMade(ctx, want)
+}
+
+func (p *Provider) addonsMade(ctx context.Context, want []string) (bool, error) {
 	c, err := p.aws(ctx)
 	if err != nil {
 		return false, err
@@ -54,7 +56,7 @@ func (p *Provider) controlPlaneMade(ctx context.Context) (bool, error) {
 	for _, a := range addons {
 		have[a.Name] = a.Status
 	}
-	return !slices.ContainsFunc(networking, func(n string) bool { return have[n] == "" || have[n] == "CREATE_FAILED" }), nil
+	return !slices.ContainsFunc(want, func(n string) bool { return have[n] == "" || have[n] == "CREATE_FAILED" }), nil
 }
 
 // groupsMade wants the groups' stacks whole and, for a generated cluster, the autoscaler's tags on their scaling groups: eksctl puts them
@@ -78,7 +80,8 @@ func (p *Provider) groupsMade(ctx context.Context, groups []string) (bool, error
 	return !slices.ContainsFunc(groups, func(g string) bool { return tags[g][config.TemplateTypeTag] == "" }), nil
 }
 
-// identityMade wants the roles' stacks whole and the service accounts to name their roles, which comes last.
+// identityMade wants the roles' stacks whole and the service accounts to name their roles, which comes last, and the other addons of a user's
+// file to be there.
 func (p *Provider) identityMade(ctx context.Context) (bool, error) {
 	accounts := []string{config.AutoscalerNamespace + "/" + config.AutoscalerAccount}
 	if p.facts != nil {
@@ -88,8 +91,10 @@ func (p *Provider) identityMade(ctx context.Context) (bool, error) {
 	if err != nil || !v.ours(p.opts.Name) {
 		return false, err
 	}
-	if p.facts != nil && len(accounts) == 0 {
-		return false, nil // nothing tells; the work may be repeated
+	if p.facts != nil {
+		if ok, err := p.addonsMade(ctx, p.facts.Addons); !ok || err != nil {
+			return false, err
+		}
 	}
 	k, err := p.Connect(ctx)
 	if err != nil {

@@ -9,19 +9,37 @@ import (
 	"github.com/compspec/ocifit-lab/provision/eks/cloud"
 )
 
-// actions are what up and down do in the account.
-var actions = []string{
-	"autoscaling:CreateOrUpdateTags", "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeTags",
-	"cloudformation:CreateStack", "cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks",
-	"cloudformation:ListStacks", "cloudformation:UpdateTerminationProtection",
-	"ec2:AttachInternetGateway", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateInternetGateway", "ec2:CreateLaunchTemplate", "ec2:CreateRoute",
-	"ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet", "ec2:CreateTags", "ec2:CreateVpc", "ec2:DeleteNetworkInterface",
-	"ec2:DeleteSecurityGroup", "ec2:DeleteVolume", "ec2:DeleteVpc", "ec2:DescribeAvailabilityZones", "ec2:DescribeInstanceTypeOfferings",
-	"ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", "ec2:DescribeVpcs", "ec2:RunInstances", "ec2:TerminateInstances",
-	"eks:CreateAddon", "eks:CreateCluster", "eks:CreateNodegroup", "eks:DeleteCluster", "eks:DeleteNodegroup", "eks:DescribeCluster",
-	"eks:DescribeNodegroup", "eks:TagResource",
-	"iam:AttachRolePolicy", "iam:CreateOpenIDConnectProvider", "iam:CreateRole", "iam:DeleteOpenIDConnectProvider", "iam:DeleteRole",
-	"iam:DetachRolePolicy", "iam:GetOpenIDConnectProvider", "iam:GetRole", "iam:PassRole", "iam:PutRolePolicy", "iam:TagRole",
+// need is a set of actions on resources of one kind. The resource has PARTITION, REGION, ACCOUNT and NAME in it: policies often allow
+// eksctl's names only.
+type need struct {
+	resource string
+	actions  []string
+}
+
+// needs are what up and down do in the account.
+var needs = []need{
+	{"*", []string{
+		"autoscaling:CreateOrUpdateTags", "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeTags", "cloudformation:ListStacks",
+		"ec2:AttachInternetGateway", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateInternetGateway", "ec2:CreateLaunchTemplate", "ec2:CreateRoute",
+		"ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet", "ec2:CreateTags", "ec2:CreateVpc", "ec2:DeleteNetworkInterface",
+		"ec2:DeleteSecurityGroup", "ec2:DeleteVolume", "ec2:DeleteVpc", "ec2:DescribeAvailabilityZones", "ec2:DescribeInstanceTypeOfferings",
+		"ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", "ec2:DescribeVpcs", "ec2:RunInstances", "ec2:TerminateInstances",
+		"eks:DescribeAddonVersions", "eks:DescribeClusterVersions",
+	}},
+	{"arn:PARTITION:cloudformation:REGION:ACCOUNT:stack/eksctl-NAME-cluster/00000000-0000-0000-0000-000000000000", []string{
+		"cloudformation:CreateStack", "cloudformation:DeleteStack", "cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks",
+		"cloudformation:UpdateTerminationProtection",
+	}},
+	{"arn:PARTITION:eks:REGION:ACCOUNT:cluster/NAME", []string{
+		"eks:CreateAddon", "eks:CreateCluster", "eks:CreateNodegroup", "eks:DeleteCluster", "eks:DescribeCluster", "eks:ListNodegroups", "eks:TagResource",
+	}},
+	{"arn:PARTITION:eks:REGION:ACCOUNT:nodegroup/NAME/x/00000000-0000-0000-0000-000000000000", []string{"eks:DeleteNodegroup", "eks:DescribeNodegroup"}},
+	{"arn:PARTITION:iam::ACCOUNT:role/eksctl-NAME-cluster-ServiceRole-0", []string{
+		"iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRole", "iam:DetachRolePolicy", "iam:GetRole", "iam:PassRole", "iam:PutRolePolicy", "iam:TagRole",
+	}},
+	{"arn:PARTITION:iam::ACCOUNT:oidc-provider/oidc.eks.REGION.amazonaws.com/id/0", []string{
+		"iam:CreateOpenIDConnectProvider", "iam:DeleteOpenIDConnectProvider", "iam:GetOpenIDConnectProvider", "iam:TagOpenIDConnectProvider",
+	}},
 }
 
 // checkPermissions asks IAM's simulator. Policies of the organisation and of resources it does not know, so that its yes is no promise.
@@ -30,15 +48,33 @@ func (p *Provider) checkPermissions(ctx context.Context, c *cloud.Cloud, id clou
 		r.add("permissions", OK, "", "the root user may do everything")
 		return
 	}
-	denied, err := c.Denied(ctx, id.Principal(), actions)
-	switch {
-	case err != nil:
-		r.add("permissions", Unknown, "", "they cannot be simulated: %v", err)
-	case len(denied) > 0:
-		slices.Sort(denied)
-		r.add("permissions", Failed, "ask for these permissions, or use another AWS_PROFILE", "%s may not: %s", id.Principal(), strings.Join(denied, ", "))
-	default:
-		r.add("permissions", OK, "", "%d actions are allowed", len(actions))
+	partition, _, _ := strings.Cut(strings.TrimPrefix(id.ARN, "arn:"), ":")
+	names := strings.NewReplacer("PARTITION", partition, "REGION", p.opts.Region, "ACCOUNT", id.Account, "NAME", p.opts.Name)
+	var sure, perhaps []string
+	for _, n := range needs {
+		denied, err := c.Denied(ctx, id.Principal(), names.Replace(n.resource), n.actions)
+		if err != nil {
+			r.add("permissions", Unknown, "", "they cannot be simulated: %v", err)
+			return
+		}
+		for _, d := range denied {
+			if d.Sure {
+				sure = append(sure, d.Action)
+			} else {
+				perhaps = append(perhaps, d.Action)
+			}
+		}
+	}
+	slices.Sort(sure)
+	slices.Sort(perhaps)
+	if len(sure) > 0 {
+		r.add("permissions", Failed, "ask for these permissions, or use another AWS_PROFILE", "%s may not: %s", id.Principal(), strings.Join(sure, ", "))
+	}
+	if len(perhaps) > 0 {
+		r.add("permissions", Warning, "", "%s may perhaps not, its policies have conditions that cannot be simulated: %s", id.Principal(), strings.Join(perhaps, ", "))
+	}
+	if len(sure)+len(perhaps) == 0 {
+		r.add("permissions", OK, "", "what up and down do is allowed")
 	}
 }
 
@@ -82,14 +118,14 @@ func (p *Provider) checkQuotas(ctx context.Context, c *cloud.Cloud, r *Report) e
 	if err := p.measure(ctx, groups); err != nil {
 		return nil // a type that does not exist is another check's matter
 	}
-	type need struct{ always, largest, most int }
-	needs := map[string]*need{}
+	type sizes struct{ always, largest, most int }
+	wanted := map[string]*sizes{}
 	for _, g := range groups {
 		f := familyOf(g.InstanceType)
-		n := needs[f.quota]
+		n := wanted[f.quota]
 		if n == nil {
-			n = &need{}
-			needs[f.quota] = n
+			n = &sizes{}
+			wanted[f.quota] = n
 		}
 		n.always += g.Desired * g.VCPU
 		if g.Max > g.Desired {
@@ -99,7 +135,7 @@ func (p *Provider) checkQuotas(ctx context.Context, c *cloud.Cloud, r *Report) e
 	}
 	good := true
 	for _, f := range families {
-		n := needs[f.quota]
+		n := wanted[f.quota]
 		if n == nil {
 			continue
 		}

@@ -61,7 +61,8 @@ type Options struct {
 
 // Provider is provider eks. Its exported functions may be called at the same time.
 type Provider struct {
-	opts Options
+	opts   Options
+	asking sync.Mutex
 
 	mu      sync.Mutex
 	cloud   *cloud.Cloud
@@ -72,6 +73,12 @@ type Provider struct {
 }
 
 var _ provision.Provider = (*Provider)(nil)
+
+// The service account that carries the autoscaler's IAM role, made by the step StepIdentity.
+const (
+	AutoscalerNamespace = config.AutoscalerNamespace
+	AutoscalerAccount   = config.AutoscalerAccount
+)
 
 // ErrLeftovers says that something of the cluster still exists after its removal; the error's text lists it.
 var ErrLeftovers = errors.New("still there")

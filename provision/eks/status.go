@@ -156,6 +156,9 @@ func (p *Provider) CollectLogs(ctx context.Context, dir string) error {
 	errs = append(errs, err)
 	addons, err := c.Addons(ctx, p.opts.Name)
 	errs = append(errs, err)
+	if len(reports)+len(groups)+len(addons) == 0 {
+		return errors.Join(errs...) // nothing to tell, and perhaps an older file that does
+	}
 	for name, v := range map[string]any{"eks-stacks.json": reports, "eks-node-groups.json": groups, "eks-addons.json": addons} {
 		data, err := json.MarshalIndent(v, "", "  ")
 		if err == nil {

@@ -27,6 +27,7 @@ const (
 	controlPlaneTime = 40 * time.Minute
 	groupsTime       = 30 * time.Minute
 	identityTime     = 15 * time.Minute
+	evidenceTime     = 8 * time.Second // less than what a stopped step may take to end
 )
 
 // Steps implements provision.Provider. Undoing the first step, which comes last, proves that nothing is left.
@@ -125,6 +126,8 @@ func (p *Provider) consent(ctx context.Context, question string) (bool, error) {
 	if p.opts.Consent == nil {
 		return false, nil
 	}
+	p.asking.Lock() // steps run side by side; questions do not
+	defer p.asking.Unlock()
 	return p.opts.Consent(ctx, question)
 }
 
@@ -154,5 +157,15 @@ func (p *Provider) run(ctx context.Context, req child.Request, log step.Log) err
 	if errors.As(err, &e) && e.Code == child.NotOurs {
 		err = errors.Join(ErrNotOurs, err)
 	}
+	if err != nil && req.Op != child.Check {
+		p.keepEvidence(ctx)
+	}
 	return err
+}
+
+// keepEvidence saves what AWS says about a failure beside the child's logs, also when the step was stopped. What cannot be had is done without.
+func (p *Provider) keepEvidence(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), evidenceTime)
+	defer cancel()
+	_ = p.CollectLogs(ctx, p.path("logs"))
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 const callerARN = "arn:aws:iam::" + Account + ":user/lab"
@@ -19,7 +20,7 @@ type account struct {
 	asgs      map[string]*asg      // by name
 	oidc      map[string]*provider // by ARN
 	balancers map[string]*balancer // by name
-	logs      map[string]bool
+	logs      map[string]time.Time // when they were made
 	repos     map[string]*repository
 }
 
@@ -32,11 +33,12 @@ type thing struct {
 	props map[string]any
 	attrs map[string]string
 	here  bool // was there before anybody came
+	made  time.Time
 }
 
 func newAccount(region string) *account {
 	a := &account{region: region, things: map[string]*thing{}, clusters: map[string]*cluster{}, groups: map[string]*group{},
-		asgs: map[string]*asg{}, oidc: map[string]*provider{}, balancers: map[string]*balancer{}, logs: map[string]bool{},
+		asgs: map[string]*asg{}, oidc: map[string]*provider{}, balancers: map[string]*balancer{}, logs: map[string]time.Time{},
 		repos: map[string]*repository{}}
 	a.add(&thing{kind: "AWS::EC2::VPC", id: "vpc-default", here: true, props: map[string]any{"CidrBlock": "172.31.0.0/16"}})
 	return a
@@ -49,6 +51,7 @@ func (a *account) add(t *thing) *thing {
 	if t.attrs == nil {
 		t.attrs = map[string]string{}
 	}
+	t.made = time.Now()
 	a.things[t.kind+"/"+t.id] = t
 	return t
 }

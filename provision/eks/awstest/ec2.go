@@ -37,10 +37,10 @@ var ec2Operations = map[string]operation{
 			el("groupSet", each("item", t.texts("GroupSet"), func(id string) []node { return []node{el("groupId", id)} }))}
 	}),
 	"DescribeVolumes": describe("AWS::EC2::Volume", "volumeSet", "VolumeId", func(t *thing) []node {
-		return []node{el("volumeId", t.id), el("status", "available"), el("size", "10")}
+		return []node{el("volumeId", t.id), el("status", "available"), el("size", "10"), el("createTime", t.made)}
 	}),
 	"DescribeLaunchTemplates": describe("AWS::EC2::LaunchTemplate", "launchTemplates", "LaunchTemplateId", func(t *thing) []node {
-		return []node{el("launchTemplateId", t.id), el("launchTemplateName", t.text("LaunchTemplateName"))}
+		return []node{el("launchTemplateId", t.id), el("launchTemplateName", t.text("LaunchTemplateName")), el("createTime", t.made)}
 	}),
 	"DescribeNatGateways": describe("AWS::EC2::NatGateway", "natGatewaySet", "NatGatewayId", func(t *thing) []node {
 		return []node{el("natGatewayId", t.id), el("state", "available")}
@@ -203,7 +203,7 @@ func describeInstances(s *Server, c Call) (answer, error) {
 				continue
 			}
 			items = append(items, el("item", el("instancesSet", el("item", el("instanceId", i.id), el("instanceType", i.kind),
-				el("instanceState", el("code", 16), el("name", "running")), el("privateDnsName", i.node), tagNodes("tagSet", "item", i.tags)))))
+				el("instanceState", el("code", 16), el("name", "running")), el("privateDnsName", i.node), el("launchTime", i.made), tagNodes("tagSet", "item", i.tags)))))
 		}
 	}
 	return xmlAnswer(el("reservationSet", items)), nil

@@ -3,11 +3,13 @@ package awstest
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // balancer is a load balancer, of the classic kind or of the second.
 type balancer struct {
 	name, arn string
+	made      time.Time
 	classic   bool
 	vpc       string
 	groups    []string
@@ -19,11 +21,11 @@ var elbOperations = map[string]operation{
 	"DescribeLoadBalancers": func(s *Server, c Call) (answer, error) {
 		if isClassic(c) {
 			return xmlAnswer(el("LoadBalancerDescriptions", each("member", s.balancers(c), func(b *balancer) []node {
-				return []node{el("LoadBalancerName", b.name), el("VPCId", b.vpc), el("SecurityGroups", each("member", b.groups, textNode))}
+				return []node{el("LoadBalancerName", b.name), el("VPCId", b.vpc), el("CreatedTime", b.made), el("SecurityGroups", each("member", b.groups, textNode))}
 			}))), nil
 		}
 		return xmlAnswer(el("LoadBalancers", each("member", s.balancers(c), func(b *balancer) []node {
-			return []node{el("LoadBalancerName", b.name), el("LoadBalancerArn", b.arn), el("VpcId", b.vpc), el("Type", "network"),
+			return []node{el("LoadBalancerName", b.name), el("LoadBalancerArn", b.arn), el("VpcId", b.vpc), el("Type", "network"), el("CreatedTime", b.made),
 				el("SecurityGroups", each("member", b.groups, textNode))}
 		}))), nil
 	},

@@ -27,6 +27,7 @@ type asg struct {
 
 type instance struct {
 	id, kind, subnet, zone, node string
+	made                         time.Time
 	tags                         map[string]string
 }
 
@@ -142,7 +143,7 @@ func (s *Server) scale(name string) error {
 }
 
 func (s *Server) launch(a *asg) *instance {
-	i := &instance{id: s.id("i"), kind: a.group.instanceType, tags: map[string]string{
+	i := &instance{made: time.Now(), id: s.id("i"), kind: a.group.instanceType, tags: map[string]string{
 		"eks:cluster-name": a.group.cluster, "eks:nodegroup-name": a.group.name, "kubernetes.io/cluster/" + a.group.cluster: "owned",
 		"aws:autoscaling:groupName": a.name,
 	}}

@@ -10,6 +10,7 @@ import (
 // provider is an IAM OpenID Connect provider.
 type provider struct {
 	arn, url string
+	made     time.Time
 	tags     map[string]string
 }
 
@@ -46,7 +47,7 @@ func providerARN(address string) string {
 }
 
 func createProvider(s *Server, c Call) (answer, error) {
-	p := &provider{arn: providerARN(c.get("Url")), url: c.get("Url"), tags: c.tags("Tags.member")}
+	p := &provider{made: time.Now(), arn: providerARN(c.get("Url")), url: c.get("Url"), tags: c.tags("Tags.member")}
 	if s.acct.oidc[p.arn] != nil {
 		return answer{}, apiError(409, "EntityAlreadyExists", "Provider with url %s already exists.", p.url)
 	}
@@ -70,7 +71,7 @@ func getProvider(s *Server, c Call) (answer, error) {
 		return answer{}, err
 	}
 	return xmlAnswer(el("Url", strings.TrimPrefix(p.url, "https://")), el("ClientIDList", el("member", "sts.amazonaws.com")),
-		el("CreateDate", time.Now()), tagNodes("Tags", "member", p.tags)), nil
+		el("CreateDate", p.made), tagNodes("Tags", "member", p.tags)), nil
 }
 
 func deleteProvider(s *Server, c Call) (answer, error) {
@@ -99,7 +100,7 @@ func simulate(s *Server, c Call) (answer, error) {
 }
 
 func roleNodes(t *thing) []node {
-	return []node{el("Path", "/"), el("RoleName", t.id), el("RoleId", "AROA"+t.id), el("Arn", t.attrs["Arn"]), el("CreateDate", time.Now()),
+	return []node{el("Path", "/"), el("RoleName", t.id), el("RoleId", "AROA"+t.id), el("Arn", t.attrs["Arn"]), el("CreateDate", t.made),
 		tagNodes("Tags", "member", t.tags)}
 }
 

@@ -69,13 +69,24 @@ func (s *Server) quota(code string) float64 {
 }
 
 var quotaOperations = map[string]operation{
+	// An account's own value exists only where it was changed.
 	"GetServiceQuota": func(s *Server, c Call) (answer, error) {
-		code := c.text("QuotaCode")
-		if _, ok := quotas[code]; !ok {
-			return answer{}, apiError(400, "NoSuchResourceException", "The request failed because the specified quota %s does not exist.", code)
+		if _, ok := s.opts.Quotas[c.text("QuotaCode")]; !ok {
+			return answer{}, apiError(400, "NoSuchResourceException", "The request failed because the specified quota %s does not exist.", c.text("QuotaCode"))
 		}
-		return jsonAnswer(map[string]any{"Quota": map[string]any{"ServiceCode": c.text("ServiceCode"), "QuotaCode": code, "Value": s.quota(code)}}), nil
+		return s.quotaAnswer(c), nil
 	},
+	"GetAWSDefaultServiceQuota": func(s *Server, c Call) (answer, error) {
+		if _, ok := quotas[c.text("QuotaCode")]; !ok {
+			return answer{}, apiError(400, "NoSuchResourceException", "The request failed because the specified quota %s does not exist.", c.text("QuotaCode"))
+		}
+		return s.quotaAnswer(c), nil
+	},
+}
+
+func (s *Server) quotaAnswer(c Call) answer {
+	code := c.text("QuotaCode")
+	return jsonAnswer(map[string]any{"Quota": map[string]any{"ServiceCode": c.text("ServiceCode"), "QuotaCode": code, "Value": s.quota(code)}})
 }
 
 var logOperations = map[string]operation{
@@ -83,14 +94,14 @@ var logOperations = map[string]operation{
 		groups := []any{}
 		for _, name := range sortedKeys(s.acct.logs) {
 			if strings.HasPrefix(name, c.text("logGroupNamePrefix")) {
-				groups = append(groups, map[string]any{"logGroupName": name, "arn": s.acct.arn("logs", "log-group:"+name)})
+				groups = append(groups, map[string]any{"logGroupName": name, "arn": s.acct.arn("logs", "log-group:"+name), "creationTime": s.acct.logs[name].UnixMilli()})
 			}
 		}
 		return jsonAnswer(map[string]any{"logGroups": groups}), nil
 	},
 	"DeleteLogGroup": func(s *Server, c Call) (answer, error) {
 		name := c.text("logGroupName")
-		if !s.acct.logs[name] {
+		if s.acct.logs[name].IsZero() {
 			return answer{}, apiError(400, "ResourceNotFoundException", "The specified log group does not exist.")
 		}
 		delete(s.acct.logs, name)

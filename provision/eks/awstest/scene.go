@@ -1,6 +1,9 @@
 package awstest
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // The functions here put into the account what clusters leave behind, or what was there before: they do what Kubernetes controllers, EKS
 // itself and other people do.
@@ -21,7 +24,7 @@ func (s *Server) LeaveLoadBalancer(cluster string, classic bool) string {
 	defer s.mu.Unlock()
 	vpc, subnet := s.network(cluster)
 	s.serial++
-	b := &balancer{name: fmt.Sprintf("a%031x", s.serial), classic: classic, vpc: vpc, tags: map[string]string{"kubernetes.io/cluster/" + cluster: "owned"}}
+	b := &balancer{made: time.Now(), name: fmt.Sprintf("a%031x", s.serial), classic: classic, vpc: vpc, tags: map[string]string{"kubernetes.io/cluster/" + cluster: "owned"}}
 	if !classic {
 		b.arn = s.acct.arn("elasticloadbalancing", "loadbalancer/net/"+b.name+"/0")
 	}
@@ -54,7 +57,7 @@ func (s *Server) LeaveNetworkInterface(cluster string) string {
 func (s *Server) LeaveLogGroup(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.acct.logs[name] = true
+	s.acct.logs[name] = time.Now()
 }
 
 // LeaveLaunchTemplate adds a launch template with the tags that EKS gives to those of a node group.
@@ -86,6 +89,20 @@ func (s *Server) Take(id string) {
 	for _, t := range s.acct.things {
 		if t.id == id {
 			s.acct.drop(t)
+		}
+	}
+}
+
+// Age makes a load balancer, volume or the like older than it is.
+func (s *Server) Age(id string, by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.acct.balancers[id]; b != nil {
+		b.made = b.made.Add(-by)
+	}
+	for _, t := range s.acct.things {
+		if t.id == id {
+			t.made = t.made.Add(-by)
 		}
 	}
 }

@@ -134,6 +134,8 @@ func Explain(err error) error {
 	case code == "" && strings.Contains(err.Error(), "no EC2 IMDS role found"), strings.Contains(err.Error(), "failed to retrieve credentials"),
 		strings.Contains(err.Error(), "failed to refresh cached credentials"):
 		return step.Try(err, "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	case strings.Contains(err.Error(), "AssumeRoleTokenProvider"):
+		return step.Try(err, "this profile asks for an MFA code, which nobody can type here: log in with aws sso login, or export the keys of a session")
 	case strings.Contains(err.Error(), "no such host"):
 		return step.Try(err, "check the region's name and the network")
 	}

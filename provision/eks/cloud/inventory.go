@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/hashicorp/go-multierror"
@@ -17,8 +19,10 @@ type Item struct {
 	Kind, ID string
 	Detail   string
 	// Held is set when the thing goes with its stack, cluster or machine and is not to be removed by itself.
-	Held   bool
-	remove func(context.Context) error
+	Held    bool
+	ours    bool      // it bears the lab's own tag
+	created time.Time // zero where AWS does not tell
+	remove  func(context.Context) error
 }
 
 func (i Item) String() string {
@@ -38,9 +42,16 @@ type Owner struct {
 
 // Inventory lists everything that belongs to the owner, by names and tags. What it could not look at is in the error, what it found is
 // returned all the same.
+//
+// What Kubernetes and EKS make bears the cluster's name but no tag of the lab. It counts only when the lab has had a cluster of that name, and
+// when it is not older: an account may hold what others left of a cluster that was called the same.
 func (c *Cloud) Inventory(ctx context.Context, o Owner) ([]Item, error) {
 	var items []Item
 	var errs *multierror.Error
+	since, err := c.since(ctx, o)
+	if err != nil {
+		return nil, Explain(fmt.Errorf("look for the lab's beginning: %w", err))
+	}
 	for _, look := range []struct {
 		what string
 		list func(context.Context, Owner) ([]Item, error)
@@ -49,7 +60,7 @@ func (c *Cloud) Inventory(ctx context.Context, o Owner) ([]Item, error) {
 		{"IAM roles", c.roleItems}, {"load balancers", c.balancerItems}, {"log groups", c.logItems}, {"repositories", c.repositoryItems},
 	} {
 		found, err := look.list(ctx, o)
-		items = append(items, found...)
+		items = append(items, slices.DeleteFunc(found, func(i Item) bool { return !i.belongs(since) })...)
 		if err != nil {
 			errs = multierror.Append(errs, Explain(fmt.Errorf("look for %s: %w", look.what, err)))
 		}
@@ -57,24 +68,61 @@ func (c *Cloud) Inventory(ctx context.Context, o Owner) ([]Item, error) {
 	return items, errs.ErrorOrNil()
 }
 
+// belongs tells whether a thing is the lab's, whose first cluster of the name was made at since; zero means there was none.
+func (i Item) belongs(since time.Time) bool {
+	return i.ours || (!since.IsZero() && (i.created.IsZero() || !i.created.Before(since)))
+}
+
+// since is when the lab first made a cluster of its name, as far as CloudFormation remembers, which is 90 days after the end of a stack. It
+// is zero if it never did, or if the name is somebody else's now.
+func (c *Cloud) since(ctx context.Context, o Owner) (time.Time, error) {
+	k, err := c.Cluster(ctx, o.Cluster)
+	if err != nil || (k != nil && k.Tags[o.TagKey] != o.TagValue) {
+		return time.Time{}, err
+	}
+	var first time.Time
+	pages := cloudformation.NewListStacksPaginator(c.cfn, &cloudformation.ListStacksInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return first, err
+		}
+		for _, s := range page.StackSummaries {
+			if aws.ToString(s.StackName) != "eksctl-"+o.Cluster+"-cluster" {
+				continue
+			}
+			out, err := c.cfn.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: s.StackId})
+			if err != nil || len(out.Stacks) != 1 {
+				return first, err
+			}
+			if st := plain(out.Stacks[0]); st.Tags[o.TagKey] == o.TagValue && (first.IsZero() || st.Created.Before(first)) {
+				first = st.Created
+			}
+		}
+	}
+	return first, nil
+}
+
 func (c *Cloud) stackItems(ctx context.Context, o Owner) ([]Item, error) {
 	stacks, err := c.Stacks(ctx, o.Cluster)
 	var items []Item
 	for _, s := range stacks {
-		items = append(items, Item{Kind: "stack", ID: s.Name, Detail: s.Status, Held: true})
+		if s.Tags[o.TagKey] == o.TagValue {
+			items = append(items, Item{Kind: "stack", ID: s.Name, Detail: s.Status, Held: true, ours: true})
+		}
 	}
 	return items, err
 }
 
 func (c *Cloud) clusterItems(ctx context.Context, o Owner) ([]Item, error) {
 	k, err := c.Cluster(ctx, o.Cluster)
-	if k == nil {
+	if k == nil || k.Tags[o.TagKey] != o.TagValue {
 		return nil, err
 	}
-	items := []Item{{Kind: "cluster", ID: k.Name, Detail: k.Status, Held: true}}
+	items := []Item{{Kind: "cluster", ID: k.Name, Detail: k.Status, Held: true, ours: true}}
 	groups, err := c.NodeGroups(ctx, o.Cluster)
 	for _, g := range groups {
-		items = append(items, Item{Kind: "node group", ID: g.Name, Detail: g.Status, Held: true})
+		items = append(items, Item{Kind: "node group", ID: g.Name, Detail: g.Status, Held: true, ours: true})
 	}
 	return items, err
 }
@@ -94,11 +142,11 @@ func (o Owner) ec2Filters() []ec2types.Filter {
 func (c *Cloud) ec2Items(ctx context.Context, o Owner) ([]Item, error) {
 	var items []Item
 	var errs *multierror.Error
-	for _, list := range []func(context.Context, ec2types.Filter) ([]Item, error){
+	for _, list := range []func(context.Context, Owner, ec2types.Filter) ([]Item, error){
 		c.instances, c.volumes, c.interfaces, c.natGateways, c.addresses, c.launchTemplates, c.securityGroups, c.subnets, c.gateways, c.vpcs,
 	} {
 		for _, f := range o.ec2Filters() {
-			found, err := list(ctx, f)
+			found, err := list(ctx, o, f)
 			if err != nil {
 				errs = multierror.Append(errs, err)
 				break
@@ -113,12 +161,19 @@ func (c *Cloud) ec2Items(ctx context.Context, o Owner) ([]Item, error) {
 	return items, errs.ErrorOrNil()
 }
 
+// tags tells whether tags hold the lab's own.
+func (o Owner) tags(tags []ec2types.Tag) bool {
+	return slices.ContainsFunc(tags, func(t ec2types.Tag) bool {
+		return aws.ToString(t.Key) == o.TagKey && aws.ToString(t.Value) == o.TagValue
+	})
+}
+
 // ofStack tells whether a resource is CloudFormation's, who removes it with its stack.
 func ofStack(tags []ec2types.Tag) bool {
 	return slices.ContainsFunc(tags, func(t ec2types.Tag) bool { return aws.ToString(t.Key) == "aws:cloudformation:stack-name" })
 }
 
-func (c *Cloud) instances(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) instances(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	var items []Item
 	pages := ec2.NewDescribeInstancesPaginator(c.ec2, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{f}})
 	for pages.HasMorePages() {
@@ -133,7 +188,7 @@ func (c *Cloud) instances(ctx context.Context, f ec2types.Filter) ([]Item, error
 				}
 				id := aws.ToString(i.InstanceId)
 				items = append(items, Item{Kind: "instance", ID: id, Detail: fmt.Sprintf("%s, %s", i.InstanceType, i.State.Name),
-					Held: i.State.Name == ec2types.InstanceStateNameShuttingDown, remove: func(ctx context.Context) error {
+					Held: i.State.Name == ec2types.InstanceStateNameShuttingDown, ours: o.tags(i.Tags), created: aws.ToTime(i.LaunchTime), remove: func(ctx context.Context) error {
 						_, err := c.ec2.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
 						return err
 					}})
@@ -143,7 +198,7 @@ func (c *Cloud) instances(ctx context.Context, f ec2types.Filter) ([]Item, error
 	return items, nil
 }
 
-func (c *Cloud) volumes(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) volumes(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	out, err := c.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: []ec2types.Filter{f}})
 	if err != nil {
 		return nil, err
@@ -151,7 +206,7 @@ func (c *Cloud) volumes(ctx context.Context, f ec2types.Filter) ([]Item, error) 
 	var items []Item
 	for _, v := range out.Volumes {
 		items = append(items, Item{Kind: "volume", ID: aws.ToString(v.VolumeId), Detail: string(v.State), Held: v.State == ec2types.VolumeStateInUse,
-			remove: func(ctx context.Context) error {
+			ours: o.tags(v.Tags), created: aws.ToTime(v.CreateTime), remove: func(ctx context.Context) error {
 				_, err := c.ec2.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: v.VolumeId})
 				return err
 			}})
@@ -159,27 +214,27 @@ func (c *Cloud) volumes(ctx context.Context, f ec2types.Filter) ([]Item, error) 
 	return items, nil
 }
 
-func (c *Cloud) interfaces(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) interfaces(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	out, err := c.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []ec2types.Filter{f}})
 	if err != nil {
 		return nil, err
 	}
 	var items []Item
 	for _, i := range out.NetworkInterfaces {
-		items = append(items, c.networkInterface(i))
+		items = append(items, c.networkInterface(o, i))
 	}
 	return items, nil
 }
 
-func (c *Cloud) networkInterface(i ec2types.NetworkInterface) Item {
+func (c *Cloud) networkInterface(o Owner, i ec2types.NetworkInterface) Item {
 	return Item{Kind: "network interface", ID: aws.ToString(i.NetworkInterfaceId), Detail: aws.ToString(i.Description),
-		Held: i.Status != ec2types.NetworkInterfaceStatusAvailable, remove: func(ctx context.Context) error {
+		Held: i.Status != ec2types.NetworkInterfaceStatusAvailable, ours: o.tags(i.TagSet), remove: func(ctx context.Context) error {
 			_, err := c.ec2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: i.NetworkInterfaceId})
 			return err
 		}}
 }
 
-func (c *Cloud) launchTemplates(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) launchTemplates(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	out, err := c.ec2.DescribeLaunchTemplates(ctx, &ec2.DescribeLaunchTemplatesInput{Filters: []ec2types.Filter{f}})
 	if err != nil {
 		return nil, err
@@ -187,7 +242,7 @@ func (c *Cloud) launchTemplates(ctx context.Context, f ec2types.Filter) ([]Item,
 	var items []Item
 	for _, t := range out.LaunchTemplates {
 		items = append(items, Item{Kind: "launch template", ID: aws.ToString(t.LaunchTemplateId), Detail: aws.ToString(t.LaunchTemplateName),
-			Held: ofStack(t.Tags), remove: func(ctx context.Context) error {
+			Held: ofStack(t.Tags), ours: o.tags(t.Tags), created: aws.ToTime(t.CreateTime), remove: func(ctx context.Context) error {
 				_, err := c.ec2.DeleteLaunchTemplate(ctx, &ec2.DeleteLaunchTemplateInput{LaunchTemplateId: t.LaunchTemplateId})
 				return err
 			}})
@@ -195,7 +250,7 @@ func (c *Cloud) launchTemplates(ctx context.Context, f ec2types.Filter) ([]Item,
 	return items, nil
 }
 
-func (c *Cloud) securityGroups(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) securityGroups(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	out, err := c.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []ec2types.Filter{f}})
 	if err != nil {
 		return nil, err
@@ -205,7 +260,7 @@ func (c *Cloud) securityGroups(ctx context.Context, f ec2types.Filter) ([]Item, 
 		name := aws.ToString(g.GroupName)
 		items = append(items, Item{Kind: "security group", ID: aws.ToString(g.GroupId), Detail: name,
 			// EKS takes its own away with the cluster.
-			Held: ofStack(g.Tags) || strings.HasPrefix(name, "eks-cluster-sg-"), remove: func(ctx context.Context) error {
+			Held: ofStack(g.Tags) || strings.HasPrefix(name, "eks-cluster-sg-"), ours: o.tags(g.Tags), remove: func(ctx context.Context) error {
 				_, err := c.ec2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: g.GroupId})
 				return err
 			}})
@@ -213,51 +268,52 @@ func (c *Cloud) securityGroups(ctx context.Context, f ec2types.Filter) ([]Item, 
 	return items, nil
 }
 
-func (c *Cloud) natGateways(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) natGateways(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	open := ec2types.Filter{Name: aws.String("state"), Values: []string{"pending", "available", "deleting"}}
 	out, err := c.ec2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{Filter: []ec2types.Filter{f, open}})
 	if err != nil {
 		return nil, err
 	}
-	return heldItems("NAT gateway", out.NatGateways, func(n ec2types.NatGateway) *string { return n.NatGatewayId }), nil
+	return heldItems(o, "NAT gateway", out.NatGateways, func(n ec2types.NatGateway) (*string, []ec2types.Tag) { return n.NatGatewayId, n.Tags }), nil
 }
 
-func (c *Cloud) addresses(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) addresses(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	out, err := c.ec2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: []ec2types.Filter{f}})
 	if err != nil {
 		return nil, err
 	}
-	return heldItems("elastic address", out.Addresses, func(a ec2types.Address) *string { return a.AllocationId }), nil
+	return heldItems(o, "elastic address", out.Addresses, func(a ec2types.Address) (*string, []ec2types.Tag) { return a.AllocationId, a.Tags }), nil
 }
 
-func (c *Cloud) subnets(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) subnets(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	out, err := c.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: []ec2types.Filter{f}})
 	if err != nil {
 		return nil, err
 	}
-	return heldItems("subnet", out.Subnets, func(s ec2types.Subnet) *string { return s.SubnetId }), nil
+	return heldItems(o, "subnet", out.Subnets, func(s ec2types.Subnet) (*string, []ec2types.Tag) { return s.SubnetId, s.Tags }), nil
 }
 
-func (c *Cloud) gateways(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) gateways(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	out, err := c.ec2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{Filters: []ec2types.Filter{f}})
 	if err != nil {
 		return nil, err
 	}
-	return heldItems("internet gateway", out.InternetGateways, func(g ec2types.InternetGateway) *string { return g.InternetGatewayId }), nil
+	return heldItems(o, "internet gateway", out.InternetGateways, func(g ec2types.InternetGateway) (*string, []ec2types.Tag) { return g.InternetGatewayId, g.Tags }), nil
 }
 
-func (c *Cloud) vpcs(ctx context.Context, f ec2types.Filter) ([]Item, error) {
+func (c *Cloud) vpcs(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
 	out, err := c.ec2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: []ec2types.Filter{f}})
 	if err != nil {
 		return nil, err
 	}
-	return heldItems("VPC", out.Vpcs, func(v ec2types.Vpc) *string { return v.VpcId }), nil
+	return heldItems(o, "VPC", out.Vpcs, func(v ec2types.Vpc) (*string, []ec2types.Tag) { return v.VpcId, v.Tags }), nil
 }
 
-func heldItems[T any](kind string, list []T, id func(T) *string) []Item {
+func heldItems[T any](o Owner, kind string, list []T, facts func(T) (id *string, tags []ec2types.Tag)) []Item {
 	var items []Item
 	for _, t := range list {
-		items = append(items, Item{Kind: kind, ID: aws.ToString(id(t)), Held: true})
+		id, tags := facts(t)
+		items = append(items, Item{Kind: kind, ID: aws.ToString(id), Held: true, ours: o.tags(tags)})
 	}
 	return items
 }

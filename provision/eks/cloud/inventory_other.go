@@ -5,12 +5,14 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
 // IAM's lists leave tags out, so that each provider is asked for its own.
@@ -28,16 +30,24 @@ func (c *Cloud) oidcItems(ctx context.Context, o Owner) ([]Item, error) {
 		if err != nil {
 			return items, err
 		}
-		for _, t := range got.Tags {
-			if aws.ToString(t.Key) == TagCluster && aws.ToString(t.Value) == o.Cluster {
-				items = append(items, Item{Kind: "OIDC provider", ID: aws.ToString(p.Arn), remove: func(ctx context.Context) error {
-					_, err := c.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: p.Arn})
-					return err
-				}})
-			}
+		if of, ours := o.iamTags(got.Tags); of {
+			items = append(items, Item{Kind: "OIDC provider", ID: aws.ToString(p.Arn), ours: ours, created: aws.ToTime(got.CreateDate), remove: func(ctx context.Context) error {
+				_, err := c.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: p.Arn})
+				return err
+			}})
 		}
 	}
 	return items, nil
+}
+
+// iamTags tells whether tags are those of the cluster, and whether they hold the lab's own.
+func (o Owner) iamTags(tags []iamtypes.Tag) (of, ours bool) {
+	for _, t := range tags {
+		key, value := aws.ToString(t.Key), aws.ToString(t.Value)
+		of = of || (key == TagCluster && value == o.Cluster)
+		ours = ours || (key == o.TagKey && value == o.TagValue)
+	}
+	return of, ours
 }
 
 func (c *Cloud) roleItems(ctx context.Context, o Owner) ([]Item, error) {
@@ -60,11 +70,8 @@ func (c *Cloud) roleItems(ctx context.Context, o Owner) ([]Item, error) {
 			if err != nil {
 				return items, err
 			}
-			for _, t := range got.Role.Tags {
-				if aws.ToString(t.Key) == TagCluster && aws.ToString(t.Value) == o.Cluster {
-					items = append(items, Item{Kind: "IAM role", ID: name, Held: true})
-					break
-				}
+			if of, ours := o.iamTags(got.Role.Tags); of {
+				items = append(items, Item{Kind: "IAM role", ID: name, Held: true, ours: ours, created: aws.ToTime(r.CreateDate)})
 			}
 		}
 	}
@@ -83,6 +90,7 @@ func (o Owner) ownsBalancer(key, value string) bool {
 
 func (c *Cloud) classicBalancers(ctx context.Context, o Owner) ([]Item, error) {
 	var names []string
+	created := map[string]time.Time{}
 	pages := elb.NewDescribeLoadBalancersPaginator(c.elb, &elb.DescribeLoadBalancersInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -91,6 +99,7 @@ func (c *Cloud) classicBalancers(ctx context.Context, o Owner) ([]Item, error) {
 		}
 		for _, b := range page.LoadBalancerDescriptions {
 			names = append(names, aws.ToString(b.LoadBalancerName))
+			created[aws.ToString(b.LoadBalancerName)] = aws.ToTime(b.CreatedTime)
 		}
 	}
 	var items []Item
@@ -102,10 +111,11 @@ func (c *Cloud) classicBalancers(ctx context.Context, o Owner) ([]Item, error) {
 		for _, d := range out.TagDescriptions {
 			for _, t := range d.Tags {
 				if o.ownsBalancer(aws.ToString(t.Key), aws.ToString(t.Value)) {
-					items = append(items, Item{Kind: "load balancer", ID: aws.ToString(d.LoadBalancerName), Detail: "classic", remove: func(ctx context.Context) error {
-						_, err := c.elb.DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerName: d.LoadBalancerName})
-						return err
-					}})
+					items = append(items, Item{Kind: "load balancer", ID: aws.ToString(d.LoadBalancerName), Detail: "classic",
+						created: created[aws.ToString(d.LoadBalancerName)], remove: func(ctx context.Context) error {
+							_, err := c.elb.DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerName: d.LoadBalancerName})
+							return err
+						}})
 					break
 				}
 			}
@@ -116,6 +126,7 @@ func (c *Cloud) classicBalancers(ctx context.Context, o Owner) ([]Item, error) {
 
 func (c *Cloud) secondBalancers(ctx context.Context, o Owner) ([]Item, error) {
 	var arns []string
+	created := map[string]time.Time{}
 	pages := elbv2.NewDescribeLoadBalancersPaginator(c.elbv2, &elbv2.DescribeLoadBalancersInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -124,12 +135,16 @@ func (c *Cloud) secondBalancers(ctx context.Context, o Owner) ([]Item, error) {
 		}
 		for _, b := range page.LoadBalancers {
 			arns = append(arns, aws.ToString(b.LoadBalancerArn))
+			created[aws.ToString(b.LoadBalancerArn)] = aws.ToTime(b.CreatedTime)
 		}
 	}
 	items, err := c.tagged(ctx, o, "load balancer", arns, func(ctx context.Context, arn *string) error {
 		_, err := c.elbv2.DeleteLoadBalancer(ctx, &elbv2.DeleteLoadBalancerInput{LoadBalancerArn: arn})
 		return err
 	})
+	for i := range items {
+		items[i].created = created[items[i].ID]
+	}
 	if err != nil {
 		return items, err
 	}
@@ -182,7 +197,7 @@ func (c *Cloud) logItems(ctx context.Context, o Owner) ([]Item, error) {
 				return items, err
 			}
 			for _, g := range page.LogGroups {
-				items = append(items, Item{Kind: "log group", ID: aws.ToString(g.LogGroupName), remove: func(ctx context.Context) error {
+				items = append(items, Item{Kind: "log group", ID: aws.ToString(g.LogGroupName), created: time.UnixMilli(aws.ToInt64(g.CreationTime)), remove: func(ctx context.Context) error {
 					_, err := c.logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: g.LogGroupName})
 					return err
 				}})

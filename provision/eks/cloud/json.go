@@ -89,10 +89,13 @@ func (c *Cloud) callOnce(ctx context.Context, host, service, target string, body
 	return json.Unmarshal(data, out)
 }
 
-// Quota returns a service quota of the region by its code, as ("ec2", "L-1216C47A").
+// Quota returns a service quota of the region by its code, as ("ec2", "L-1216C47A"): the account's own, or the one that all accounts begin with.
 func (c *Cloud) Quota(ctx context.Context, service, code string) (float64, error) {
 	var out struct{ Quota struct{ Value float64 } }
-	err := c.call(ctx, "servicequotas", "servicequotas", "ServiceQuotasV20190624.GetServiceQuota",
-		map[string]string{"ServiceCode": service, "QuotaCode": code}, &out)
+	in := map[string]string{"ServiceCode": service, "QuotaCode": code}
+	err := c.call(ctx, "servicequotas", "servicequotas", "ServiceQuotasV20190624.GetServiceQuota", in, &out)
+	if Code(err) == "NoSuchResourceException" {
+		err = c.call(ctx, "servicequotas", "servicequotas", "ServiceQuotasV20190624.GetAWSDefaultServiceQuota", in, &out)
+	}
 	return out.Quota.Value, err
 }

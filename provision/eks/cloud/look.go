@@ -12,6 +12,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/pricing"
 	pricingtypes "github.com/aws/aws-sdk-go-v2/service/pricing/types"
 )
@@ -119,18 +120,31 @@ func (c *Cloud) Versions(ctx context.Context) (all []string, preferred string, e
 	return all, preferred, nil
 }
 
-// Denied simulates actions for a principal and returns those that IAM would refuse. An error means that IAM would not tell.
-func (c *Cloud) Denied(ctx context.Context, principal string, actions []string) ([]string, error) {
-	var denied []string
-	pages := iam.NewSimulatePrincipalPolicyPaginator(c.iam, &iam.SimulatePrincipalPolicyInput{PolicySourceArn: &principal, ActionNames: actions})
+// Denial is an action that IAM would refuse.
+type Denial struct {
+	Action string
+	// Sure is unset when the policies depend on facts of the request that only the real one has.
+	Sure bool
+}
+
+// Denied simulates actions for a principal, on one of the resources that they will be about, and returns those that IAM would refuse. An error
+// means that IAM would not tell.
+func (c *Cloud) Denied(ctx context.Context, principal, resource string, actions []string) ([]Denial, error) {
+	var denied []Denial
+	pages := iam.NewSimulatePrincipalPolicyPaginator(c.iam, &iam.SimulatePrincipalPolicyInput{
+		PolicySourceArn: &principal, ActionNames: actions, ResourceArns: []string{resource},
+		ContextEntries: []iamtypes.ContextEntry{{ContextKeyName: aws.String("aws:RequestedRegion"), ContextKeyType: iamtypes.ContextKeyTypeEnumString,
+			ContextKeyValues: []string{c.Region}}},
+	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("ask IAM what is allowed: %w", err)
 		}
 		for _, r := range page.EvaluationResults {
-			if string(r.EvalDecision) != "allowed" {
-				denied = append(denied, aws.ToString(r.EvalActionName))
+			if r.EvalDecision != iamtypes.PolicyEvaluationDecisionTypeAllowed {
+				sure := r.EvalDecision == iamtypes.PolicyEvaluationDecisionTypeExplicitDeny || len(r.MissingContextValues) == 0
+				denied = append(denied, Denial{aws.ToString(r.EvalActionName), sure})
 			}
 		}
 	}

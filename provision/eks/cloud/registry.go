@@ -85,7 +85,7 @@ func (c *Cloud) repositoryItems(ctx context.Context, o Owner) ([]Item, error) {
 			}
 			for _, t := range tags.Tags {
 				if t.Key == o.TagKey && t.Value == o.TagValue {
-					items = append(items, Item{Kind: "repository", ID: r.Name, remove: func(ctx context.Context) error {
+					items = append(items, Item{Kind: "repository", ID: r.Name, ours: true, remove: func(ctx context.Context) error {
 						var out any
 						return c.ecr(ctx, "DeleteRepository", map[string]any{"repositoryName": r.Name, "force": true}, &out)
 					}})

@@ -66,11 +66,16 @@ func (c *Cloud) removeAll(ctx context.Context, items []Item, log Log) error {
 // Unblock takes away what hangs in a cluster's network and would keep it from being deleted: its load balancers, and interfaces and security
 // groups in the VPC that belong to no machine and no stack. The VPC must be the cluster's own.
 func (c *Cloud) Unblock(ctx context.Context, o Owner, vpc string, log Log) error {
-	items, err := c.balancerItems(ctx, o)
 	var errs *multierror.Error
+	since, err := c.since(ctx, o)
+	if err != nil {
+		return err
+	}
+	items, err := c.balancerItems(ctx, o)
 	if err != nil {
 		errs = multierror.Append(errs, err)
 	}
+	items = slices.DeleteFunc(items, func(i Item) bool { return !i.belongs(since) })
 	if vpc != "" && c.ownsVPC(ctx, o, vpc) {
 		inside := []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{vpc}}}
 		enis, err := c.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: inside})
@@ -78,9 +83,9 @@ func (c *Cloud) Unblock(ctx context.Context, o Owner, vpc string, log Log) error
 			return multierror.Append(errs, err)
 		}
 		for _, i := range enis.NetworkInterfaces {
-			items = append(items, c.networkInterface(i))
+			items = append(items, c.networkInterface(o, i))
 		}
-		groups, err := c.securityGroups(ctx, inside[0])
+		groups, err := c.securityGroups(ctx, o, inside[0])
 		if err != nil {
 			return multierror.Append(errs, err)
 		}
@@ -90,6 +95,28 @@ func (c *Cloud) Unblock(ctx context.Context, o Owner, vpc string, log Log) error
 		errs = multierror.Append(errs, err)
 	}
 	return errs.ErrorOrNil()
+}
+
+// AwaitBalancers waits until load balancers that were deleted have let go of a VPC's subnets, for limit at most: a stack whose deletion meets
+// them is stuck for longer than that.
+func (c *Cloud) AwaitBalancers(ctx context.Context, vpc string, poll, limit time.Duration, log Log) error {
+	if vpc == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		out, err := c.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []ec2types.Filter{
+			{Name: aws.String("vpc-id"), Values: []string{vpc}}, {Name: aws.String("description"), Values: []string{"ELB *"}},
+		}})
+		if err != nil || len(out.NetworkInterfaces) == 0 {
+			return err
+		}
+		log("waiting for %d interfaces of load balancers to go", len(out.NetworkInterfaces))
+		if err := wait(ctx, poll); err != nil {
+			return err
+		}
+	}
 }
 
 // ownsVPC tells whether a VPC was made for the cluster and not lent to it.

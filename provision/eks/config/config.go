@@ -127,9 +127,11 @@ func Generate(o Options) ([]byte, error) {
 		Zones:      o.Zones,
 		VPC:        vpc{NAT: natGateway{Gateway: nat}},
 		IAM:        iam{WithOIDC: true, ServiceAccounts: []serviceAccount{autoscaler(o.Name)}},
-		// The three addons a cluster cannot do without; eksctl's further defaults have no use here.
+		// Only the addons a cluster cannot do without; eksctl's further defaults have no use here.
 		AddonsConfig: addonsConfig{DisableDefaultAddons: true},
-		Addons:       []addon{{Name: "vpc-cni"}, {Name: "kube-proxy"}, {Name: "coredns"}},
+	}
+	for _, name := range Networking {
+		f.Addons = append(f.Addons, addon{Name: name})
 	}
 	for _, g := range o.NodeGroups {
 		f.ManagedNodeGroups = append(f.ManagedNodeGroups, g.managed(o.Name))

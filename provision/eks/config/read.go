@@ -12,18 +12,24 @@ type Facts struct {
 	Zones                           []string
 	NodeGroups                      []NodeGroup
 	ServiceAccounts                 []string // with roles of their own, as namespace/name
+	Addons                          []string // that eksctl makes as EKS addons
 }
+
+// Networking are the addons that every generated cluster has, and every other one that does not turn eksctl's defaults off.
+var Networking = []string{"vpc-cni", "kube-proxy", "coredns"}
 
 // Read takes the facts from an eksctl file. It refuses a file of another kind or API version, and one that names no cluster; what else is
 // wrong with it only eksctl's own loader can tell. A file without a version has an empty KubernetesVersion.
 func Read(data []byte) (Facts, error) {
 	var f struct {
-		APIVersion string   `json:"apiVersion"`
-		Kind       string   `json:"kind"`
-		Metadata   metadata `json:"metadata"`
-		Zones      []string `json:"availabilityZones"`
-		Managed    []group  `json:"managedNodeGroups"`
-		Unmanaged  []group  `json:"nodeGroups"`
+		APIVersion string       `json:"apiVersion"`
+		Kind       string       `json:"kind"`
+		Metadata   metadata     `json:"metadata"`
+		Zones      []string     `json:"availabilityZones"`
+		Managed    []group      `json:"managedNodeGroups"`
+		Unmanaged  []group      `json:"nodeGroups"`
+		Addons     []addon      `json:"addons"`
+		Config     addonsConfig `json:"addonsConfig"`
 		IAM        struct {
 			ServiceAccounts []serviceAccount `json:"serviceAccounts"`
 		} `json:"iam"`
@@ -44,6 +50,12 @@ func Read(data []byte) (Facts, error) {
 	facts := Facts{Name: f.Metadata.Name, Region: f.Metadata.Region, KubernetesVersion: f.Metadata.Version, Zones: f.Zones}
 	for _, g := range append(f.Managed, f.Unmanaged...) {
 		facts.NodeGroups = append(facts.NodeGroups, g.facts())
+	}
+	for _, a := range f.Addons {
+		facts.Addons = append(facts.Addons, a.Name)
+	}
+	if !f.Config.DisableDefaultAddons {
+		facts.Addons = append(facts.Addons, Networking...)
 	}
 	for _, a := range f.IAM.ServiceAccounts {
 		facts.ServiceAccounts = append(facts.ServiceAccounts, a.Metadata.Namespace+"/"+a.Metadata.Name)

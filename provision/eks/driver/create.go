@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/aws/amazon-ec2-instance-selector/v3/pkg/selector"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"github.com/hashicorp/go-multierror"
 	"github.com/weaveworks/eksctl/pkg/accessentry"
@@ -18,6 +19,8 @@ import (
 	"github.com/weaveworks/eksctl/pkg/utils/nodes"
 	"github.com/weaveworks/eksctl/pkg/utils/tasks"
 	"github.com/weaveworks/eksctl/pkg/vpc"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/compspec/ocifit-lab/provision/eks/child"
 	"github.com/compspec/ocifit-lab/provision/eks/cloud"
@@ -168,7 +171,7 @@ func (s *session) nodeGroups() error {
 		return err
 	}
 	s.keepGroups(s.req.Groups)
-	if err := eks.NewNodeGroupService(s.ctl.AWSProvider, nil, nil).Normalize(s.ctx, nodes.ToNodePools(s.cfg), s.cfg); err != nil {
+	if err := s.normalize(); err != nil {
 		return err
 	}
 	client, err := s.ctl.NewStdClientSet(s.cfg)
@@ -191,7 +194,7 @@ func (s *session) nodeGroups() error {
 				return fmt.Errorf("node group %s: %w", ng.Name, err)
 			}
 			s.log("node group %s is made", ng.Name)
-			return eks.WaitForNodes(s.ctx, client, ng)
+			return s.awaitNodes(client, ng)
 		})
 	}
 	for _, ng := range s.cfg.NodeGroups {
@@ -200,10 +203,58 @@ func (s *session) nodeGroups() error {
 			if err := s.run(tree, groupStack(s.req.Name, ng.Name)); err != nil {
 				return fmt.Errorf("node group %s: %w", ng.Name, err)
 			}
-			return eks.WaitForNodes(s.ctx, client, ng)
+			return s.awaitNodes(client, ng)
 		})
 	}
 	return all.wait()
+}
+
+// normalize settles images, keys and, where a user's file asks for properties instead of names, instance types.
+func (s *session) normalize() error {
+	chooser, err := selector.New(s.ctx, s.ctl.AWSProvider.AWSConfig())
+	if err != nil {
+		return err
+	}
+	service := eks.NewNodeGroupService(s.ctl.AWSProvider, chooser, nil)
+	pools := nodes.ToNodePools(s.cfg)
+	if err := service.ExpandInstanceSelectorOptions(pools, s.cfg.AvailabilityZones); err != nil {
+		return err
+	}
+	return service.Normalize(s.ctx, pools, s.cfg)
+}
+
+// awaitNodes waits until as many nodes of a group are ready as must always be there. It asks anew each time: a watch, as eksctl has, ends
+// with an error when the API server closes it.
+func (s *session) awaitNodes(client kubernetes.Interface, ng eks.KubeNodeGroup) error {
+	for told := ""; ng.Size() > 0; {
+		ready, seen := 0, "no answer from the API server"
+		list, err := client.CoreV1().Nodes().List(s.ctx, ng.ListOptions())
+		if err == nil {
+			for _, n := range list.Items {
+				if isReady(n) {
+					ready++
+				}
+			}
+			seen = fmt.Sprintf("%d of %d nodes are ready, %d have joined", ready, ng.Size(), len(list.Items))
+		}
+		if ready >= ng.Size() {
+			return nil
+		}
+		if seen != told {
+			s.log("node group %s: %s", ng.NameString(), seen)
+			told = seen
+		}
+		if err := s.pause(s.ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isReady(n corev1.Node) bool {
+	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 func (s *session) keepGroups(names []string) {

@@ -196,6 +196,9 @@ func (s *session) dropCluster() error {
 	if err := s.cloud.Unblock(s.ctx, s.owner(), vpc, s.log); err != nil {
 		s.log("network of the cluster: %v", err)
 	}
+	if err := s.cloud.AwaitBalancers(s.ctx, vpc, s.req.Poll, balancerWait, s.log); err != nil {
+		s.log("load balancers: %v", err)
+	}
 	if st != nil {
 		return s.deleteStackIn(*st, vpc)
 	}

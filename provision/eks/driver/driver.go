@@ -123,8 +123,30 @@ func (s *session) load() (*cmdutils.Cmd, error) {
 	if err := cmd.InitializeClusterConfig(); err != nil {
 		return nil, refused(err)
 	}
+	if what := unsupported(cmd.ClusterConfig); what != "" {
+		return nil, refused(fmt.Errorf("%s is not supported by the lab", what))
+	}
 	s.cfg = cmd.ClusterConfig
 	return cmd, nil
+}
+
+// unsupported names the part of a user's file that eksctl does after what the lab has it do.
+func unsupported(cfg *api.ClusterConfig) string {
+	switch {
+	case cfg.Karpenter != nil:
+		return "karpenter"
+	case cfg.GitOps != nil:
+		return "gitops"
+	case cfg.IsControlPlaneOnOutposts():
+		return "outpost"
+	case cfg.IsFullyPrivate():
+		return "privateCluster"
+	case cfg.IsAutoModeEnabled():
+		return "autoModeConfig"
+	case len(cfg.Capabilities) > 0:
+		return "capabilities"
+	}
+	return ""
 }
 
 // command is a command of eksctl as its own main would make it, with no flag set.
