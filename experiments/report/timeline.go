@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"html/template"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -13,77 +12,98 @@ import (
 // mostLanes is the number of machines up to which each has a lane of its own in the timeline.
 const mostLanes = 40
 
-// timeline draws when each trial ran and on which machine, or on which instance type where there are many machines.
-func timeline(a *Analysis) (template.HTML, string) {
-	var from, to time.Time
-	lanes := map[string][]*TrialRow{}
-	byNode := len(distinct(a.Trials, clusterOf)) <= mostLanes
+// lane is what ran on one machine, or on one instance type.
+type lane struct {
+	instanceType, node string // node is empty for a whole type
+	trials             []*TrialRow
+	machines           int
+}
+
+// lanes divides the trials whose times are known, machines of one type in the order in which they came.
+func (a *Analysis) lanes(byNode bool) []*lane {
+	at := map[string]*lane{}
+	nodes := map[string]map[string]bool{}
+	var out []*lane
 	for i := range a.Trials {
 		t := &a.Trials[i]
 		if t.Created.IsZero() || !t.Finished.After(t.Created) {
 			continue
 		}
-		if from.IsZero() || t.Created.Before(from) {
-			from = t.Created
-		}
-		if t.Finished.After(to) {
-			to = t.Finished
-		}
-		lane := orUnknown(t.InstanceType)
+		l := lane{instanceType: orUnknown(t.InstanceType)}
 		if byNode {
-			lane += "\x00" + clusterOf(t)
+			l.node = clusterOf(t)
 		}
-		lanes[lane] = append(lanes[lane], t)
+		key := l.instanceType + "\x00" + l.node
+		if at[key] == nil {
+			at[key], nodes[key] = &l, map[string]bool{}
+			out = append(out, &l)
+		}
+		at[key].trials = append(at[key].trials, t)
+		nodes[key][clusterOf(t)] = true
+		at[key].machines = len(nodes[key])
 	}
+	for _, l := range out {
+		slices.SortStableFunc(l.trials, func(a, b *TrialRow) int { return a.Created.Compare(b.Created) })
+	}
+	slices.SortStableFunc(out, func(a, b *lane) int {
+		if a.instanceType != b.instanceType {
+			return strings.Compare(a.instanceType, b.instanceType)
+		}
+		return a.trials[0].Created.Compare(b.trials[0].Created)
+	})
+	return out
+}
+
+// timeline draws when each trial ran and on which machine, or on which instance type where there are many machines.
+func timeline(a *Analysis) (template.HTML, string) {
+	byNode := len(distinct(a.Trials, clusterOf)) <= mostLanes
+	lanes := a.lanes(byNode)
 	if len(lanes) == 0 {
 		return "", ""
-	}
-	for _, trials := range lanes {
-		slices.SortFunc(trials, func(a, b *TrialRow) int { return a.Created.Compare(b.Created) })
 	}
 	note := "One lane per machine: a bar is a trial, from the pod's creation to its end, in the colour of its arm."
 	if !byNode {
 		note = "One lane per instance type, for there were many machines: a bar is a trial, from the pod's creation to its end, in the colour of its arm."
 	}
+	from, to := lanes[0].trials[0].Created, lanes[0].trials[0].Finished
+	for _, l := range lanes {
+		for _, t := range l.trials {
+			if t.Created.Before(from) {
+				from = t.Created
+			}
+			if t.Finished.After(to) {
+				to = t.Finished
+			}
+		}
+	}
 	classes := map[string]string{}
 	for i := range a.Arms {
 		classes[a.Arms[i].Name] = armClass(a, i)
 	}
-	minutes := func(t time.Time) float64 { return t.Sub(from).Minutes() }
-	s := linear(minutes(to))
-	const h = 24
+	s := linear(to.Sub(from).Minutes())
 	p := &plot{}
-	keys := slices.Sorted(maps.Keys(lanes))
-	slices.SortStableFunc(keys, func(a, b string) int { // machines of one type in the order in which they came
-		typeA, _, _ := strings.Cut(a, "\x00")
-		typeB, _, _ := strings.Cut(b, "\x00")
-		if typeA != typeB {
-			return strings.Compare(typeA, typeB)
-		}
-		return lanes[a][0].Created.Compare(lanes[b][0].Created)
-	})
-	for _, key := range keys {
-		name, node, _ := strings.Cut(key, "\x00")
-		trials := lanes[key]
-		nodes := map[string]bool{}
-		for _, t := range trials {
-			nodes[clusterOf(t)] = true
-		}
-		p.row("lane", name, shortNode(node), fmt.Sprintf("%s %s: %s on %s", name, node, plural(len(trials), "trial"), plural(len(nodes), "machine")), h)
-		p.grid(s, h)
-		for _, t := range trials {
-			x := s.at(minutes(t.Created))
-			w := math.Max(0.12, s.at(minutes(t.Finished))-x)
-			p.printf(`<g class="%s"><rect class="bar" x="%.3f%%" width="%.3f%%" y="5" height="%d"/></g>`, classes[t.Arm], x, w, h-10)
-		}
-		value := plural(len(trials), "trial")
-		if !byNode {
-			value = plural(len(nodes), "machine")
-		}
-		p.end(value, "")
+	for _, l := range lanes {
+		p.lane(l, s, from, classes)
 	}
 	p.axis(s, "minutes since "+from.UTC().Format("2 January 2006 15:04 UTC"))
 	return p.html("Trials over time"), note
+}
+
+func (p *plot) lane(l *lane, s scale, from time.Time, classes map[string]string) {
+	const h = 24
+	label := fmt.Sprintf("%s %s: %s on %s", l.instanceType, l.node, plural(len(l.trials), "trial"), plural(l.machines, "machine"))
+	p.row("lane", l.instanceType, shortNode(l.node), label, h)
+	p.grid(s, h)
+	for _, t := range l.trials {
+		x := s.at(t.Created.Sub(from).Minutes())
+		w := math.Max(0.12, s.at(t.Finished.Sub(from).Minutes())-x)
+		p.printf(`<g class="%s"><rect class="bar" x="%.3f%%" width="%.3f%%" y="5" height="%d"/></g>`, classes[t.Arm], x, w, h-10)
+	}
+	if l.node == "" {
+		p.end(plural(l.machines, "machine"), "")
+	} else {
+		p.end(plural(len(l.trials), "trial"), "")
+	}
 }
 
 // shortNode keeps the part of a long machine name that tells it from others.
