@@ -18,7 +18,7 @@ type Domain interface {
 // Node is what the index needs to know of a live node.
 type Node struct {
 	Name string
-	// Labels must not be changed afterwards: they are shared.
+	// Labels must not be changed afterwards: those of the first node of a kind are kept.
 	Labels map[string]string
 	// Cordoned nodes take no pods and are not counted as live.
 	Cordoned bool
@@ -53,11 +53,17 @@ type variant struct {
 	nodes  int
 }
 
-// placed remembers under which type and variant a node is counted.
+// placed remembers under which type and variant a node is counted, and how its labels differ from the variant's.
 type placed struct {
 	typ     *liveType
 	variant *variant
-	labels  map[string]string
+	own     []own
+}
+
+// own is a label of one node that its variant's first node has not, or has with another value.
+type own struct {
+	key, value string
+	absent     bool
 }
 
 // NewIndex returns an index without catalogue and nodes. The identity label tells the type of a node; empty
@@ -123,7 +129,7 @@ func (x *Index) Put(n Node) {
 func (x *Index) put(node, typ string, labels map[string]string) {
 	key := x.featureKey(labels)
 	if p, ok := x.nodes[node]; ok && p.typ.name == typ && p.variant.key == key {
-		x.nodes[node] = placed{p.typ, p.variant, labels}
+		x.nodes[node] = placed{p.typ, p.variant, differences(labels, p.variant.labels)}
 		return
 	}
 	x.remove(node)
@@ -139,7 +145,7 @@ func (x *Index) put(node, typ string, labels map[string]string) {
 		x.generation.Add(1)
 	}
 	v.nodes++
-	x.nodes[node] = placed{lt, v, labels}
+	x.nodes[node] = placed{lt, v, differences(labels, v.labels)}
 	x.recounted(lt)
 }
 
@@ -148,6 +154,17 @@ func (x *Index) Remove(name string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.remove(name)
+}
+
+// Keep forgets all nodes but the named ones.
+func (x *Index) Keep(names map[string]bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for name := range x.nodes {
+		if !names[name] {
+			x.remove(name)
+		}
+	}
 }
 
 func (x *Index) remove(name string) {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -119,8 +120,51 @@ func (x *Index) declare(labels []string) {
 		}
 	}
 	for name, p := range x.nodes {
-		x.put(name, p.typ.name, p.labels)
+		x.put(name, p.typ.name, p.labels())
 	}
+}
+
+// differences lists how labels differ from those of the variant's first node: a name, a zone, seldom more.
+func differences(labels, base map[string]string) []own {
+	var out []own
+	for k, v := range labels {
+		if have, ok := base[k]; !ok || have != v {
+			out = append(out, own{key: k, value: v})
+		}
+	}
+	if len(labels)-len(out) == len(base) {
+		return slices.Clip(out)
+	}
+	for k := range base {
+		if _, ok := labels[k]; !ok {
+			out = append(out, own{key: k, absent: true})
+		}
+	}
+	return slices.Clip(out)
+}
+
+// labels puts a node's labels together again.
+func (p placed) labels() map[string]string {
+	out := maps.Clone(p.variant.labels)
+	for _, o := range p.own {
+		if o.absent {
+			delete(out, o.key)
+		} else {
+			out[o.key] = o.value
+		}
+	}
+	return out
+}
+
+// label is one of a node's labels.
+func (p placed) label(key string) (string, bool) {
+	for _, o := range p.own {
+		if o.key == key {
+			return o.value, !o.absent
+		}
+	}
+	v, ok := p.variant.labels[key]
+	return v, ok
 }
 
 // Matching returns the machines that a pod with the given node selector may meet, one row for each way in which they
@@ -133,7 +177,7 @@ func (x *Index) Matching(selector map[string]string, declared []string) []Candid
 	if x.decidesByVariant(selector) {
 		for name, lt := range x.types {
 			for _, v := range lt.variants {
-				if selects(selector, v.labels) {
+				if selects(selector, inMap(v.labels)) {
 					out = append(out, liveRow(name, v))
 				}
 			}
@@ -141,7 +185,7 @@ func (x *Index) Matching(selector map[string]string, declared []string) []Candid
 	} else {
 		seen := map[*variant]bool{}
 		for _, p := range x.nodes {
-			if !seen[p.variant] && selects(selector, p.labels) {
+			if !seen[p.variant] && selects(selector, p.label) {
 				seen[p.variant] = true
 				out = append(out, liveRow(p.typ.name, p.variant))
 			}
@@ -154,7 +198,7 @@ func (x *Index) Matching(selector map[string]string, declared []string) []Candid
 		return out
 	}
 	for _, row := range x.catalogue.Rows() {
-		if selects(selector, row.Labels) {
+		if selects(selector, inMap(row.Labels)) {
 			out = append(out, row)
 		}
 	}
@@ -171,11 +215,15 @@ func (x *Index) decidesByVariant(selector map[string]string) bool {
 	return true
 }
 
-func selects(selector, labels map[string]string) bool {
+func selects(selector map[string]string, label func(string) (string, bool)) bool {
 	for k, want := range selector {
-		if have, ok := labels[k]; !ok || have != want {
+		if have, ok := label(k); !ok || have != want {
 			return false
 		}
 	}
 	return true
+}
+
+func inMap(labels map[string]string) func(string) (string, bool) {
+	return func(key string) (string, bool) { v, ok := labels[key]; return v, ok }
 }

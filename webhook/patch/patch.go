@@ -116,5 +116,5 @@ func addObject(ops []Operation, path string, fields map[string]map[string]string
 
 // escape writes a key as a part of a JSON pointer (RFC 6901).
 func escape(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+	return strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
 }

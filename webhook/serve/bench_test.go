@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -441,4 +442,36 @@ func BenchmarkMemory(b *testing.B) {
 		}
 		b.ReportMetric(0, "ns/op")
 	}
+}
+
+// BenchmarkHandler is one admission without the network: what the webhook adds to a no-op.
+func BenchmarkHandler(b *testing.B) {
+	s, _ := scene(b, 25, 0)
+	body := []byte(fullReview(s, "fom"))
+	srv, _, err := prepare(Config{
+		FeaturesFile: filepath.Join(s.dir, "fleet.json"), PlainHTTPRegistries: []string{s.registry.Host}, DecisionTimeout: time.Second, MaxBody: 1 << 20,
+		Models: published(b), Log: slog.New(slog.NewJSONHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := srv.handler()
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest(http.MethodPost, PathMutate, bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != http.StatusOK {
+			b.Fatal(w.Body)
+		}
+	}
+}
+
+func published(tb testing.TB) []*predict.Model {
+	tb.Helper()
+	models, err := predict.Published()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return models
 }

@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
@@ -218,26 +217,6 @@ func (z *zeros) Read(p []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	return int(n), nil
-}
-
-func TestInternerIsBounded(t *testing.T) {
-	in := &interner{texts: map[string]string{}}
-	labels := map[string]string{compat.LabelArch: "amd64"}
-	for range maxShared + 100 {
-		labels["k"] += "x"
-		if len(labels["k"]) > 100 {
-			break
-		}
-		if _, err := in.strip(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: labels}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range 2 * maxShared {
-		in.of(string(rune(i)) + "y")
-	}
-	if len(in.texts) > maxShared {
-		t.Errorf("%d texts", len(in.texts))
-	}
 }
 
 func FuzzPredictAPI(f *testing.F) {

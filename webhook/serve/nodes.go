@@ -1,84 +1,117 @@
 package serve
 
 import (
-	"sync"
+	"context"
+	"log/slog"
+	"sync/atomic"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/compspec/ocifit-lab/webhook/features"
 )
 
-// nodeInformer keeps the index in step with the cluster's nodes.
-func nodeInformer(client kubernetes.Interface, index *features.Index) (cache.SharedIndexInformer, error) {
-	informer := coreinformers.NewNodeInformer(client, 0, cache.Indexers{})
-	shared := &interner{texts: map[string]string{}}
-	if err := informer.SetTransform(shared.strip); err != nil {
-		return nil, err
-	}
-	put := func(obj any) {
-		if n, ok := obj.(*corev1.Node); ok {
-			index.Put(features.Node{Name: n.Name, Labels: n.Labels, Cordoned: n.Spec.Unschedulable || n.DeletionTimestamp != nil})
-		}
-	}
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    put,
-		UpdateFunc: func(_, obj any) { put(obj) },
-		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				index.Remove(gone.Key)
-			} else if o, err := meta.Accessor(obj); err == nil {
-				index.Remove(o.GetName())
+// pageSize bounds how many whole nodes are in memory at once where the API server cannot stream its list.
+const pageSize = 500
+
+// nodeWatch keeps the index in step with the cluster's nodes. It is the watch of an informer without its store: a
+// node goes into the index as it arrives and is forgotten, so that 10,000 nodes cost what the index keeps of them.
+type nodeWatch struct {
+	index  *features.Index
+	lw     cache.ListerWatcher
+	log    *slog.Logger
+	synced atomic.Bool
+}
+
+func newNodeWatch(client kubernetes.Interface, index *features.Index, log *slog.Logger) *nodeWatch {
+	w := &nodeWatch{index: index, log: log}
+	nodes := client.CoreV1().Nodes()
+	w.lw = cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
+			list, err := nodes.List(ctx, opts)
+			if err != nil {
+				return nil, err
 			}
+			for i := range list.Items {
+				n := &list.Items[i]
+				w.put(n)
+				*n = corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, ResourceVersion: n.ResourceVersion}}
+			}
+			return list, nil
 		},
-	})
-	return informer, err
+		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+			return nodes.Watch(ctx, opts)
+		},
+	}, client)
+	return w
 }
 
-// interner makes equal texts one text: the labels of 10,000 nodes have a few hundred keys and values.
-type interner struct {
-	mu    sync.Mutex
-	texts map[string]string
+// run watches until ctx ends.
+func (w *nodeWatch) run(ctx context.Context) {
+	log := logr.FromSlogHandler(w.log.Handler())
+	r := cache.NewReflectorWithOptions(w.lw, &corev1.Node{}, w, cache.ReflectorOptions{Name: "nodes", Logger: &log})
+	r.WatchListPageSize = pageSize
+	r.RunWithContext(ctx)
 }
 
-// maxShared bounds the texts that are shared, and with it what names that occur once can cost.
-const maxShared = 1 << 15
-
-func (t *interner) of(text string) string {
-	if known, ok := t.texts[text]; ok {
-		return known
-	}
-	if len(t.texts) < maxShared {
-		t.texts[text] = text
-	}
-	return text
+func (w *nodeWatch) put(n *corev1.Node) {
+	w.index.Put(features.Node{Name: n.Name, Labels: n.Labels, Cordoned: n.Spec.Unschedulable || n.DeletionTimestamp != nil})
 }
 
-// strip drops what the index never reads, so that 10,000 nodes stay cheap to remember.
-func (t *interner) strip(obj any) (any, error) {
-	n, ok := obj.(*corev1.Node)
-	if !ok {
-		return obj, nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	labels := make(map[string]string, len(n.Labels))
-	for k, v := range n.Labels {
-		if v == n.Name {
-			v = n.Name // a node's name is no other's
-		} else {
-			v = t.of(v)
+// Transformer implements cache.TransformingStore: nodes of a streamed list go into the index before the list is
+// complete, and only their names are kept until then.
+func (w *nodeWatch) Transformer() cache.TransformFunc {
+	return func(obj any) (any, error) {
+		n, ok := obj.(*corev1.Node)
+		if !ok {
+			return obj, nil
 		}
-		labels[t.of(k)] = v
+		w.put(n)
+		return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: n.Name, ResourceVersion: n.ResourceVersion}}, nil
 	}
-	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion, Labels: labels, DeletionTimestamp: n.DeletionTimestamp,
-		},
-		Spec: corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable},
-	}, nil
 }
+
+// Add implements cache.ReflectorStore.
+func (w *nodeWatch) Add(obj any) error {
+	if n, ok := obj.(*corev1.Node); ok {
+		w.put(n)
+	}
+	return nil
+}
+
+// Update implements cache.ReflectorStore.
+func (w *nodeWatch) Update(obj any) error { return w.Add(obj) }
+
+// Delete implements cache.ReflectorStore.
+func (w *nodeWatch) Delete(obj any) error {
+	o, err := meta.Accessor(obj)
+	if err != nil {
+		return err
+	}
+	w.index.Remove(o.GetName())
+	return nil
+}
+
+// Replace implements cache.ReflectorStore: the list is complete, its nodes are in the index, and all others are gone.
+func (w *nodeWatch) Replace(list []any, _ string) error {
+	there := make(map[string]bool, len(list))
+	for _, obj := range list {
+		o, err := meta.Accessor(obj)
+		if err != nil {
+			return err
+		}
+		there[o.GetName()] = true
+	}
+	w.index.Keep(there)
+	w.synced.Store(true)
+	return nil
+}
+
+// Resync implements cache.ReflectorStore.
+func (w *nodeWatch) Resync() error { return nil }

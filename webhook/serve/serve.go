@@ -11,13 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-	"k8s.io/client-go/tools/cache"
-
 	"github.com/compspec/ocifit-lab/webhook/admit"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/features"
 	"github.com/compspec/ocifit-lab/webhook/predict"
+	"golang.org/x/sync/errgroup"
 )
 
 // server is a running webhook.
@@ -26,8 +24,8 @@ type server struct {
 	index    *features.Index
 	decider  *admit.Decider
 	metrics  *metrics
-	informer cache.SharedIndexInformer // nil without a cluster
-	recorder *recorder                 // nil without events
+	nodes    *nodeWatch // nil without a cluster
+	recorder *recorder  // nil without events
 	models   map[string]*predict.Model
 	draws    atomic.Uint64 // random answers of the predict API
 	stopping atomic.Bool
@@ -64,8 +62,8 @@ func Run(ctx context.Context, cfg Config) error {
 			return err
 		}
 	}
-	if s.informer != nil {
-		g.Go(func() error { s.informer.RunWithContext(ctx); return nil })
+	if s.nodes != nil {
+		g.Go(func() error { s.nodes.run(ctx); return nil })
 	}
 	if cfg.FeaturesFile != "" {
 		g.Go(func() error { s.watchCatalogue(ctx, last); return nil })
@@ -117,9 +115,7 @@ func prepare(cfg Config) (*server, string, error) {
 		s.recorder = newRecorder(cfg.Clientset)
 	}
 	if cfg.Clientset != nil {
-		if s.informer, err = nodeInformer(cfg.Clientset, s.index); err != nil {
-			return nil, last, fmt.Errorf("watch nodes: %w", err)
-		}
+		s.nodes = newNodeWatch(cfg.Clientset, s.index, cfg.Log)
 	}
 	return s, last, nil
 }
@@ -154,7 +150,7 @@ func (s *server) missing() string {
 	switch {
 	case s.stopping.Load():
 		return "stopping"
-	case s.informer != nil && !s.informer.HasSynced():
+	case s.nodes != nil && !s.nodes.synced.Load():
 		return "the nodes of the cluster are not known yet"
 	case len(s.models) == 0 && s.cfg.ModelServerURL == "":
 		return "no model is loaded"
