@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
@@ -160,6 +162,21 @@ func (b *bench) mustDown() {
 	}
 }
 
+// wantWhole wants up to find nothing to do.
+func (b *bench) wantWhole() {
+	b.t.Helper()
+	wantSkipped(b.t, b.mustUp())
+}
+
+func wantSkipped(t *testing.T, r *recorder) {
+	t.Helper()
+	for name, res := range r.results {
+		if !res.Skipped {
+			t.Errorf("up again ran %s", name)
+		}
+	}
+}
+
 // failUp wants up to fail with an error that holds every one of the texts, hints included.
 func (b *bench) failUp(texts ...string) error {
 	b.t.Helper()
@@ -227,11 +244,7 @@ func TestLifeCycle(t *testing.T) {
 	start = time.Now()
 	again := b.mustUp()
 	t.Logf("up again took %s", time.Since(start).Round(time.Millisecond))
-	for name, r := range again.results {
-		if !r.Skipped {
-			t.Errorf("up again ran %s", name)
-		}
-	}
+	wantSkipped(t, again)
 	for _, c := range b.aws.Calls() {
 		if c.Mutates() {
 			t.Errorf("up again asked for a change: %s %s", c.Operation, c.Subject)
@@ -245,6 +258,30 @@ func TestLifeCycle(t *testing.T) {
 	if _, err := os.Stat(b.opts.Kubeconfig); err == nil {
 		t.Error("the kubeconfig is still there")
 	}
+}
+
+// What is missing is made again, also when it is not a stack.
+func TestUpRepairs(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.mustUp()
+	ctx := context.Background()
+	k, err := b.provider().Connect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts := k.Clientset.CoreV1().ServiceAccounts(eks.AutoscalerNamespace)
+	if err := accounts.Delete(ctx, eks.AutoscalerAccount, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(b.opts.Kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	b.mustUp()
+	if _, err := accounts.Get(ctx, eks.AutoscalerAccount, metav1.GetOptions{}); err != nil {
+		t.Error(err)
+	}
+	b.wantWhole()
+	b.mustDown()
 }
 
 // What up does can be undone from the name and region alone, without lab file, state or cluster file.

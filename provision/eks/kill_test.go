@@ -82,9 +82,7 @@ func TestKilledUp(t *testing.T) {
 				b.aws.Reset()
 				if then == "up" {
 					b.mustUp()
-					if _, err := b.provider().Status(context.Background()); err != nil {
-						t.Error(err)
-					}
+					b.wantWhole()
 				}
 				b.mustDown()
 			})

@@ -72,6 +72,9 @@ func parseCall(r *http.Request) (Call, string, error) {
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		err = dec.Decode(&c.body)
 	}
+	if c.Operation == "CreateAddon" {
+		c.Subject += c.text("addonName")
+	}
 	if c.Subject == "" {
 		c.Subject = c.subject()
 	}

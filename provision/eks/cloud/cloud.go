@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,6 +42,9 @@ type Cloud struct {
 	logs   *cloudwatchlogs.Client
 	elb    *elb.Client
 	elbv2  *elbv2.Client
+
+	mu     sync.Mutex
+	firsts map[string]time.Time // see since
 }
 
 // Open prepares the clients for a region with the credentials that the environment, the shared files or the machine give. It calls nothing;
@@ -63,7 +67,7 @@ func Open(ctx context.Context, region, profile string) (*Cloud, error) {
 		return nil, step.Try(errors.New("no AWS region"), "set region in lab.yaml")
 	}
 	return &Cloud{
-		Region: cfg.Region, config: cfg,
+		Region: cfg.Region, config: cfg, firsts: map[string]time.Time{},
 		cfn: cloudformation.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg), eks: eks.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg),
 		sts:  sts.NewFromConfig(cfg, func(o *sts.Options) { o.RetryMaxAttempts = 3 }),
 		logs: cloudwatchlogs.NewFromConfig(cfg), elb: elb.NewFromConfig(cfg), elbv2: elbv2.NewFromConfig(cfg),
