@@ -164,6 +164,10 @@ func TestStepsTouchNothing(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("steps %v", names)
 	}
+	file, err := b.provider().Preview()
+	if err != nil || !strings.Contains(string(file), "instanceType: hpc7g.16xlarge") {
+		t.Errorf("preview: %v\n%s", err, file)
+	}
 	if n := len(b.aws.Calls()); n != 0 {
 		t.Errorf("planning made %d calls", n)
 	}

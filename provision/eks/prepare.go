@@ -59,6 +59,32 @@ func (p *Provider) clusterFile(ctx context.Context) ([]byte, error) {
 	return data, writeFile(name, data, 0o600)
 }
 
+// Preview returns the cluster file as far as it can be known without asking AWS: the user's own, the one that the cluster was made from, or a
+// generated one in which the zones are those that the groups wish for.
+func (p *Provider) Preview() ([]byte, error) {
+	if p.opts.ClusterConfig != "" {
+		if p.factErr != nil {
+			return nil, p.factErr
+		}
+		return os.ReadFile(p.opts.ClusterConfig)
+	}
+	if old, err := os.ReadFile(p.path(fileName)); err == nil && p.fits(old) {
+		return old, nil
+	}
+	var zones []string
+	for _, g := range p.opts.NodeGroups {
+		zones = union(zones, g.Zones)
+	}
+	if slices.Sort(zones); len(zones) < 2 {
+		zones = nil
+	}
+	version := p.opts.KubernetesVersion
+	if version == "" {
+		version = knownVersions[len(knownVersions)-2] // eksctl's own default is the last but one
+	}
+	return config.Generate(config.Options{Name: p.opts.Name, Region: p.opts.Region, KubernetesVersion: version, Zones: zones, NodeGroups: p.opts.NodeGroups, Tags: p.opts.Tags})
+}
+
 // fits tells whether a file was made from the groups that the lab has now.
 func (p *Provider) fits(file []byte) bool {
 	f, err := config.Read(file)

@@ -83,11 +83,6 @@ func (c *Cloud) since(ctx context.Context, o Owner) (time.Time, error) {
 	if !first.IsZero() {
 		return first, nil // it does not change, and accounts may remember many stacks
 	}
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.firsts[o.Cluster] = first
-	}()
 	pages := cloudformation.NewListStacksPaginator(c.cfn, &cloudformation.ListStacksInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -107,6 +102,9 @@ func (c *Cloud) since(ctx context.Context, o Owner) (time.Time, error) {
 			}
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.firsts[o.Cluster] = first
 	return first, nil
 }
 
