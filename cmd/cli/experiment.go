@@ -215,10 +215,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 	if err := cluster.Ready(ctx); err != nil {
 		return nil, step.Try(err, "see `ocifit-lab status`; `ocifit-lab up` repairs what is missing")
 	}
-	namespace := setup.spec.Experiment.Namespace
-	if err := cluster.Apply(ctx, []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: "+namespace+"}\n"), "ocifit-lab"); err != nil {
-		return nil, err
-	}
+	namespace := setup.spec.Experiment.Namespace // Helm makes it when it is missing
 	env, err := setup.provider.Environment(ctx)
 	if err != nil {
 		return nil, err
@@ -235,10 +232,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 	if err != nil {
 		return nil, err
 	}
-	helm, err := release.New(cluster.Kubeconfig, namespace, func(string, ...any) {})
-	if err != nil {
-		return nil, err
-	}
+	helm := release.ForCluster(cluster, namespace, func(string, ...any) {})
 	prices, note := templates.Prices()
 	run, err := store.OpenOrCreate(dir, store.Info{
 		Program: version, Lab: setup.spec.Name, Provider: setup.spec.Provider, Study: s,
