@@ -119,9 +119,9 @@ func TestPodLives(t *testing.T) {
 		{"of a job", newPod("Job", nil), "pod-run pod-complete", corev1.PodSucceeded, 0},
 		{"workload waits", newPod("Job", workload("")), "workload-create", corev1.PodPending, 0},
 		{"workload runs", newPod("Job", workload(PhaseRunning)), "workload-run", corev1.PodRunning, 0},
-		{"workload ends", newPod("Job", workload(PhaseSucceeded)), "workload-run workload-succeed", corev1.PodSucceeded, 0},
-		{"workload fails", newPod("Job", workload(PhaseFailed)), "workload-run workload-fail", corev1.PodFailed, 1},
-		{"workload fails with a code", newPod("Job", odd), "workload-run workload-fail", corev1.PodFailed, 137},
+		{"workload ends", newPod("Job", workload(PhaseSucceeded)), "workload-succeed", corev1.PodSucceeded, 0},
+		{"workload fails", newPod("Job", workload(PhaseFailed)), "workload-fail", corev1.PodFailed, 1},
+		{"workload fails with a code", newPod("Job", odd), "workload-fail", corev1.PodFailed, 137},
 		{"deleted", deleted, "pod-delete", "", 0},
 		{"deleted, held by a finalizer", waits, "", corev1.PodPending, 0},
 	}

@@ -34,34 +34,39 @@ func creating(pod map[string]any, hostIPs []string) (string, error) {
 
 // running completes the init containers and starts the others.
 func running(pod map[string]any, hostIPs, podIPs []string) (string, error) {
-	return patchStatus(pod, func(p *corev1.Pod, now metav1.Time) {
-		p.Status.Phase = corev1.PodRunning
-		if p.Status.StartTime == nil {
-			p.Status.StartTime = &now
-		}
-		setAddresses(&p.Status, hostIPs, podIPs)
-		setConditions(&p.Status, now, "", corev1.ConditionTrue, corev1.ConditionTrue)
-		for _, gate := range p.Spec.ReadinessGates {
-			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: gate.ConditionType, Status: corev1.ConditionTrue, LastTransitionTime: now})
-		}
-		run := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}}
-		p.Status.InitContainerStatuses = containers(p.Spec.InitContainers, func(c corev1.Container) corev1.ContainerState {
-			if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-				return run
-			}
-			return ended(now, now, 0)
-		})
-		// The kubelet counts a completed init container as ready.
-		for i := range p.Status.InitContainerStatuses {
-			p.Status.InitContainerStatuses[i].Ready = true
-		}
-		p.Status.ContainerStatuses = containers(p.Spec.Containers, func(corev1.Container) corev1.ContainerState { return run })
-	})
+	return patchStatus(pod, func(p *corev1.Pod, now metav1.Time) { run(p, now, hostIPs, podIPs) })
 }
 
-// terminated ends every container that still runs.
-func terminated(pod map[string]any, phase string) (string, error) {
+func run(p *corev1.Pod, now metav1.Time, hostIPs, podIPs []string) {
+	p.Status.Phase = corev1.PodRunning
+	if p.Status.StartTime == nil {
+		p.Status.StartTime = &now
+	}
+	setAddresses(&p.Status, hostIPs, podIPs)
+	setConditions(&p.Status, now, "", corev1.ConditionTrue, corev1.ConditionTrue)
+	for _, gate := range p.Spec.ReadinessGates {
+		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: gate.ConditionType, Status: corev1.ConditionTrue, LastTransitionTime: now})
+	}
+	runs := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}}
+	p.Status.InitContainerStatuses = containers(p.Spec.InitContainers, func(c corev1.Container) corev1.ContainerState {
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			return runs
+		}
+		return ended(now, now, 0)
+	})
+	// The kubelet counts a completed init container as ready.
+	for i := range p.Status.InitContainerStatuses {
+		p.Status.InitContainerStatuses[i].Ready = true
+	}
+	p.Status.ContainerStatuses = containers(p.Spec.Containers, func(corev1.Container) corev1.ContainerState { return runs })
+}
+
+// terminated ends every container. A pod that never ran has then run for no time.
+func terminated(pod map[string]any, phase string, hostIPs, podIPs []string) (string, error) {
 	return patchStatus(pod, func(p *corev1.Pod, now metav1.Time) {
+		if p.Status.Phase != corev1.PodRunning {
+			run(p, now, hostIPs, podIPs)
+		}
 		p.Status.Phase = corev1.PodPhase(phase)
 		code, reason := int32(0), "PodCompleted"
 		if p.Status.Phase == corev1.PodFailed {
