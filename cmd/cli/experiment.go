@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,7 @@ type experimentOptions struct {
 	arms               []string
 	repeats, parallel  int
 	retryFailed        bool
+	maxCost, maxHours  float64
 }
 
 func (o *experimentOptions) add(a *app, cmd *cobra.Command) {
@@ -48,6 +50,8 @@ func (o *experimentOptions) addRun(cmd *cobra.Command) {
 	f.StringVar(&o.trials, "trials", "", "numbers of the trials to run, such as 4-9,12 (default: all)")
 	f.IntVar(&o.parallel, "parallel", 1, "arms that run side by side; two trials never share a node")
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "run only trials that failed before")
+	f.Float64Var(&o.maxCost, "max-cost", 0, "stop before a trial that could take the run's cost above this many US dollars (0: the study's limit)")
+	f.Float64Var(&o.maxHours, "max-hours", 0, "stop after this many hours (0: no limit)")
 }
 
 func (a *app) experimentListCmd() *cobra.Command {
@@ -173,6 +177,14 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 	if o.parallel < 1 {
 		return fmt.Errorf("--parallel is %d; give 1 or more", o.parallel)
 	}
+	if o.maxCost < 0 || o.maxHours < 0 {
+		return errors.New("--max-cost and --max-hours must not be negative")
+	}
+	if o.maxHours > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(o.maxHours*float64(time.Hour)), fmt.Errorf("--max-hours %v: %w", o.maxHours, step.ErrTimeout))
+		defer cancel()
+	}
 	setup, state, err := a.existing()
 	if err != nil {
 		return err
@@ -186,6 +198,12 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 	s, err := loadStudy(setup.spec)
 	if err != nil {
 		return err
+	}
+	if err := s.CheckModels(modelNames()); err != nil {
+		return err
+	}
+	if o.maxCost > 0 {
+		s.MaxCostUSD = o.maxCost
 	}
 	trials, err := s.Select(study.Selection{Arms: o.arms, Trials: o.trials})
 	if err != nil {
@@ -243,7 +261,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 	}
 	return &trial.Runner{
 		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart, Namespace: namespace,
-		ArtifactRef: ref, Skip: setup.spec.Webhook.Skip, Prices: prices,
+		ArtifactRef: ref, Skip: setup.spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(setup.spec, prices) * (trialWithNodeStart + trialRun).Hours(),
 	}, nil
 }
 
@@ -260,8 +278,10 @@ func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Tri
 	watch.close()
 	rows := r.Store.Progress(r.Study)
 	switch {
+	case errors.Is(err, trial.ErrMaxCost):
+		return exit{ExitCheck, step.Try(err, "raise --max-cost or the study's maxCost to go on; finished trials are kept in %s", r.Store.Dir())}
 	case err != nil && ctx.Err() != nil:
-		return fmt.Errorf("stopped; finished trials are kept, run the same command again to go on: %w", ctx.Err())
+		return fmt.Errorf("stopped; finished trials are kept, run the same command again to go on: %w", context.Cause(ctx))
 	case err != nil:
 		return step.Try(err, "run the same command again to go on; finished trials are kept in %s", r.Store.Dir())
 	}

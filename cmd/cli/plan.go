@@ -105,21 +105,29 @@ func makePlan(s *setup, chosen *study.Study) *plan {
 		Name: s.spec.Name, Provider: s.spec.Provider, Steps: step.Describe(s.steps()), Study: chosen.Name,
 		Trials: len(chosen.Trials()), Prices: note, Images: s.spec.Artifact.Images,
 	}
-	dearest, sticky := 0.0, 0.0
+	sticky := 0.0
 	for _, g := range s.spec.NodeGroups {
 		p.NodeGroups = append(p.NodeGroups, plannedGroup{g.Name, g.InstanceType, g.Min, g.Desired, g.Max, g.Sticky, prices[g.InstanceType]})
 		sticky += float64(g.Desired) * prices[g.InstanceType]
-		if !slices.Contains(s.spec.Webhook.Skip, g.InstanceType) {
-			dearest = max(dearest, prices[g.InstanceType])
-		}
 	}
 	for _, arm := range chosen.Arms {
 		p.Arms = append(p.Arms, plannedArm{arm.Name, arm.Model, chosen.Repeats, study.PolicyText(arm.Tasks)})
 	}
 	p.WorstCase.Hours = (time.Duration(p.Trials) * (trialWithNodeStart + trialRun)).Hours()
-	p.WorstCase.CostUSD = p.WorstCase.Hours * (dearest + sticky)
+	p.WorstCase.CostUSD = p.WorstCase.Hours * (dearest(s.spec, prices) + sticky)
 	p.WorstCase.Rule = "every trial starts a node of the dearest type and none is used twice; 110 s for the start and 75 s for the run, as in the published study"
 	return p
+}
+
+// dearest is the highest price per hour of a type that may be chosen.
+func dearest(spec *lab.Spec, prices map[string]float64) float64 {
+	price := 0.0
+	for _, t := range spec.InstanceTypes() {
+		if !slices.Contains(spec.Webhook.Skip, t) {
+			price = max(price, prices[t])
+		}
+	}
+	return price
 }
 
 func (p *plan) text(w io.Writer) error {

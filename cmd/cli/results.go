@@ -20,17 +20,22 @@ import (
 
 func (a *app) resultsCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "results", Short: "Compare the arms of a run, and write reports"}
-	cmd.AddCommand(a.resultsShowCmd(), a.resultsReportCmd())
+	cmd.AddCommand(a.resultsShowCmd(), a.resultsReportCmd(), a.resultsCompareCmd(), a.resultsExportCmd(), a.resultsImportCmd(),
+		a.resultsPackCmd(), a.resultsPruneCmd())
 	return cmd
 }
 
 // runFlags choose a run folder.
-type runFlags struct{ run, study string }
+type runFlags struct{ run, study, baseline string }
 
 func (f *runFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.run, "run", "", "name of the run folder, or its path (default: the study's name)")
 	cmd.Flags().StringVar(&f.study, "study", "", "study whose run is meant (default: the lab's)")
 	_ = cmd.RegisterFlagCompletionFunc("study", words(templates.Studies()...))
+}
+
+func (f *runFlags) addBaseline(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.baseline, "baseline", "", "arm that the others are compared with (default: the study's)")
 }
 
 // dir is the run folder that the flags name. A run that has a path needs no lab.
@@ -60,7 +65,7 @@ func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, strin
 	}
 	defer run.Close()
 	prices, _ := templates.Prices()
-	out, err := report.Analyse(ctx, run, report.Options{Prices: prices})
+	out, err := report.Analyse(ctx, run, report.Options{Prices: prices, Baseline: f.baseline})
 	return out, dir, err
 }
 
@@ -80,6 +85,7 @@ func (a *app) resultsShowCmd() *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	f.addBaseline(cmd)
 	return cmd
 }
 
@@ -91,7 +97,7 @@ func (a *app) resultsReportCmd() *cobra.Command {
 		Short: "Write one HTML file with tables and plots that opens from disk, or the same as markdown",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, ok := map[string]func(io.Writer, *report.Analysis) error{"html": report.WriteHTML}[format]
+			write, ok := map[string]func(io.Writer, *report.Analysis) error{"html": report.WriteHTML, "md": report.WriteMarkdown}[format]
 			if !ok {
 				return fmt.Errorf("--format is %q; use html or md", format)
 			}
@@ -102,22 +108,28 @@ func (a *app) resultsReportCmd() *cobra.Command {
 			if file == "" {
 				file = filepath.Join(dir, "report."+format)
 			}
-			var page bytes.Buffer
-			if err := write(&page, analysis); err != nil {
-				return err
-			}
-			if err := lab.WriteFile(file, page.Bytes(), 0o644); err != nil {
-				return err
-			}
-			return a.print(map[string]string{"file": file}, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "wrote %s\n", file)
-				return err
-			})
+			return a.writeWhole(file, func(w io.Writer) error { return write(w, analysis) })
 		},
 	}
 	f.add(cmd)
+	f.addBaseline(cmd)
 	cmd.Flags().StringVar(&file, "file", "", "file to write (default: report.html in the run folder)")
 	cmd.Flags().StringVar(&format, "format", "html", "html or md")
 	_ = cmd.RegisterFlagCompletionFunc("format", words("html", "md"))
 	return cmd
+}
+
+// writeWhole makes a file appear at once and says so.
+func (a *app) writeWhole(file string, write func(io.Writer) error) error {
+	var data bytes.Buffer
+	if err := write(&data); err != nil {
+		return err
+	}
+	if err := lab.WriteFile(file, data.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return a.print(map[string]string{"file": file}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "wrote %s\n", file)
+		return err
+	})
 }

@@ -3,6 +3,7 @@ package trial
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -58,6 +59,9 @@ func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int,
 // attempts tries a trial until it is complete or its retries are used up.
 func (r *Runner) attempts(ctx context.Context, t study.Trial, obs Observer) error {
 	for try := 0; ; try++ {
+		if err := r.affordable(ctx); err != nil {
+			return err
+		}
 		record, err := r.Run(ctx, t, func(format string, args ...any) { obs.Now(t, format, args...) })
 		obs.Ended(t, record, err)
 		var failure *Failure
@@ -65,6 +69,25 @@ func (r *Runner) attempts(ctx context.Context, t study.Trial, obs Observer) erro
 			return err
 		}
 	}
+}
+
+// ErrMaxCost says that the study's limit keeps the next trial from starting.
+var ErrMaxCost = errors.New("the study's cost limit is reached")
+
+// affordable refuses a trial that could pass the study's limit.
+func (r *Runner) affordable(ctx context.Context) error {
+	limit := r.Study.MaxCostUSD
+	if limit <= 0 {
+		return nil
+	}
+	spent, err := r.Store.Spent(ctx)
+	if err != nil {
+		return err
+	}
+	if spent+r.TrialUSD > limit {
+		return fmt.Errorf("%w: $%.2f of $%.2f are spent, and the next trial may cost $%.2f", ErrMaxCost, spent, limit, r.TrialUSD)
+	}
+	return nil
 }
 
 // queue hands out trials in their order, never two of one arm at a time.

@@ -40,6 +40,8 @@ type Runner struct {
 	Skip []string
 	// Prices per hour in USD by instance type.
 	Prices map[string]float64
+	// TrialUSD is what a trial may cost at most, for the study's limit.
+	TrialUSD float64
 	// Nodes keeps two trials from sharing a node when several run at once.
 	Nodes *Nodes
 }

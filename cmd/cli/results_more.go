@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/experiments/report"
+	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/templates"
+)
+
+// openRun opens a run by its name or path.
+func (a *app) openRun(name string, mode store.Mode) (*store.Run, error) {
+	dir, err := (&runFlags{run: name}).dir(a)
+	if err != nil {
+		return nil, err
+	}
+	run, err := store.Open(dir, mode)
+	if errors.Is(err, store.ErrNoRun) {
+		return nil, step.Try(err, "runs are named by their folder in the lab's results, or by a path with a / in it")
+	}
+	return run, err
+}
+
+func (a *app) resultsCompareCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compare RUN REFERENCE",
+		Short: "Compare two runs arm by arm, such as a rehearsal with the real study",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			run, err := a.openRun(args[0], store.Read)
+			if err != nil {
+				return err
+			}
+			defer run.Close()
+			reference, err := a.openRun(args[1], store.Read)
+			if err != nil {
+				return err
+			}
+			defer reference.Close()
+			prices, _ := templates.Prices()
+			across, err := report.Compare(cmd.Context(), run, reference, report.Options{Prices: prices})
+			if err != nil {
+				return err
+			}
+			return a.print(across, func(w io.Writer) error { return report.WriteAcross(w, across) })
+		},
+	}
+}
+
+func (a *app) resultsExportCmd() *cobra.Command {
+	var f runFlags
+	var file, format string
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write the trials as CSV, or analysis and trials as JSON",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			write, ok := map[string]func(io.Writer, *report.Analysis) error{"csv": report.WriteCSV, "json": report.WriteJSON}[format]
+			if !ok {
+				return fmt.Errorf("--format is %q; use csv or json", format)
+			}
+			analysis, _, err := a.analysis(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			if file == "" {
+				return write(a.Out, analysis)
+			}
+			return a.writeWhole(file, func(w io.Writer) error { return write(w, analysis) })
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&file, "file", "", "file to write (default: stdout)")
+	cmd.Flags().StringVar(&format, "format", "csv", "csv or json")
+	_ = cmd.RegisterFlagCompletionFunc("format", words("csv", "json"))
+	return cmd
+}
+
+func (a *app) resultsImportCmd() *cobra.Command {
+	var run, application, baseline string
+	cmd := &cobra.Command{
+		Use:   "import DIR",
+		Short: "Take over published trials (<arm>/<n>/hpcg.out, pod.json, pod-time.txt) as a run, and say what the checks find",
+		Long: `import copies trials of the published layout into a new run folder and compares them like any other run. The source is
+not changed. It exits with 4 when no comparison is valid.`,
+		Example: "  ocifit-lab results import ./logs/hpcg --run published",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dst, err := (&runFlags{run: run}).dir(a)
+			if err != nil {
+				return err
+			}
+			prices, note := templates.Prices()
+			imported, summary, err := store.Import(args[0], dst, store.ImportOptions{
+				Application: application, Baseline: baseline, Program: version, Prices: prices, PriceNote: note,
+			})
+			if err != nil {
+				return err
+			}
+			defer imported.Close()
+			for _, trial := range slices.Sorted(maps.Keys(summary.Rejected)) {
+				a.say("%s does not count: %s", trial, summary.Rejected[trial])
+			}
+			analysis, err := report.Analyse(cmd.Context(), imported, report.Options{Prices: prices})
+			if err != nil {
+				return err
+			}
+			if err := a.print(analysis, func(w io.Writer) error { return report.WriteText(w, analysis) }); err != nil {
+				return err
+			}
+			a.say("imported into %s", dst)
+			if !slices.ContainsFunc(analysis.Comparisons, func(c report.Comparison) bool { return c.Comparable }) {
+				return exit{ExitCheck, errors.New("no comparison of the imported trials is valid")}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&run, "run", "imported", "name of the run folder, or its path")
+	cmd.Flags().StringVar(&application, "application", "", "application whose logs they are (default: hpcg)")
+	cmd.Flags().StringVar(&baseline, "baseline", "", "arm that the others are compared with (default: random)")
+	return cmd
+}
+
+func (a *app) resultsPackCmd() *cobra.Command {
+	var f runFlags
+	var file string
+	cmd := &cobra.Command{
+		Use:   "pack",
+		Short: "Write a run into one .tar.gz",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := f.dir(a)
+			if err != nil {
+				return err
+			}
+			run, err := a.openRun(dir, store.Write)
+			if err != nil {
+				return err
+			}
+			defer run.Close()
+			if file == "" {
+				file = filepath.Clean(dir) + ".tar.gz"
+			}
+			packed, err := run.Pack(cmd.Context(), file)
+			if err != nil {
+				return err
+			}
+			return a.print(packed, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "wrote %s: %d files, %s, sha256 %s\n", packed.Archive, packed.Files, ui.Bytes(packed.Bytes), packed.SHA256)
+				return err
+			})
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&file, "file", "", "archive to write (default: beside the run folder)")
+	return cmd
+}
+
+func (a *app) resultsPruneCmd() *cobra.Command {
+	var keep int
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "prune --keep N",
+		Short: "Remove all but the newest runs; only runs whose archive is whole and unchanged",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.prune(cmd.Context(), keep, dry) },
+	}
+	cmd.Flags().IntVar(&keep, "keep", 0, "runs to keep (required)")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would happen")
+	_ = cmd.MarkFlagRequired("keep")
+	return cmd
+}
+
+func (a *app) prune(ctx context.Context, keep int, dry bool) error {
+	spec, err := a.spec()
+	if err != nil {
+		return err
+	}
+	folder := (&setup{spec: spec}).resultsDir("")
+	pruned, err := store.Prune(ctx, folder, keep, dry)
+	if e := a.print(pruned, func(w io.Writer) error {
+		if len(pruned) == 0 {
+			_, err := fmt.Fprintf(w, "nothing to remove: %s has %d runs or fewer\n", folder, keep)
+			return err
+		}
+		var rows [][]string
+		for _, p := range pruned {
+			rows = append(rows, []string{p.Dir, strconv.FormatBool(p.Removed), p.Why})
+		}
+		return ui.Table(w, []string{"RUN", "REMOVED", "WHY NOT"}, rows)
+	}); e != nil {
+		return e
+	}
+	return err
+}
