@@ -324,6 +324,7 @@ func unfinished(r *trial.Runner, trials []study.Trial, failedOnly bool) ([]study
 type trialWatch struct {
 	rep      ui.Reporter
 	counters map[string]*ui.Counter
+	order    []*ui.Counter
 }
 
 func (a *app) watchTrials(all, pending []study.Trial) *trialWatch {
@@ -338,6 +339,7 @@ func (a *app) watchTrials(all, pending []study.Trial) *trialWatch {
 	for _, t := range pending {
 		if arm := t.Arm.Name; w.counters[arm] == nil {
 			w.counters[arm] = w.rep.Counter(arm, total[arm]-left[arm], total[arm])
+			w.order = append(w.order, w.counters[arm])
 		}
 	}
 	return w
@@ -358,7 +360,7 @@ func (w *trialWatch) Ended(t study.Trial, record store.Trial, err error) {
 }
 
 func (w *trialWatch) close() {
-	for _, c := range w.counters {
+	for _, c := range w.order {
 		c.End()
 	}
 	w.rep.Close()

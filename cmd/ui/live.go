@@ -11,8 +11,8 @@ import (
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
-// nameWidth is the width of the column of names on a wide terminal. It is fixed, for finished rows cannot be moved when
-// a longer name comes.
+// nameWidth is the least width of the column of names on a wide terminal. Finished rows cannot be moved when a longer name comes,
+// so it is not narrower than most names.
 const nameWidth = 22
 
 // live redraws what is running at the end of a terminal.
@@ -27,6 +27,7 @@ type live struct {
 	began    time.Time
 	stop     chan struct{}
 	stopped  chan struct{}
+	names    int // width of the longest name so far, nameWidth at least
 }
 
 type runningStep struct {
@@ -36,7 +37,7 @@ type runningStep struct {
 
 func newLive(w io.Writer, o options) *live {
 	l := &live{
-		o: o, began: o.now(), stop: make(chan struct{}), stopped: make(chan struct{}),
+		o: o, began: o.now(), stop: make(chan struct{}), stopped: make(chan struct{}), names: nameWidth,
 		screen: &screen{w: w, size: o.size, colour: o.colour, ascii: o.ascii},
 	}
 	go l.redraw()
@@ -108,6 +109,7 @@ func (l *live) Counter(name string, done, total int) *Counter {
 	defer l.mu.Unlock()
 	c := newCounter(&l.mu, name, done, total, l.o.now, l.count)
 	l.counters = append(l.counters, c)
+	l.names = max(l.names, width(c.state.Name))
 	l.draw()
 	return c
 }
@@ -177,8 +179,14 @@ func (l *live) draw() {
 
 func (l *live) row(mark part, name string, elapsed time.Duration, text string, whole bool) row {
 	columns, _ := l.o.size()
+	limit := columns / 4
+	if columns > 100 {
+		limit = columns / 3
+	}
+	// As wide as the longest name so far, so that the columns behind it stand in line.
+	l.names = max(l.names, width(name))
 	return row{whole: whole, parts: []part{
-		mark, {"", " " + padRight(name, min(nameWidth, columns/4)) + " "}, {styleFaint, padLeft(Duration(elapsed), 6) + "  "}, {"", text},
+		mark, {"", " " + padRight(name, min(l.names, limit)) + " "}, {styleFaint, padLeft(Duration(elapsed), 6) + "  "}, {"", text},
 	}}
 }
 
