@@ -123,7 +123,7 @@ func (p *Provider) Status(context.Context) (provision.Status, error) {
 	case r.Phase == phaseFailed:
 		s.State, s.Detail = provision.Broken, r.Error
 	case !r.Process.alive():
-		s.State, s.Detail = provision.Broken, fmt.Sprintf("the supervisor (process %d) died; its log is %s", r.Process.PID, p.dir.log())
+		s.State, s.Detail = provision.Broken, fmt.Sprintf("the supervisor (process %d) died; its log %s ends:\n%s", r.Process.PID, p.dir.log(), logEnd(p.dir.log(), 0))
 	case r.Phase == phaseStarting:
 		s.State, s.Detail = provision.Starting, r.Doing
 	default:

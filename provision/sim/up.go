@@ -29,7 +29,8 @@ func (p *Provider) done(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
-	ask, cancel := context.WithTimeout(ctx, 3*time.Second)
+	// A busy machine answers late; a cluster that is taken for dead is started anew, which its users would notice.
+	ask, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	return cluster.Ready(ask) == nil, nil
 }

@@ -29,7 +29,7 @@ var enabledControllers = []string{
 
 func (c *ControlPlane) startControllers(ctx context.Context) error {
 	// The components gather changes for whole seconds to spare a busy cluster; a rehearsal in compressed time would spend its life in these pauses.
-	job.SyncJobBatchPeriod = 5 * time.Millisecond
+	job.SyncJobBatchPeriod = 10 * time.Millisecond
 	job.DefaultJobApiBackOff = 20 * time.Millisecond
 
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -40,12 +40,6 @@ func TestStartStop(t *testing.T) {
 	if info, err := os.Stat(cp.Kubeconfig()); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("kubeconfig: %v, %v; want mode 0600", info, err)
 	}
-	if hold := os.Getenv("OCIFIT_HOLD"); hold != "" {
-		t.Logf("kubeconfig %s", cp.Kubeconfig())
-		d, _ := time.ParseDuration(hold)
-		_ = os.WriteFile("/tmp/hold-kubeconfig", []byte(cp.Kubeconfig()), 0o600)
-		time.Sleep(d)
-	}
 	begin = time.Now()
 	if err := cp.Stop(ctx); err != nil {
 		t.Error(err)

@@ -61,7 +61,8 @@ func (s *scaler) unneeded(nodes []*corev1.Node, used map[string]bool, now time.T
 	}
 	for _, n := range nodes {
 		group := n.Labels[GroupLabel]
-		least, ours := minimum[group]
+		// The nodes of a group that is no longer there count as unneeded beyond none.
+		least, ours := minimum[group], n.Labels[SimulatedLabel] == "true"
 		if used[n.Name] || !ours || n.Annotations[KeepAnnotation] == "true" {
 			continue
 		}
