@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/lab"
@@ -54,6 +55,8 @@ type app struct {
 
 // Run executes the command line and returns the exit code.
 func Run(ctx context.Context, streams Streams, args []string) int {
+	// Linked Kubernetes components register flags of their own here, and cobra would show them as ours.
+	pflag.CommandLine = pflag.NewFlagSet("ocifit-lab", pflag.ContinueOnError)
 	a := &app{Streams: streams, output: "text", progress: ui.Auto}
 	root := a.root()
 	root.SetArgs(args)
