@@ -52,6 +52,8 @@ type Status struct {
 type Environment struct {
 	// Registry is host:port of the lab's own registry, empty if it has none.
 	Registry string
+	// RegistryInCluster is the registry's host:port as pods and nodes name it; empty when that is Registry.
+	RegistryInCluster string
 	// PlainHTTP says that the registry is spoken to without TLS.
 	PlainHTTP bool
 	// Webhook is where the provider itself serves the webhook; nil when it has to run in the cluster.

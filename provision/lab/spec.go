@@ -37,6 +37,8 @@ type Spec struct {
 	Artifact          Artifact    `yaml:"artifact"`
 	Experiment        Experiment  `yaml:"experiment"`
 	Sim               Sim         `yaml:"sim"`
+	Kind              Kind        `yaml:"kind,omitempty"`
+	Components        Components  `yaml:"components,omitempty"`
 }
 
 // NodeGroup is a set of nodes of one instance type that scales between Min and Max.
