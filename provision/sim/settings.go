@@ -14,8 +14,8 @@ import (
 )
 
 // Simulated says what of a sim cluster is not real.
-const Simulated = "etcd, kube-apiserver, kube-controller-manager, kube-scheduler and the registry are real; " +
-	"nodes, their start and the running of containers are simulated, and time may be compressed"
+const Simulated = "No benchmark runs: figures are replayed from published measurements or estimated. " +
+	"The control plane and the registry are real; nodes, their start and their containers are simulated, and time may be compressed."
 
 // Settings are what a supervisor is told, through a file.
 type Settings struct {
