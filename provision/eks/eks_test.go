@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/compspec/ocifit-lab/provision"
@@ -289,6 +290,36 @@ func TestDownFromNameAndRegion(t *testing.T) {
 	b := newBench(t, awstest.Options{})
 	b.mustUp()
 	b.opts.NodeGroups, b.opts.KubernetesVersion, b.opts.Dir = nil, "", filepath.Join(t.TempDir(), "other")
+	b.mustDown()
+}
+
+// Nodes go without waiting for pods whose disruption budgets would hold them.
+func TestDownDoesNotWaitForDisruptionBudgets(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.mustUp()
+	ctx := context.Background()
+	k, err := b.provider().Connect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	budgets := k.Clientset.PolicyV1().PodDisruptionBudgets("default")
+	if _, err := budgets.Create(ctx, &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "never"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range b.provider().Steps() {
+		if s.Name == eks.StepGroups {
+			if err := s.Undo(ctx, func(string, ...any) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := budgets.Get(ctx, "never", metav1.GetOptions{}); err == nil {
+		t.Error("the budget is still there")
+	}
+	have := strings.Join(b.aws.Inventory(), "\n")
+	if strings.Contains(have, "node group study/c7a") || !strings.Contains(have, "node group study/sticky") {
+		t.Errorf("after the experiments' groups were undone:\n%s", have)
+	}
 	b.mustDown()
 }
 

@@ -40,6 +40,9 @@ func (a *kubeAPI) collection(w http.ResponseWriter, r *http.Request, path string
 			status(w, 400, "BadRequest", err.Error())
 			return
 		}
+		if ns := strings.Split(path, "/namespaces/"); len(ns) == 2 {
+			meta(o)["namespace"], _, _ = strings.Cut(ns[1], "/")
+		}
 		at := path + "/" + fmt.Sprint(meta(o)["name"])
 		a.mu.Lock()
 		taken := a.objects[at] != nil
