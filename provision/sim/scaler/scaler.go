@@ -61,10 +61,12 @@ type scaler struct {
 	recorder record.EventRecorder
 	wake     chan struct{}
 
+	// Of the loop alone.
+	told map[types.UID]string // the last refusal told about a pod
+	idle map[string]time.Time // since when a node has had no pods
+
 	mu      sync.Mutex
 	booting map[string]*corev1.Node // by name, until the lister shows it
-	told    map[types.UID]string    // the last refusal told about a pod
-	idle    map[string]time.Time    // since when a node has had no pods
 	failed  error
 }
 
