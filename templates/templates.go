@@ -1,26 +1,17 @@
-// Package templates carries the files that a lab is made from: the instance-type catalogue, the trial's Helm
-// chart and the studies.
+// Package templates carries the files that a lab is made from: the instance-type catalogue, the trials'
+// Helm charts and the studies.
 package templates
 
 import (
 	"embed"
 	"fmt"
-	"io/fs"
 	"path"
 	"sort"
 	"strings"
 )
 
-//go:embed catalogue.yaml studies/*.yaml all:charts
+//go:embed catalogue.yaml studies/*.yaml all:charts all:library
 var files embed.FS
-
-// Chart returns the files of the Helm chart that runs one trial of the named application.
-func Chart(application string) (fs.FS, error) {
-	if _, err := fs.Stat(files, path.Join("charts", application, "Chart.yaml")); err != nil {
-		return nil, fmt.Errorf("no chart for application %q; known: %s", application, strings.Join(names("charts", ""), ", "))
-	}
-	return fs.Sub(files, path.Join("charts", application))
-}
 
 // Studies names the studies that ship with the program.
 func Studies() []string { return names("studies", ".yaml") }

@@ -1,8 +1,11 @@
 {{/* The batch script of a trial. Flux's own tools only: a trial that installs packages measures the network. */}}
-{{- define "hpcg.trial" -}}
+{{- define "trial.script" -}}
 {{- $e := .Values.experiment -}}
 #!/bin/bash
 set -euo pipefail
+{{- with include (printf "%s.setup" .Chart.Name) . | trim }}
+{{ . }}
+{{- end }}
 flux resource list
 
 for i in {1..{{ $e.iterations }}}
@@ -11,12 +14,10 @@ do
   flux run --job-name={{ .Chart.Name }}-iter-$i -N{{ $e.nodes }} {{ with $e.tasks | toString }}-n {{ . }} {{ end }}-o cpu-affinity=per-task -o gpu-affinity=off {{ if $e.exclusive }}--exclusive {{ end }}{{ $e.command }}
   echo "FLUX-RUN END {{ .Chart.Name }}-iter-$i"
 done
+{{- with include (printf "%s.results" .Chart.Name) . | trim }}
 
-echo "FLUX-RESULTS START"
-cat hpcg*.txt
-echo "HPCG-BENCHMARKS"
-cat HPCG-Benchmark*.txt
-echo "FLUX-RESULTS END"
+{{ . }}
+{{- end }}
 {{- if .Values.minicluster.save_logs }}
 
 flux jobs --all --no-header --format '{id.dec} {name}' | while read -r id name
