@@ -126,7 +126,10 @@ func (p *Provider) await(ctx context.Context, c *child, log step.Log) error {
 
 // died explains the early end of a supervisor.
 func (p *Provider) died(c *child, cause error) error {
-	err := fmt.Errorf("the supervisor ended while it started (%v)", cause)
+	if cause == nil {
+		cause = errors.New("it was told to end")
+	}
+	err := fmt.Errorf("the supervisor ended while it started (%w)", cause)
 	if r, readErr := readReport(p.dir); readErr == nil && r != nil && r.Process.PID == c.pid && r.Error != "" {
 		err = fmt.Errorf("the supervisor could not start: %s", r.Error)
 		if strings.Contains(r.Error, "is taken by another program") {
