@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
+
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 // ErrDiskFull is what errors of a full disk wrap.
@@ -28,32 +29,7 @@ func explain(dir string, err error) error {
 }
 
 // writeFile makes the file appear with all of its content or not at all.
-func writeFile(file string, data []byte) (err error) {
-	dir := filepath.Dir(file)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(file)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Chmod(0o644)
-	}
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), file)
-}
+func writeFile(file string, data []byte) error { return atomicfile.Write(file, data, 0o644) }
 
 func writeJSON(file string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")

@@ -153,7 +153,9 @@ func TestCheckRefusesATrialThatRanOtherwise(t *testing.T) {
 	}{
 		{"another model", "asks for model fom", func(a *attempt) { a.record.Decision.Model = "random" }},
 		{"another node", "the pod ran on c7a.12xlarge", func(a *attempt) { a.record.Node.InstanceType = "c7a.12xlarge" }},
-		{"skipped type", "is on the skip list", func(a *attempt) { a.record.Decision.InstanceType, a.record.Node.InstanceType = "t3.2xlarge", "t3.2xlarge" }},
+		{"skipped type", "is on the skip list", func(a *attempt) {
+			a.record.Decision.InstanceType, a.record.Node.InstanceType = "t3.2xlarge", "t3.2xlarge"
+		}},
 		{"placeholder", "kept the image placeholder", func(a *attempt) { a.record.Image = compat.DefaultTargetImage }},
 		{"exit code", "exit code 1", func(a *attempt) { a.pod.Status.ContainerStatuses[0].State.Terminated.ExitCode = 1 }},
 	} {

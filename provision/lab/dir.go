@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 // Dir is the state folder of one lab. Everything that `down` needs is in it.
@@ -134,27 +136,6 @@ func (d *Dir) Lock() (release func(), err error) {
 }
 
 // WriteFile replaces a file at once: a reader sees the old content or the new, also after a crash.
-func WriteFile(name string, data []byte, mode fs.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
+func WriteFile(name string, data []byte, mode fs.FileMode) error {
+	return atomicfile.Write(name, data, mode)
 }

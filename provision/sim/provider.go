@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/kube"
-	"github.com/compspec/ocifit-lab/provision/sim/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/compspec/ocifit-lab/provision/sim/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 type phase string

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/compspec/ocifit-lab/provision/sim/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 

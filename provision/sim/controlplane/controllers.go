@@ -12,7 +12,7 @@ import (
 	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 	"k8s.io/kubernetes/pkg/controller/job"
 
-	"github.com/compspec/ocifit-lab/provision/sim/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 // heartbeatGrace is how long a node may be silent. It is long because a laptop sleeps, and simulated kubelets do not fail.

@@ -18,7 +18,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/compspec/ocifit-lab/provision/sim/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 const (

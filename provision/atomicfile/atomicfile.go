@@ -1,4 +1,4 @@
-// Package atomicfile writes small files that a reader sees whole or not at all.
+// Package atomicfile writes files that a reader sees whole or not at all, also after a crash.
 package atomicfile
 
 import (
@@ -23,6 +23,9 @@ func Write(path string, data []byte, perm os.FileMode) (err error) {
 	_, err = tmp.Write(data)
 	if err == nil {
 		err = tmp.Chmod(perm)
+	}
+	if err == nil {
+		err = tmp.Sync()
 	}
 	if closeErr := tmp.Close(); err == nil {
 		err = closeErr
