@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,12 +15,19 @@ import (
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
+	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 func (a *app) artifactCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "artifact", Short: "Build, push and read compatibility artifacts"}
-	cmd.AddCommand(a.artifactBuildCmd(), a.artifactPushCmd(), a.artifactInspectCmd())
+	cmd := &cobra.Command{
+		Use:   "artifact",
+		Short: "Build, push, pull, read, compare and check compatibility artifacts",
+		Long: `A reference is registry/repository:tag or registry/repository@sha256:..., or a folder with an OCI layout:
+oci:FOLDER:TAG. Without a reference the lab's own artifact is meant. Credentials are those of docker's config.json and its
+credential helpers; for Amazon's registries also those of AWS.`,
+	}
+	cmd.AddCommand(a.artifactBuildCmd(), a.artifactPushCmd(), a.artifactPullCmd(), a.artifactInspectCmd(), a.artifactDiffCmd(), a.artifactValidateCmd())
 	return cmd
 }
 
@@ -50,37 +59,78 @@ func (a *app) artifactBuildCmd() *cobra.Command {
 
 func (a *app) artifactPushCmd() *cobra.Command {
 	var file, mediaType string
+	var models []string
 	var plainHTTP bool
 	cmd := &cobra.Command{
 		Use:   "push [REFERENCE]",
 		Short: "Push an artifact: the study's, or one from a file",
 		Example: `  ocifit-lab artifact push
-  ocifit-lab artifact push ghcr.io/you/compatibility:v1 --file artifact.json`,
+  ocifit-lab artifact push ghcr.io/you/compatibility:v1 --file artifact.json --model speed.json
+  ocifit-lab artifact push oci:./layout:v1 --file compatibility-spec.yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, err := a.target(cmd.Context(), args, plainHTTP)
 			if err != nil {
 				return err
 			}
-			data, err := a.artifactData(file)
+			bundle, err := a.bundle(file, mediaType, models)
 			if err != nil {
 				return err
 			}
-			digest, err := artifact.Push(cmd.Context(), target.Ref, data, mediaType, artifact.Options{PlainHTTP: target.PlainHTTP})
+			digest, err := artifact.PushBundle(cmd.Context(), target.Ref, bundle, registryOptions(target))
 			if err != nil {
 				return err
 			}
-			result := map[string]string{"reference": target.Ref, "digest": digest, "mediaType": mediaType}
+			result := map[string]string{"reference": target.Ref, "digest": digest, "mediaType": bundle.MediaType}
 			return a.print(result, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "pushed %s@%s\n", target.Ref, digest)
 				return err
 			})
 		},
 	}
-	cmd.Flags().StringVar(&file, "file", "", "artifact to push (default: the study's)")
-	cmd.Flags().StringVar(&mediaType, "media-type", compat.MediaTypeModels, "media type of the artifact")
-	cmd.Flags().BoolVar(&plainHTTP, "plain-http", false, "speak to the registry without TLS")
+	f := cmd.Flags()
+	f.StringVar(&file, "file", "", "artifact to push (default: the study's)")
+	f.StringVar(&mediaType, "media-type", "", "media type of the artifact (default: by its content)")
+	f.StringArrayVar(&models, "model", nil, "model file to put in as a layer of its own, as written by models import; may be repeated")
+	f.BoolVar(&plainHTTP, "plain-http", false, "speak to the registry without TLS")
+	_ = cmd.RegisterFlagCompletionFunc("media-type", words(compat.MediaTypeModels, compat.MediaTypeFeatures, compat.MediaTypeNFD))
 	return cmd
+}
+
+// registryOptions are how the command line reaches registries and layout folders.
+func registryOptions(target addon.Target) artifact.Options {
+	return artifact.Options{PlainHTTP: target.PlainHTTP, Credential: new(ecr.Source).Credential(artifact.DockerCredentials()), Layouts: true}
+}
+
+// bundle reads what is to be pushed.
+func (a *app) bundle(file, mediaType string, models []string) (artifact.Bundle, error) {
+	data, err := a.artifactData(file)
+	if err != nil {
+		return artifact.Bundle{}, err
+	}
+	b := artifact.Bundle{MediaType: mediaType, Data: data}
+	if mediaType == "" {
+		b.MediaType = mediaTypeOf(data)
+	}
+	for _, m := range models {
+		data, err := os.ReadFile(m)
+		if err != nil {
+			return b, err
+		}
+		b.Models = append(b.Models, data)
+	}
+	return b, nil
+}
+
+// mediaTypeOf tells a feature specification from a model artifact by what its entries match; YAML is NFD's.
+func mediaTypeOf(data []byte) string {
+	if !json.Valid(data) {
+		return compat.MediaTypeNFD
+	}
+	if _, err := compat.DecodeFeatures(data); err == nil {
+		return compat.MediaTypeFeatures
+	}
+	return compat.MediaTypeModels
 }
 
 func (a *app) artifactData(file string) ([]byte, error) {
@@ -111,6 +161,71 @@ func (a *app) target(ctx context.Context, args []string, plainHTTP bool) (addon.
 	return target, nil
 }
 
+func (a *app) artifactPullCmd() *cobra.Command {
+	var dir string
+	var plainHTTP bool
+	cmd := &cobra.Command{
+		Use:   "pull [REFERENCE] [--dir FOLDER]",
+		Short: "Fetch an artifact: its specification to stdout, or all its layers into a folder",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, err := a.target(cmd.Context(), args, plainHTTP)
+			if err != nil {
+				return err
+			}
+			c, err := artifact.Pull(cmd.Context(), target.Ref, registryOptions(target))
+			if err != nil {
+				return err
+			}
+			if dir == "" {
+				_, err = a.Out.Write(c.Data)
+				return err
+			}
+			files, err := unpack(c, dir)
+			if err != nil {
+				return err
+			}
+			result := map[string]any{"reference": c.Reference, "digest": c.Digest, "mediaType": c.MediaType, "files": files}
+			return a.print(result, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "%s@%s\n%s\n", c.Reference, c.Digest, strings.Join(files, "\n"))
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "folder to write to")
+	cmd.Flags().BoolVar(&plainHTTP, "plain-http", false, "speak to the registry without TLS")
+	return cmd
+}
+
+// unpack writes an artifact's layers. Their names come from the content that was checked, not from the registry.
+func unpack(c *artifact.Content, dir string) ([]string, error) {
+	decoded, err := artifact.Decode(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	name := map[string]string{
+		compat.MediaTypeModels: "compatibility-artifact.json", compat.MediaTypeFeatures: "compatibility-spec.json", compat.MediaTypeNFD: "compatibility-spec.yaml",
+	}[c.MediaType]
+	files := []string{filepath.Join(dir, name)}
+	if err := lab.WriteFile(files[0], c.Data, 0o644); err != nil {
+		return nil, err
+	}
+	for i, data := range c.Models {
+		file := filepath.Join(dir, fmt.Sprintf("model-%d.json", i+1))
+		if len(decoded.Scorers) == 1 {
+			file = filepath.Join(dir, "model.json")
+		}
+		if err := lab.WriteFile(file, data, 0o644); err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
 func (a *app) artifactInspectCmd() *cobra.Command {
 	var plainHTTP bool
 	cmd := &cobra.Command{
@@ -122,7 +237,7 @@ func (a *app) artifactInspectCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			summary, err := artifact.Inspect(cmd.Context(), target.Ref, artifact.Options{PlainHTTP: target.PlainHTTP})
+			summary, err := artifact.Inspect(cmd.Context(), target.Ref, registryOptions(target))
 			if err != nil {
 				return err
 			}
@@ -134,10 +249,36 @@ func (a *app) artifactInspectCmd() *cobra.Command {
 }
 
 func inspectTable(w io.Writer, s *artifact.Summary) error {
-	fmt.Fprintf(w, "reference   %s\ndigest      %s\nmedia type  %s\nsize        %s\n\n", s.Reference, s.Digest, s.MediaType, ui.Bytes(int64(s.Size)))
+	fmt.Fprintf(w, "reference   %s\ndigest      %s\nmedia type  %s\nsize        %s\n", s.Reference, s.Digest, s.MediaType, ui.Bytes(int64(s.Size)))
+	if s.Subject != "" {
+		fmt.Fprintf(w, "attached to %s\n", s.Subject)
+	}
+	fmt.Fprintln(w)
 	var rows [][]string
 	for _, m := range s.Models {
 		rows = append(rows, []string{m.Tag, m.Model, string(m.Direction), m.Platforms["amd64"], m.Platforms["arm64"]})
 	}
-	return ui.Table(w, []string{"TAG", "MODEL", "DIRECTION", "AMD64", "ARM64"}, rows)
+	if len(rows) > 0 {
+		if err := ui.Table(w, []string{"TAG", "MODEL", "DIRECTION", "AMD64", "ARM64"}, rows); err != nil {
+			return err
+		}
+	}
+	if len(s.Formulas) > 0 {
+		rows = nil
+		for _, f := range s.Formulas {
+			rows = append(rows, []string{f.Model, string(f.Direction), fmt.Sprint(f.Labels), fmt.Sprint(f.Terms)})
+		}
+		fmt.Fprintln(w)
+		if err := ui.Table(w, []string{"MODEL LAYER", "DIRECTION", "LABELS", "TERMS"}, rows); err != nil {
+			return err
+		}
+	}
+	if len(s.Features) == 0 {
+		return nil
+	}
+	rows = nil
+	for _, f := range s.Features {
+		rows = append(rows, []string{f.Image, fmt.Sprint(f.Weight), fmt.Sprint(f.Rules), f.Description})
+	}
+	return ui.Table(w, []string{"IMAGE", "WEIGHT", "RULES", "DESCRIPTION"}, rows)
 }

@@ -20,8 +20,8 @@ import (
 )
 
 func (a *app) modelsCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "models", Short: "List the published models, or score instance types with one"}
-	cmd.AddCommand(a.modelsListCmd(), a.modelsScoreCmd())
+	cmd := &cobra.Command{Use: "models", Short: "List the published models, import new ones, score instance types with one"}
+	cmd.AddCommand(a.modelsListCmd(), a.modelsScoreCmd(), a.modelsImportCmd())
 	return cmd
 }
 
@@ -57,15 +57,15 @@ func (a *app) modelsListCmd() *cobra.Command {
 }
 
 type scoreOptions struct {
-	model, features, direction, tieBreak string
-	skip                                 []string
-	seed                                 uint64
+	model, file, features, direction, tieBreak string
+	skip                                       []string
+	seed                                       uint64
 }
 
 func (a *app) modelsScoreCmd() *cobra.Command {
 	var o scoreOptions
 	cmd := &cobra.Command{
-		Use:   "score --model NAME [--features FILE]",
+		Use:   "score --model NAME | --file FILE [--features FILE]",
 		Short: "Score instance types with a model, by the webhook's own code",
 		Example: `  ocifit-lab models score --model fom
   ocifit-lab models score --model fom --features node-features.json --skip t3.2xlarge --tie-break first -o json`,
@@ -73,13 +73,15 @@ func (a *app) modelsScoreCmd() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return a.score(o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "model to score with, or random (required)")
+	f.StringVar(&o.model, "model", "", "published model to score with, or random")
+	f.StringVar(&o.file, "file", "", "model file to score with, as written by models import")
 	f.StringVar(&o.features, "features", "", "node features, a JSON list with one label map per instance type (default: the study's catalogue)")
 	f.StringSliceVar(&o.skip, "skip", nil, "instance types that must not be chosen")
 	f.StringVar(&o.tieBreak, "tie-break", predict.TieBreakPrice, "equal scores: price (lowest, then name) or first (order of the features)")
 	f.StringVar(&o.direction, "direction", "", "maximize or minimize (default: the model's own)")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of a random choice")
-	_ = cmd.MarkFlagRequired("model")
+	cmd.MarkFlagsOneRequired("model", "file")
+	cmd.MarkFlagsMutuallyExclusive("model", "file")
 	_ = cmd.RegisterFlagCompletionFunc("model", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return modelNames(), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -129,6 +131,13 @@ func (a *app) score(o scoreOptions) error {
 func rank(o scoreOptions, candidates []features.Candidate, options predict.Options) (*predict.Table, error) {
 	if o.model == compat.Random {
 		return predict.Draw(o.seed, candidates, options)
+	}
+	if o.file != "" {
+		m, err := readModel(o.file)
+		if err != nil {
+			return nil, err
+		}
+		return predict.Rank(m, compat.Direction(o.direction), candidates, options)
 	}
 	models, err := predict.Published()
 	if err != nil {

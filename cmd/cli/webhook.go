@@ -7,8 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,63 +16,94 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
+	addon "github.com/compspec/ocifit-lab/addons/artifact"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
+	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/admit"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
+	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
 	"github.com/compspec/ocifit-lab/webhook/features"
 	"github.com/compspec/ocifit-lab/webhook/predict"
 	"github.com/compspec/ocifit-lab/webhook/serve"
 )
 
 func (a *app) webhookCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "webhook", Short: "Serve the admission webhook, or explain what it would decide"}
-	cmd.AddCommand(a.webhookServeCmd(), a.webhookExplainCmd())
+	cmd := &cobra.Command{Use: "webhook", Short: "Serve the admission webhook, explain what it would decide, deploy it, build its image"}
+	cmd.AddCommand(a.webhookServeCmd(), a.webhookExplainCmd(), a.webhookDeployCmd(), a.webhookImageCmd())
 	return cmd
 }
 
+type serveOptions struct {
+	config                  serve.Config
+	featuresDir, kubeconfig string
+	mirrors                 []string
+}
+
 func (a *app) webhookServeCmd() *cobra.Command {
-	var listen, certFile, keyFile, featuresDir, identity, kubeconfig, tieBreak string
-	var skip, plainHTTP []string
-	var seed uint64
+	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the admission webhook over HTTPS",
 		Long: `serve answers admission reviews at /mutate. Its settings come from flags or, as in a pod, from the environment:
-TLS_CERT_PATH, TLS_KEY_PATH, FEATURES_CACHE_DIR, NODE_IDENTITY_LABEL, SKIP_INSTANCE_TYPES. Certificate and features are
-read again when their files change.`,
+TLS_CERT_PATH, TLS_KEY_PATH, FEATURES_CACHE_DIR, NODE_IDENTITY_LABEL, SKIP_INSTANCE_TYPES, MODEL_SERVER_URL. Certificate and
+features are read again when their files change. Registries are asked with the credentials of docker's config.json
+(DOCKER_CONFIG) and its credential helpers, Amazon's also with those of AWS.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := clientset(kubeconfig)
-			if err != nil {
-				return err
-			}
-			prices, _ := templates.Prices()
-			file := ""
-			if featuresDir != "" {
-				file = filepath.Join(featuresDir, nodefeatures.File)
-			}
-			return serve.Run(cmd.Context(), serve.Config{
-				Listen: listen, CertFile: certFile, KeyFile: keyFile, FeaturesFile: file, IdentityLabel: identity,
-				Clientset: client, Prices: prices, Skip: skip, TieBreak: tieBreak, Seed: seed, PlainHTTPRegistries: plainHTTP,
-				Log: slog.New(slog.NewJSONHandler(a.Err, nil)),
-			})
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&listen, "listen", ":8443", "address to listen on")
-	f.StringVar(&certFile, "tls-cert", os.Getenv("TLS_CERT_PATH"), "certificate, PEM")
-	f.StringVar(&keyFile, "tls-key", os.Getenv("TLS_KEY_PATH"), "key, PEM")
-	f.StringVar(&featuresDir, "features-dir", os.Getenv("FEATURES_CACHE_DIR"), "folder with "+nodefeatures.File)
-	f.StringVar(&identity, "identity-label", os.Getenv("NODE_IDENTITY_LABEL"), "label that tells a node's type (default: the instance type label)")
-	f.StringVar(&kubeconfig, "kubeconfig", "", "cluster whose nodes are candidates (default: the one this runs in, if any)")
-	f.StringSliceVar(&skip, "skip", list(os.Getenv("SKIP_INSTANCE_TYPES")), "instance types that are never chosen")
-	f.StringVar(&tieBreak, "tie-break", predict.TieBreakPrice, "equal scores: price or first")
-	f.StringSliceVar(&plainHTTP, "plain-http", nil, "registries (host:port) that are spoken to without TLS")
-	f.Uint64Var(&seed, "seed", 0, "base of the seeds of random choices")
+	c := &o.config
+	f.StringVar(&c.Listen, "listen", ":8443", "address to listen on")
+	f.StringVar(&c.CertFile, "tls-cert", os.Getenv("TLS_CERT_PATH"), "certificate, PEM")
+	f.StringVar(&c.KeyFile, "tls-key", os.Getenv("TLS_KEY_PATH"), "key, PEM")
+	f.StringVar(&o.featuresDir, "features-dir", os.Getenv("FEATURES_CACHE_DIR"), "folder whose *.json are the cached node features")
+	f.StringVar(&c.IdentityLabel, "identity-label", os.Getenv("NODE_IDENTITY_LABEL"), "label that tells a node's type (default: the instance type label)")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "cluster whose nodes are candidates (default: the one this runs in, if any)")
+	f.BoolVar(&c.Events, "events", true, "write an event for each selection and denial")
+	f.StringSliceVar(&c.Skip, "skip", list(os.Getenv("SKIP_INSTANCE_TYPES")), "instance types that are never chosen")
+	f.StringVar(&c.TieBreak, "tie-break", predict.TieBreakPrice, "equal scores: price or first")
+	f.Uint64Var(&c.Seed, "seed", 0, "base of the seeds of random choices")
+	f.StringVar(&c.ModelServerURL, "model-server", os.Getenv("MODEL_SERVER_URL"), "model server that is asked instead of the built-in models (POST /predict)")
+	f.StringVar(&c.PredictListen, "predict-api", "", "address at which POST /predict is answered with the built-in models, over plain HTTP")
+	f.StringSliceVar(&c.PlainHTTPRegistries, "plain-http", nil, "registries (host:port) that are spoken to without TLS")
+	f.StringArrayVar(&o.mirrors, "mirror", nil, "registry=mirror: what is asked before a registry; may be repeated")
+	f.DurationVar(&c.ArtifactFresh, "artifact-fresh", 10*time.Second, "how long a tag is believed")
+	f.DurationVar(&c.ArtifactMaxStale, "artifact-max-stale", time.Hour, "how long the last good copy of an artifact serves while its registry is down; negative: not at all")
+	f.DurationVar(&c.DecisionTimeout, "timeout", 4*time.Second, "limit of one decision; the API server's own counts when it is shorter")
 	_ = cmd.RegisterFlagCompletionFunc("tie-break", words(predict.TieBreakPrice, predict.TieBreakFirst))
 	return cmd
+}
+
+func (a *app) serve(ctx context.Context, o serveOptions) error {
+	client, err := clientset(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	mirrors, err := parseMirrors(o.mirrors)
+	if err != nil {
+		return err
+	}
+	c := o.config
+	c.Clientset, c.FeaturesFile, c.Mirrors = client, o.featuresDir, mirrors
+	c.Prices, _ = templates.Prices()
+	c.Credential = new(ecr.Source).Credential(artifact.DockerCredentials())
+	c.Log = slog.New(slog.NewJSONHandler(a.Err, nil))
+	return serve.Run(ctx, c)
+}
+
+// parseMirrors reads registry=mirror pairs.
+func parseMirrors(pairs []string) (map[string][]string, error) {
+	mirrors := map[string][]string{}
+	for _, p := range pairs {
+		registry, mirror, ok := strings.Cut(p, "=")
+		if !ok || registry == "" || mirror == "" {
+			return nil, fmt.Errorf("mirror %q: write registry=mirror, e.g. ghcr.io=mirror.example:5000/ghcr", p)
+		}
+		mirrors[registry] = append(mirrors[registry], mirror)
+	}
+	return mirrors, nil
 }
 
 // list splits a comma-separated list from the environment.
@@ -89,12 +120,14 @@ func clientset(kubeconfig string) (kubernetes.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Nodes are large, and there may be 10,000 of them.
+	config.ContentType = "application/vnd.kubernetes.protobuf"
 	return kubernetes.NewForConfig(config)
 }
 
 type explainOptions struct {
-	file, features, tieBreak string
-	skip, plainHTTP          []string
+	file, features, kubeconfig, tieBreak string
+	skip, plainHTTP                      []string
 }
 
 func (a *app) webhookExplainCmd() *cobra.Command {
@@ -103,15 +136,16 @@ func (a *app) webhookExplainCmd() *cobra.Command {
 		Use:   "explain -f FILE",
 		Short: "Show what the webhook would decide for a Pod or MiniCluster, and why",
 		Long: `explain runs the webhook's own code on an object from a file and prints every candidate with its score, why others
-were left out, and the patch. Candidates are those of the lab's cluster, or of --features. It exits with 4 when the
-object would be denied.`,
+were left out, and the patch. Candidates are those of the lab's cluster; or the types of --features, or the nodes of --kubeconfig,
+or both together. It exits with 4 when the object would be denied.`,
 		Example: "  ocifit-lab webhook explain -f pod.yaml\n  ocifit-lab webhook explain -f pod.yaml --features node-features.json -o json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.explain(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.file, "filename", "f", "", "Pod or MiniCluster, YAML or JSON; - reads stdin (required)")
-	f.StringVar(&o.features, "features", "", "node features instead of a cluster")
+	f.StringVar(&o.features, "features", "", "cached node features instead of the lab's")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "cluster whose nodes are candidates, instead of the lab's")
 	f.StringVar(&o.tieBreak, "tie-break", "", "equal scores: price or first (default: the lab's)")
 	f.StringSliceVar(&o.skip, "skip", nil, "instance types that are never chosen (default: the lab's)")
 	f.StringSliceVar(&o.plainHTTP, "plain-http", nil, "registries (host:port) that are spoken to without TLS")
@@ -143,7 +177,7 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 		o.skip = spec.Webhook.Skip
 	}
 	prices, _ := templates.Prices()
-	specs := artifact.NewCache(artifact.CacheOptions{Options: artifact.Options{PlainHTTP: append(plainHTTP, o.plainHTTP...)}})
+	specs := artifact.NewCache(artifact.CacheOptions{Options: registryOptions(addon.Target{PlainHTTP: append(plainHTTP, o.plainHTTP...)})})
 	decider, err := admit.New(admit.Config{Specs: specs, Features: index, Models: models, Prices: prices, Skip: o.skip, TieBreak: o.tieBreak})
 	if err != nil {
 		return err
@@ -179,26 +213,20 @@ func (a *app) readObject(file string) ([]byte, error) {
 	return object, nil
 }
 
-// candidates come from a file or else from the lab's cluster, whose registry may be plain HTTP.
+// candidates come from what was named or else from the lab's cluster, whose registry may be plain HTTP.
 func (a *app) candidates(ctx context.Context, o explainOptions) (*features.Index, []string, error) {
 	index := features.NewIndex("")
-	if o.features != "" {
-		data, err := os.ReadFile(o.features)
-		if err != nil {
+	if o.features != "" || o.kubeconfig != "" {
+		if err := namedCandidates(ctx, o, index); err != nil {
 			return nil, nil, err
 		}
-		catalogue, err := features.LoadCatalogue(data, "")
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", o.features, err)
-		}
-		index.SetCatalogue(catalogue)
 		// The artifact may still be in the lab's registry.
 		plain, err := a.labRegistry(ctx)
 		return index, plain, err
 	}
 	setup, _, err := a.existing()
 	if err != nil {
-		return nil, nil, fmt.Errorf("no --features and no cluster: %w", err)
+		return nil, nil, fmt.Errorf("no --features, no --kubeconfig and no lab: %w", err)
 	}
 	cluster, err := setup.provider.Connect(ctx)
 	if err != nil {
@@ -213,15 +241,45 @@ func (a *app) candidates(ctx context.Context, o explainOptions) (*features.Index
 		return nil, nil, err
 	}
 	index.SetCatalogue(catalogue)
-	nodes, err := cluster.Clientset.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
+	if err := putNodes(ctx, cluster.Clientset, index); err != nil {
 		return nil, nil, err
+	}
+	plain, err := a.labRegistry(ctx)
+	return index, plain, err
+}
+
+// namedCandidates reads the features file and the cluster that were named.
+func namedCandidates(ctx context.Context, o explainOptions, index *features.Index) error {
+	if o.features != "" {
+		data, err := os.ReadFile(o.features)
+		if err != nil {
+			return err
+		}
+		catalogue, err := features.LoadCatalogue(data, "")
+		if err != nil {
+			return fmt.Errorf("%s: %w", o.features, err)
+		}
+		index.SetCatalogue(catalogue)
+	}
+	if o.kubeconfig == "" {
+		return nil
+	}
+	client, err := clientset(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	return putNodes(ctx, client, index)
+}
+
+func putNodes(ctx context.Context, client kubernetes.Interface, index *features.Index) error {
+	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
 	}
 	for _, n := range nodes.Items {
 		index.Put(features.Node{Name: n.Name, Labels: n.Labels, Cordoned: n.Spec.Unschedulable || n.DeletionTimestamp != nil})
 	}
-	plain, err := a.labRegistry(ctx)
-	return index, plain, err
+	return nil
 }
 
 // labRegistry is the lab's plain-HTTP registry, if a lab with one is up.
@@ -251,6 +309,12 @@ func explanation(w io.Writer, e *admit.Explanation) error {
 			return err
 		}
 	}
+	if e.Machines != nil {
+		fmt.Fprintln(w)
+		if err := machineTable(w, e.Machines); err != nil {
+			return err
+		}
+	}
 	if e.Decision != nil {
 		fmt.Fprintf(w, "artifact %s\nimage    %s\n", e.Decision.ArtifactDigest, e.Decision.Image)
 	}
@@ -265,4 +329,17 @@ func explanation(w io.Writer, e *admit.Explanation) error {
 		}
 	}
 	return nil
+}
+
+// machineTable shows what a feature specification was held against.
+func machineTable(w io.Writer, list []admit.Machine) error {
+	var rows [][]string
+	for _, m := range list {
+		where := "catalogue"
+		if m.Live {
+			where = "live"
+		}
+		rows = append(rows, []string{m.InstanceType, m.Architecture, where, m.Image, strings.Join(m.Why, "; ")})
+	}
+	return ui.Table(w, []string{"INSTANCE TYPE", "ARCH", "KNOWN", "IMAGE", "WHY NOT"}, rows)
 }

@@ -265,3 +265,12 @@ func Chart(v Values) (map[string][]byte, error) {
 	}
 	return files, nil
 }
+
+// With returns the values changed by those of a YAML file, which need not have all of them. Lists are replaced as a
+// whole, maps key by key.
+func (v Values) With(data []byte) (Values, error) {
+	if err := yaml.UnmarshalStrict(data, &v); err != nil {
+		return v, fmt.Errorf("values of the deployment: %w", err)
+	}
+	return v, nil
+}
