@@ -109,12 +109,6 @@ func (a *app) experimentRunCmd() *cobra.Command {
 		Use:     "run ARM...",
 		Short:   "Run the trials of some arms that are not done yet",
 		Example: "  ocifit-lab experiment run random fom-model\n  ocifit-lab experiment run fom-model --trials 4-9",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return step.Try(errors.New("name the arms to run"), "see `ocifit-lab experiment list`, or run `ocifit-lab experiment all`")
-			}
-			return nil
-		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			_, s, err := a.chosenStudy(o)
 			if err != nil {
@@ -123,12 +117,16 @@ func (a *app) experimentRunCmd() *cobra.Command {
 			return s.ArmNames(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.arms = args
+			o.arms = append(o.arms, args...)
+			if len(o.arms) == 0 {
+				return step.Try(errors.New("name the arms to run"), "see `ocifit-lab experiment list`, or run `ocifit-lab experiment all`")
+			}
 			return a.experiment(cmd.Context(), o)
 		},
 	}
 	o.add(a, cmd)
 	o.addRun(cmd)
+	cmd.Flags().StringSliceVar(&o.arms, "arms", nil, "arms to run, like the arguments")
 	return cmd
 }
 

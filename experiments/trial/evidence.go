@@ -92,6 +92,9 @@ func (a *attempt) evidence(ctx context.Context) error {
 	for i := range events {
 		events[i].ManagedFields = nil
 	}
+	if a.record.Phases.ImagePulled.IsZero() {
+		a.record.Phases.ImagePulled = pulledAt(events, a.release)
+	}
 	return a.writeJSON(eventsFile, events)
 }
 

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/replay"
 )
 
@@ -40,7 +41,20 @@ func podPhases(pod *corev1.Pod, node *corev1.Node, container string) (store.Phas
 	if !p.NodeReady.After(p.Created) { // the node was there before the pod
 		p.Scheduled, p.NodeReady = p.Created, time.Time{}
 	}
+	if note.ImagePullSeconds > 0 {
+		p.ImagePulled = p.Scheduled.Add(time.Duration(note.ImagePullSeconds * float64(time.Second)))
+	}
 	return p, json.RawMessage(pod.Annotations[replay.Annotation]), nil
+}
+
+// pulledAt returns when the container's image had come to the node, by the kubelet's event; zero when it says nothing.
+func pulledAt(events []corev1.Event, container string) time.Time {
+	for _, e := range events {
+		if e.Reason == "Pulled" && e.InvolvedObject.FieldPath == "spec.containers{"+container+"}" {
+			return kube.EventTime(e).UTC()
+		}
+	}
+	return time.Time{}
 }
 
 // terminated returns how the container ended, or nil while it has not.
