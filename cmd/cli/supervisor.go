@@ -64,7 +64,7 @@ func registryPart(ctx context.Context, env sim.Env, ready func(string)) error {
 
 func miniclusterPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	return minicluster.Run(ctx, env.Config, minicluster.Options{
-		PodAnnotations: map[string]string{nodes.WorkloadAnnotation: "hpcg"},
+		PodAnnotations: map[string]string{nodes.WorkloadAnnotation: "replay"},
 		Log:            func(format string, args ...any) { fmt.Fprintf(env.Log, "minicluster: "+format+"\n", args...) },
 		Ready:          func() { ready("") },
 	})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"strings"
 	"time"
 )
@@ -72,7 +73,7 @@ func (s *Spec) jobspec(j job) any {
 		"tasks":     []any{object{"command": strings.Fields(s.Command), "slot": "task", "count": object{"per_slot": 1}}},
 		"attributes": object{
 			"system": object{
-				"duration": 0, "cwd": "/opt/hpcg", "job": object{"name": j.name},
+				"duration": 0, "cwd": path.Dir(s.Command), "job": object{"name": j.name},
 				"shell": object{"options": object{"cpu-affinity": "per-task", "gpu-affinity": "off"}},
 			},
 			"user": object{"study_id": j.name},

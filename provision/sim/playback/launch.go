@@ -1,6 +1,7 @@
 package playback
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -19,12 +20,10 @@ const (
 	envIterations = "OCIFIT_ITERATIONS"
 	envExclusive  = "OCIFIT_EXCLUSIVE"
 	envSaveLogs   = "OCIFIT_SAVE_LOGS"
-	envSize       = "OCIFIT_SIZE"
-	envSeconds    = "OCIFIT_SECONDS"
+	envSize       = "OCIFIT_SIZE"    // HPCG alone
+	envSeconds    = "OCIFIT_SECONDS" // HPCG alone
+	envThreads    = "OCIFIT_THREADS" // STREAM alone
 )
-
-// application is the only one that can be replayed.
-const application = "hpcg"
 
 // mainContainer is the container that runs the trial: the one that tells of it, else the first.
 func mainContainer(pod *corev1.Pod) corev1.Container {
@@ -46,15 +45,17 @@ func specOf(pod *corev1.Pod, c corev1.Container) (Spec, error) {
 		env[e.Name] = e.Value
 	}
 	s := Spec{
-		Name: application, Host: pod.Spec.Hostname, Command: "/opt/hpcg/xhpcg", Tasks: env[envTasks],
+		Name: env[envApp], Host: pod.Spec.Hostname, Tasks: env[envTasks], ThreadsGiven: env[envThreads],
 		Iterations: 3, Nodes: 1, Seconds: publishedSeconds, Local: publishedLocal,
 	}
 	if s.Host == "" {
 		s.Host = pod.Name
 	}
-	if env[envCommand] != "" {
-		s.Command = env[envCommand]
+	app, err := applicationOf(&s)
+	if err != nil {
+		return s, err
 	}
+	s.Command = cmp.Or(env[envCommand], app.command)
 	var bad []string
 	read := func(name string, parse func(text string) bool) {
 		if text, ok := env[name]; ok && text != "" && !parse(text) {
@@ -84,7 +85,6 @@ func specOf(pod *corev1.Pod, c corev1.Container) (Spec, error) {
 	read(envExclusive, flag(&s.Exclusive))
 	read(envSaveLogs, flag(&s.SaveLogs))
 	read(envSize, func(text string) bool { return parseSize(text, &s.Local) })
-	read(envApp, func(text string) bool { s.Name = text; return text == application })
 	if len(bad) > 0 {
 		return s, fmt.Errorf("cannot be replayed: %s", strings.Join(bad, ", "))
 	}

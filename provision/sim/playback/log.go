@@ -20,23 +20,24 @@ const (
 
 // Spec is all that a trial's log is made from.
 type Spec struct {
-	Name       string // application, which names the runs: hpcg
-	Host       string // of the first pod
-	Command    string // /opt/hpcg/xhpcg
-	Iterations int
-	Nodes      int
-	Tasks      string // -n of flux run as it was given; empty: none
-	Ranks      int    // that Tasks came to, over all nodes
-	Threads    int    // of each rank
-	Cores      int    // physical, of one node
-	Local      [3]int // grid of one rank
-	Seconds    int    // that HPCG is told to aim at
-	Exclusive  bool
-	SaveLogs   bool
-	Runs       []Figures // one per iteration
-	Note       string    // says from where the figures come; it is printed near the top of the log
-	Seed       uint64
-	Start      time.Time // of the container, on the simulated clock
+	Name         string // application, which names the runs: hpcg or stream
+	Host         string // of the first pod
+	Command      string // /opt/hpcg/xhpcg
+	Iterations   int
+	Nodes        int
+	Tasks        string // -n of flux run as it was given; empty: none
+	Ranks        int    // that Tasks came to, over all nodes
+	Threads      int    // of each rank
+	ThreadsGiven string // OMP_NUM_THREADS of STREAM as it was given; empty: one per core
+	Cores        int    // physical, of one node
+	Local        [3]int // grid of one rank
+	Seconds      int    // that HPCG is told to aim at
+	Exclusive    bool
+	SaveLogs     bool
+	Runs         []Figures // one per iteration
+	Note         string    // says from where the figures come; it is printed near the top of the log
+	Seed         uint64
+	Start        time.Time // of the container, on the simulated clock
 }
 
 // chunk is a part of a log that appears after the time that the program needed for it.
@@ -99,6 +100,11 @@ func (s *Spec) refusal(reason error) []chunk {
 		l.emit(0)
 		return l.done
 	}
+	if errors.Is(reason, errNoApplication) { // what the container would do is not known
+		l.printf("# REPLAY: ocifit-lab sim, no benchmark ran; %s\nocifit-lab sim: %v\n", s.noteLine(), reason)
+		l.emit(0)
+		return l.done
+	}
 	l.preamble()
 	l.emit(brokerStart)
 	l.resources()
@@ -133,14 +139,20 @@ func (l *logWriter) emit(took time.Duration) {
 	l.wait = took
 }
 
-// preamble is the problem, what the wait for Flux prints in the published logs, and the echo of the batch script.
+// preamble is what the wait for Flux prints in the published logs, and the echo of the batch script.
 func (l *logWriter) preamble() {
-	l.printf("\n\n%d %d %d\n%d\n", l.Local[0], l.Local[1], l.Local[2], l.Seconds)
+	app, err := applicationOf(l.Spec)
+	if err != nil {
+		return // refused before
+	}
+	l.printf("%s", app.head)
 	l.printf("chmod: cannot access './wait-fs': No such file or directory\nmv: cannot stat './wait-fs': No such file or directory\n")
 	l.printf("#!/bin/bash\n# REPLAY: ocifit-lab sim, no benchmark ran; %s\n", l.noteLine())
-	l.printf("set -euo pipefail\nflux resource list\n\nfor i in {1..%d}\ndo\n", l.Iterations)
-	l.printf("  echo \"FLUX-RUN START %s-iter-$i\"\n  %s\n  echo \"FLUX-RUN END %[1]s-iter-$i\"\ndone\n\n", l.Name, l.launch())
-	l.printf("echo \"FLUX-RESULTS START\"\ncat hpcg*.txt\necho \"HPCG-BENCHMARKS\"\ncat HPCG-Benchmark*.txt\necho \"FLUX-RESULTS END\"\n")
+	l.printf("set -euo pipefail\n%sflux resource list\n\nfor i in {1..%d}\ndo\n", app.setup, l.Iterations)
+	l.printf("  echo \"FLUX-RUN START %s-iter-$i\"\n  %s\n  echo \"FLUX-RUN END %[1]s-iter-$i\"\ndone\n", l.Name, l.launch())
+	if app.results != "" {
+		l.printf("\n%s", app.results)
+	}
 	if l.SaveLogs {
 		l.printf("\nflux jobs --all --no-header --format '{id.dec} {name}' | while read -r id name\ndo\n  echo\n  echo \"FLUX-JOB START $id $name\"\n")
 		for _, part := range [][2]string{{"JOBSPEC", "jobspec"}, {"RESOURCES", "R"}, {"EVENTLOG", "guest.exec.eventlog"}} {

@@ -24,6 +24,22 @@ type part struct {
 	chunks []chunk
 	note   replay.Note
 	failed bool
+	// unknown says that it failed because nothing is known of the pod's application.
+	unknown bool
+}
+
+// make plays the application that the spec names.
+func (p *part) make(spec *Spec, q Query) error {
+	app, err := applicationOf(spec)
+	if err != nil {
+		return err
+	}
+	chunks, basis, err := app.play(spec, q)
+	if err != nil {
+		return err
+	}
+	p.chunks, p.note.Source, p.note.Rule = chunks, basis.Source, basis.Rule
+	return nil
 }
 
 // play takes one pod from its binding to its end.
@@ -52,6 +68,11 @@ func (e *engine) play(ctx context.Context, pod *corev1.Pod, created time.Time) e
 	}
 	note.Clock.Started = now.Add(wait)
 	p := e.prepare(pod, main, node, note)
+	if p.unknown {
+		if err := e.warn(ctx, pod, "NotReplayed", p.note.Rule); err != nil {
+			e.Log("playback of %s/%s: %v", pod.Namespace, pod.Name, err)
+		}
+	}
 	if err := e.perform(ctx, pod, main, &p); err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -68,7 +89,7 @@ func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, node *corev1.No
 	instanceType, facts := e.typeOf(node)
 	spec.Cores, spec.Seed, spec.Start = facts.Cores, note.Seed, note.Clock.Started
 	spec.Ranks, spec.Threads = 1, 1
-	var basis Basis
+	p := part{note: note}
 	if err == nil {
 		err = checkImage(imageTag(main.Image), facts.Architecture)
 	}
@@ -77,20 +98,17 @@ func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, node *corev1.No
 	}
 	if err == nil {
 		spec.Threads = threadsOf((spec.Ranks+spec.Nodes-1)/spec.Nodes, spec.Exclusive, facts)
-		basis, err = BasisOf(Query{
+		err = p.make(&spec, Query{
 			InstanceType: instanceType, Facts: facts, ImageTag: imageTag(main.Image),
 			Nodes: spec.Nodes, Ranks: spec.Ranks, Local: spec.Local, Seconds: spec.Seconds,
 		})
 	}
-	p := part{note: note}
-	if err == nil {
-		spec.Note, spec.Runs = basis.Rule, basis.Draw(note.Seed, spec.Iterations)
-		p.note.Source, p.note.Rule = basis.Source, basis.Rule
-		p.chunks, err = spec.chunks()
-	}
 	if err != nil {
 		spec.Note = "the launch fails as it would on a real node: " + err.Error()
-		p.note.Source, p.note.Rule, p.failed = replay.Estimated, spec.Note, true
+		if errors.Is(err, errNoApplication) {
+			spec.Note = err.Error()
+		}
+		p.note.Source, p.note.Rule, p.failed, p.unknown = replay.Estimated, spec.Note, true, errors.Is(err, errNoApplication)
 		p.chunks = spec.refusal(err)
 	}
 	if worker(pod) {
@@ -187,12 +205,16 @@ func (e *engine) annotate(ctx context.Context, pod *corev1.Pod, annotations map[
 
 // cannotPull says what a kubelet says of an image that no registry has; the pod stays as it is.
 func (e *engine) cannotPull(ctx context.Context, pod *corev1.Pod, image string) error {
+	return e.warn(ctx, pod, "Failed", fmt.Sprintf("Failed to pull image %q: it is a placeholder, so no image was selected for this pod", image))
+}
+
+// warn puts a warning among the pod's events.
+func (e *engine) warn(ctx context.Context, pod *corev1.Pod, reason, message string) error {
 	now := metav1.NewTime(time.Now())
 	_, err := e.kube.CoreV1().Events(pod.Namespace).Create(ctx, &corev1.Event{
-		ObjectMeta:     metav1.ObjectMeta{GenerateName: pod.Name + ".", Namespace: pod.Namespace},
+		ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", pod.Name, now.UnixNano()), Namespace: pod.Namespace},
 		InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
-		Type:           corev1.EventTypeWarning, Reason: "Failed",
-		Message:        fmt.Sprintf("Failed to pull image %q: it is a placeholder, so no image was selected for this pod", image),
+		Type:           corev1.EventTypeWarning, Reason: reason, Message: message,
 		FirstTimestamp: now, LastTimestamp: now, Count: 1, Source: corev1.EventSource{Component: "ocifit-lab-playback", Host: pod.Spec.NodeName},
 	}, metav1.CreateOptions{})
 	return err
