@@ -240,11 +240,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 	if err != nil {
 		return nil, err
 	}
-	files, err := templates.Chart(s.Application)
-	if err != nil {
-		return nil, err
-	}
-	chart, err := release.Load(files)
+	chart, err := applicationChart(ctx, s, env)
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +254,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 		return nil, err
 	}
 	return &trial.Runner{
-		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart, Namespace: namespace,
+		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart.Chart, ChartDigest: chart.Digest, Namespace: namespace,
 		ArtifactRef: ref, Skip: setup.spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(setup.spec, prices) * (trialWithNodeStart + trialRun).Hours(),
 	}, nil
 }

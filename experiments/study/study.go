@@ -3,6 +3,7 @@ package study
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -38,7 +39,9 @@ type Study struct {
 	Application string `yaml:"application" json:"application"`
 	// Parser names the log parser; empty is the application's own.
 	Parser string `yaml:"parser" json:"parser,omitempty"`
-	// Chart is a folder, an oci:// reference or repo/name@version; empty is the chart built in for the application.
+	// Chart is where the application's Helm chart comes from: a folder or archive (a relative path starts at the study file's
+	// folder), oci://registry/repository/name:version or https://repository/name@version. Empty is the chart built in for the
+	// application. The chart renders a MiniCluster that is named after its release, and takes the values of the one built in.
 	Chart string `yaml:"chart" json:"chart,omitempty"`
 
 	Repeats    int    `yaml:"repeats" json:"repeats"`       // measured trials per arm
@@ -126,6 +129,9 @@ func (s *Study) BaselineArm() string {
 	}
 	return s.Arms[0].Name
 }
+
+// Dir is the folder of the study's file, where relative paths in it start.
+func (s *Study) Dir() string { return filepath.Dir(s.file) }
 
 // ParserName returns the name of the log parser.
 func (s *Study) ParserName() string {

@@ -34,6 +34,7 @@ type Runner struct {
 	Cluster     *kube.Cluster
 	Helm        Releaser
 	Chart       *chart.Chart
+	ChartDigest string // of the chart's content; recorded with each trial
 	Namespace   string
 	ArtifactRef string
 	// Skip lists instance types that no decision may choose.
@@ -89,7 +90,7 @@ func (r *Runner) Run(ctx context.Context, t study.Trial, now func(format string,
 		record:  place.Record(),
 	}
 	a.record.Release, a.record.Namespace = a.release, r.Namespace
-	a.record.Chart = r.Chart.Name() + "-" + r.Chart.Metadata.Version
+	a.record.Chart = r.Chart.Name() + "-" + r.Chart.Metadata.Version + "@" + r.ChartDigest
 	err = a.run(ctx)
 	if e := a.remove(ctx); e != nil {
 		err = errors.Join(err, e)
