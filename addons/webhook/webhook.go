@@ -75,7 +75,12 @@ func (a *Addon) Ready(ctx context.Context, c *kube.Cluster) error {
 	if err != nil {
 		return err
 	}
-	got, err := c.DryRunCreatePod(ctx, a.probe(ref))
+	return prove(ctx, c, ref, a.Model)
+}
+
+// prove creates a labelled pod as a dry run.
+func prove(ctx context.Context, c *kube.Cluster, ref, model string) error {
+	got, err := c.DryRunCreatePod(ctx, probe(ref, model))
 	if err != nil {
 		return err
 	}
@@ -97,7 +102,7 @@ func (a *Addon) Remove(ctx context.Context, c *kube.Cluster, _ step.Log) error {
 	return err
 }
 
-func (a *Addon) probe(ref string) *corev1.Pod {
+func probe(ref, model string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			GenerateName: "webhook-probe-",
@@ -105,7 +110,7 @@ func (a *Addon) probe(ref string) *corev1.Pod {
 			Labels:       map[string]string{compat.LabelEnabled: "true"},
 			Annotations: map[string]string{
 				compat.AnnotationImageRef: ref,
-				compat.AnnotationModel:    a.Model,
+				compat.AnnotationModel:    model,
 			},
 		},
 		Spec: corev1.PodSpec{

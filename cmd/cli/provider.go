@@ -18,8 +18,10 @@ func (a *app) newProvider(spec *lab.Spec, dir *lab.Dir) (provision.Provider, err
 	switch spec.Provider {
 	case "sim":
 		return newSim(spec, dir)
+	case "kind":
+		return newKind(spec, dir)
 	default:
-		return nil, step.Try(fmt.Errorf("provider %s is not in this version", spec.Provider), "use --provider sim")
+		return nil, step.Try(fmt.Errorf("provider %s is not in this version", spec.Provider), "use --provider sim or --provider kind")
 	}
 }
 

@@ -34,11 +34,18 @@ type setup struct {
 }
 
 func (a *app) assemble(spec *lab.Spec, dir *lab.Dir) (*setup, error) {
+	if spec.Provider == "kind" {
+		kindGroups(spec)
+	}
 	provider, err := a.newProvider(spec, dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &setup{spec: spec, dir: dir, provider: provider}
+	if spec.Provider != "sim" {
+		s.addons, err = s.realAddons()
+		return s, err
+	}
 	s.addons = []addons.Addon{
 		&nodefeatures.Addon{Namespace: systemNamespace, Features: templates.NodeFeatures(spec.HasGroup), Types: len(spec.InstanceTypes())},
 		&artifact.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Images: spec.Artifact.Images},
@@ -105,7 +112,17 @@ func (s *setup) artifactTarget(ctx context.Context) (artifact.Target, error) {
 	return target, nil
 }
 
+// artifactRef is the artifact as pods name it.
 func (s *setup) artifactRef(ctx context.Context) (string, error) {
+	if s.spec.Artifact.Repository == "" {
+		env, err := s.provider.Environment(ctx)
+		if err != nil {
+			return "", err
+		}
+		if env.RegistryInCluster != "" {
+			return env.RegistryInCluster + "/" + artifactName + ":" + s.spec.Artifact.Tag, nil
+		}
+	}
 	target, err := s.artifactTarget(ctx)
 	return target.Ref, err
 }
@@ -134,6 +151,8 @@ func clusterDifference(old, spec *lab.Spec) string {
 		{"webhook", old.Webhook, spec.Webhook},
 		{"artifact", old.Artifact, spec.Artifact},
 		{"sim", old.Sim, spec.Sim},
+		{"kind", old.Kind, spec.Kind},
+		{"components", old.Components, spec.Components},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
 			return f.name + " was changed"

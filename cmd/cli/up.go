@@ -42,12 +42,14 @@ type upOptions struct {
 type providerFlags struct {
 	name  string
 	local bool
+	kind  kindFlags
 }
 
 func (f *providerFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.name, "provider", "", "eks, kind or sim (default: the lab's)")
 	cmd.Flags().BoolVar(&f.local, "local", false, "short for --provider kind")
 	cmd.MarkFlagsMutuallyExclusive("provider", "local")
+	f.kind.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("provider", words(lab.Providers...))
 }
 
@@ -58,6 +60,9 @@ func (f *providerFlags) apply(s *lab.Spec) error {
 		s.Provider = "kind"
 	case f.name != "":
 		s.Provider = f.name
+	}
+	if err := f.kind.apply(s); err != nil {
+		return err
 	}
 	return s.Validate()
 }

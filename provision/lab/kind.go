@@ -21,8 +21,6 @@ type Kind struct {
 	LabImage string `yaml:"labImage,omitempty"`
 	// Retain keeps the nodes of a cluster that could not be created.
 	Retain bool `yaml:"retain,omitempty"`
-	// Bundle is a file of `bundle create` from which charts, manifests and images are taken.
-	Bundle string `yaml:"bundle,omitempty"`
 }
 
 // Components choose what is installed into clusters that are not simulated, and where it comes from.
@@ -38,6 +36,8 @@ type Components struct {
 	// RegistryMirrors are asked before a registry of images, ChartMirrors before a registry or host of charts and manifests.
 	RegistryMirrors map[string][]string `yaml:"registryMirrors,omitempty"`
 	ChartMirrors    map[string][]string `yaml:"chartMirrors,omitempty"`
+	// Bundle is a file of `bundle create` from which charts, manifests and images are taken.
+	Bundle string `yaml:"bundle,omitempty"`
 	// Charts replaces the pinned source of a component, by the component's name.
 	Charts map[string]Chart `yaml:"charts,omitempty"`
 }

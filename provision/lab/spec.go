@@ -120,7 +120,7 @@ func Default() *Spec {
 	s.NodeGroups = append(s.NodeGroups, NodeGroup{Name: "sticky", InstanceType: stickyType, Min: 1, Desired: 1, Max: 1, Sticky: true})
 	for _, t := range templates.InstanceTypes() {
 		if t.Name != stickyType {
-			s.NodeGroups = append(s.NodeGroups, NodeGroup{Name: groupName(t.Name), InstanceType: t.Name, Max: 1, Zones: []string{t.Zone}})
+			s.NodeGroups = append(s.NodeGroups, NodeGroup{Name: GroupName(t.Name), InstanceType: t.Name, Max: 1, Zones: []string{t.Zone}})
 		}
 	}
 	return s

@@ -123,7 +123,7 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// groupName makes a node group's name from its instance type.
-func groupName(instanceType string) string {
+// GroupName makes a node group's name from its instance type.
+func GroupName(instanceType string) string {
 	return "ng-" + strings.ReplaceAll(instanceType, ".", "-")
 }
