@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,7 +190,8 @@ func TestFeaturesFolder(t *testing.T) {
 // 100 MB are refused after the limit's worth of reading, not after all of it.
 func TestHugeBody(t *testing.T) {
 	s := start(t, nil)
-	body := &zeros{left: 100 << 20}
+	body := &zeros{}
+	body.left.Store(100 << 20)
 	resp, err := s.client.Post(s.url+PathMutate, "application/json", body)
 	if err == nil {
 		resp.Body.Close()
@@ -197,7 +199,7 @@ func TestHugeBody(t *testing.T) {
 			t.Error(resp.StatusCode)
 		}
 	}
-	if read := int64(100<<20) - body.left; read > 40<<20 {
+	if read := int64(100<<20) - body.left.Load(); read > 40<<20 {
 		t.Errorf("%d bytes were sent before the answer", read)
 	}
 	if resp := s.admit(t, s.pod("speed")); !resp.Allowed {
@@ -205,11 +207,12 @@ func TestHugeBody(t *testing.T) {
 	}
 }
 
-type zeros struct{ left int64 }
+// zeros is read by the transport while the test looks at it.
+type zeros struct{ left atomic.Int64 }
 
 func (z *zeros) Read(p []byte) (int, error) {
-	n := min(int64(len(p)), z.left)
-	z.left -= n
+	n := min(int64(len(p)), z.left.Load())
+	z.left.Add(-n)
 	for i := range p[:n] {
 		p[i] = '0'
 	}
