@@ -27,10 +27,10 @@ demo: build ## run the whole study on provider sim: up, experiment all, results,
 	../ocifit-lab results show && \
 	../ocifit-lab results report
 
-test: vet ## run all tests
+test: ## run all tests
 	go test ./...
 
-vet: ## run go vet
+vet: ## run go vet; the first time it reads all of Kubernetes, some minutes
 	go vet ./...
 
 race: ## run the tests of everything that does not link Kubernetes' server code under the race detector
