@@ -1,14 +1,7 @@
 // Package patch builds the JSON patch that puts a selection into a Pod or a MiniCluster.
 package patch
 
-import (
-	"errors"
-	"fmt"
-
-	kjson "sigs.k8s.io/json"
-
-	"github.com/compspec/ocifit-lab/webhook/compat"
-)
+import "github.com/compspec/ocifit-lab/webhook/compat"
 
 // Kind is a kind of object that can carry a selection.
 type Kind string
@@ -46,7 +39,7 @@ type Owner struct {
 	Kind       string `json:"kind"`
 	Name       string `json:"name"`
 	UID        string `json:"uid"`
-	Controller *bool  `json:"controller"`
+	Controller bool   `json:"controller"`
 }
 
 // Spec joins the fields of a Pod's spec (NodeSelector) and of a MiniCluster's (Pod, Flux).
@@ -75,20 +68,6 @@ type FluxPart struct {
 	Container *Container `json:"container"`
 }
 
-// Decode reads an object of the given kind. Field names count with their case, and must not be repeated, for
-// the patch's paths would then mean another field than the one read here.
-func Decode(kind Kind, raw []byte) (*Object, error) {
-	if !kind.Valid() {
-		return nil, fmt.Errorf("a %s carries no selection; only Pod and MiniCluster do", kind)
-	}
-	o := &Object{Kind: kind}
-	strict, err := kjson.UnmarshalStrict(raw, o, kjson.DisallowDuplicateFields)
-	if err = errors.Join(append(strict, err)...); err != nil {
-		return nil, fmt.Errorf("decode the %s: %w", kind, err)
-	}
-	return o, nil
-}
-
 // Annotation returns an annotation of the object; ok is false when it is absent.
 func (o *Object) Annotation(name string) (value string, ok bool) {
 	if o.Metadata == nil {
@@ -102,7 +81,7 @@ func (o *Object) Annotation(name string) (value string, ok bool) {
 func (o *Object) Controller() (owner Owner, ok bool) {
 	if o.Metadata != nil {
 		for _, owner := range o.Metadata.Owners {
-			if owner.Controller != nil && *owner.Controller {
+			if owner.Controller {
 				return owner, true
 			}
 		}
