@@ -231,7 +231,11 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 	if err := cluster.Ready(ctx); err != nil {
 		return nil, step.Try(err, "see `ocifit-lab status`; `ocifit-lab up` repairs what is missing")
 	}
-	namespace := setup.spec.Experiment.Namespace // Helm makes it when it is missing
+	namespace := setup.spec.Experiment.Namespace
+	// Helm would make it with the first release, but decisions may be asked for before.
+	if err := cluster.Apply(ctx, []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: "+namespace+"}\n"), "ocifit-lab"); err != nil {
+		return nil, err
+	}
 	env, err := setup.provider.Environment(ctx)
 	if err != nil {
 		return nil, err
