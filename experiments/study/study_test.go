@@ -166,7 +166,7 @@ func TestLoadFaults(t *testing.T) {
 		"only a comment": {"# nothing\n", "f.yaml: the file is empty"},
 		"not yaml":       {"a: [", "f.yaml: not YAML"},
 		"a list":         {"- a\n", "f.yaml:1: should be a mapping, not a list"},
-		"two documents":  {head + arm + "---\nname: y\n", "has more"},
+		"two documents":  {head + arm + "---\nname: y\n", "more than one YAML document"},
 		"unknown":        {head + arm + "repeat: 3\n", "f.yaml:5: repeat: unknown field; known here:"},
 		"twice":          {head + arm + "name: y\n", "f.yaml:5: name: given twice"},
 		"unknown in arm": {head + "arms:\n- name: a\n  modl: fom\n", "f.yaml:5: arms[0].modl: unknown field"},

@@ -26,8 +26,8 @@ func TestLoadRefuses(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"no version", "name: a\n", "apiVersion is missing"},
 		{"another version", "apiVersion: ocifit-lab/v9\n", `apiVersion is "ocifit-lab/v9"`},
-		{"unknown field", head + "sim:\n  timescale: 1\n", `:3: unknown field "sim.timescale"`},
-		{"wrong type", head + "nodeGroups:\n- {name: a, max: lots}\n", `:3: field "nodeGroups[0].max" wants a whole number, got "lots"`},
+		{"unknown field", head + "sim:\n  timescale: 1\n", `:3: sim.timescale: unknown field; known here: apiServerPort`},
+		{"wrong type", head + "nodeGroups:\n- {name: a, max: lots}\n", `:3: nodeGroups[0].max: should be a whole number, not "lots"`},
 		{"unknown provider", head + "provider: sims\n", `provider "sims" is not known (did you mean sim?)`},
 		{"misspelt type", head + "nodeGroups:\n- {name: a, instanceType: c6a.16.xlarge, desired: 1, max: 1, sticky: true}\n", `"c6a.16.xlarge" is not in the catalogue (did you mean c6a.16xlarge?)`},
 		{"two groups of one name", head + "nodeGroups:\n- {name: a, instanceType: t3.2xlarge, desired: 1, max: 1, sticky: true}\n- {name: a, instanceType: inf2.xlarge, max: 1}\n", "the name is used twice"},

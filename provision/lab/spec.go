@@ -150,7 +150,7 @@ func Load(file string, optional bool) (*Spec, error) {
 func (s *Spec) decode(data []byte, file string) error {
 	// A list in the file replaces the default list; a map's entries are merged.
 	s.APIVersion = ""
-	if err := yamlfile.Decode(data, file, s); err != nil {
+	if _, err := yamlfile.Decode(data, file, s); err != nil {
 		return err
 	}
 	switch s.APIVersion {

@@ -1,159 +1,197 @@
-// Package yamlfile decodes YAML strictly: an unknown field or a value of the wrong type is an error that names
-// file, line and field.
+// Package yamlfile decodes YAML strictly: an unknown or repeated field and a value of the wrong type are errors that name file, line
+// and field, all of them at once.
 package yamlfile
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
+	"reflect"
+	"slices"
+	"sort"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// Decode reads the one document in data into out, a pointer to a struct with yaml tags. Fields that data does not
-// mention keep their value in out. The name of the file is used in errors only.
-func Decode(data []byte, file string, out any) error {
+// Error is one fault of a file.
+type Error struct {
+	File    string
+	Line    int    // 0 when the fault has no line
+	Field   string // such as arms[2].tasks
+	Problem string
+}
+
+func (e *Error) Error() string {
+	where := e.File
+	if e.Line > 0 {
+		where = fmt.Sprintf("%s:%d", e.File, e.Line)
+	}
+	if e.Field == "" {
+		return where + ": " + e.Problem
+	}
+	return where + ": " + e.Field + ": " + e.Problem
+}
+
+// Decode reads the one document in data into out, a pointer to a struct with yaml tags, and returns the line of every field that the
+// document gives, by its path. Fields that it does not give keep their value in out. An empty document gives no fields. The name of the
+// file is used in errors only.
+func Decode(data []byte, file string, out any) (lines map[string]int, err error) {
+	d := &decoder{file: file, lines: map[string]int{}}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(out); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		return explain(data, file, err)
+	var doc, second yaml.Node
+	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
+		return d.lines, nil
+	} else if err != nil {
+		return nil, &Error{File: file, Problem: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
 	}
-	var more yaml.Node
-	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: more than one YAML document; keep only one", file)
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, &Error{File: file, Line: second.Line, Problem: "there is more than one YAML document; keep only one"}
 	}
-	return nil
+	d.value(doc.Content[0], reflect.ValueOf(out).Elem(), "")
+	return d.lines, d.joined()
 }
 
-var (
-	atLine   = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
-	unknown  = regexp.MustCompile(`^field (\S+) not found in type .+$`)
-	wrong    = regexp.MustCompile("^cannot unmarshal (?:(!!\\S+) )?(?:`([^`]*)` )?into (.+)$")
-	repeated = regexp.MustCompile(`^mapping key "(.*)" already defined at line (\d+)$`)
-)
-
-func explain(data []byte, file string, err error) error {
-	var te *yaml.TypeError
-	if !errors.As(err, &te) {
-		return fmt.Errorf("%s:%s", file, plain(err.Error()))
-	}
-	var root yaml.Node
-	// The text was well-formed enough to be decoded; without a tree the paths below are only left out.
-	_ = yaml.Unmarshal(data, &root)
-	problems := make([]string, 0, len(te.Errors))
-	for _, text := range te.Errors {
-		problems = append(problems, file+":"+describe(&root, text))
-	}
-	return errors.New(strings.Join(problems, "\n"))
+type decoder struct {
+	file   string
+	lines  map[string]int
+	faults []error
 }
 
-func plain(text string) string {
-	if m := atLine.FindStringSubmatch(text); m != nil {
-		return m[1] + ": " + m[2]
-	}
-	return " " + strings.TrimPrefix(text, "yaml: ")
+func (d *decoder) fault(n *yaml.Node, field, format string, args ...any) {
+	d.faults = append(d.faults, &Error{File: d.file, Line: n.Line, Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
-func describe(root *yaml.Node, text string) string {
-	m := atLine.FindStringSubmatch(text)
-	if m == nil {
-		return " " + text
-	}
-	line, _ := strconv.Atoi(m[1])
-	here := func(key, value *yaml.Node) bool { return key.Line == line || value.Line == line }
-	switch {
-	case unknown.MatchString(m[2]):
-		name := unknown.FindStringSubmatch(m[2])[1]
-		path := find(root, func(key, value *yaml.Node) bool { return key.Line == line && key.Value == name })
-		if path == "" {
-			path = name
-		}
-		return fmt.Sprintf("%d: unknown field %q", line, path)
-	case wrong.MatchString(m[2]):
-		w := wrong.FindStringSubmatch(m[2])
-		got := strings.TrimPrefix(w[1], "!!")
-		if w[2] != "" {
-			got = fmt.Sprintf("%q", w[2])
-			// Several fields may share a line; the value tells which one is meant. Long values are cut.
-			named := find(root, func(key, value *yaml.Node) bool {
-				return value.Line == line && strings.HasPrefix(value.Value, strings.TrimSuffix(w[2], "..."))
-			})
-			if named != "" {
-				return fmt.Sprintf("%d: field %q wants %s, got %s", line, named, kind(w[3]), got)
-			}
-		}
-		return fmt.Sprintf("%d: field %q wants %s, got %s", line, find(root, here), kind(w[3]), got)
-	case repeated.MatchString(m[2]):
-		r := repeated.FindStringSubmatch(m[2])
-		return fmt.Sprintf("%d: field %q is given twice, first in line %s", line, r[1], r[2])
-	}
-	return fmt.Sprintf("%d: field %q: %s", line, find(root, here), m[2])
+func (d *decoder) joined() error {
+	sort.SliceStable(d.faults, func(i, j int) bool {
+		return d.faults[i].(*Error).Line < d.faults[j].(*Error).Line
+	})
+	return errors.Join(d.faults...)
 }
 
-// kind says a Go type in the words of YAML.
-func kind(goType string) string {
-	switch {
-	case strings.HasPrefix(goType, "[]"):
-		return "a list"
-	case strings.HasPrefix(goType, "map["):
-		return "a map"
-	case strings.HasPrefix(goType, "int"):
-		return "a whole number"
-	case strings.HasPrefix(goType, "uint"):
-		return "a whole number that is not negative"
-	case strings.HasPrefix(goType, "float"):
-		return "a number"
-	case goType == "bool":
-		return "true or false"
-	case goType == "string":
-		return "text"
-	case strings.HasSuffix(goType, "Duration"):
-		return "a duration such as 90s or 10m"
+func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
 	}
-	return "a section with fields"
-}
-
-// find returns the dotted path of the innermost field that match accepts, or of the list element that stands for one.
-func find(n *yaml.Node, match func(key, value *yaml.Node) bool) string {
-	switch n.Kind {
-	case yaml.DocumentNode:
-		if len(n.Content) > 0 {
-			return find(n.Content[0], match)
+	d.lines[path] = n.Line
+	if v.CanAddr() {
+		if t, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+			d.text(n, t, path)
+			return
 		}
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			key, value := n.Content[i], n.Content[i+1]
-			if p := find(value, match); p != "" {
-				return join(key.Value, p)
-			}
-			if match(key, value) {
-				return key.Value
-			}
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		d.mapping(n, v, path)
+	case reflect.Slice:
+		if n.Kind != yaml.SequenceNode {
+			d.fault(n, path, "should be a list, not %s", kindOf(n))
+			return
 		}
-	case yaml.SequenceNode:
+		v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 		for i, c := range n.Content {
-			element := fmt.Sprintf("[%d]", i)
-			if p := find(c, match); p != "" {
-				return join(element, p)
-			}
-			if c.Kind == yaml.ScalarNode && match(c, c) {
-				return element
-			}
+			d.value(c, v.Index(i), fmt.Sprintf("%s[%d]", path, i))
 		}
+	case reflect.Map:
+		if n.Kind != yaml.MappingNode {
+			d.fault(n, path, "should be a mapping, not %s", kindOf(n))
+			return
+		}
+		d.decode(n, v, path, "a mapping")
+	case reflect.String:
+		d.scalar(n, v, path, "text", "!!str", "!!int", "!!float", "!!bool")
+	case reflect.Bool:
+		d.scalar(n, v, path, "true or false", "!!bool")
+	case reflect.Float64:
+		d.scalar(n, v, path, "a number", "!!int", "!!float")
+	case reflect.Int64, reflect.Int:
+		if v.Type() == reflect.TypeFor[time.Duration]() {
+			d.scalar(n, v, path, "a duration such as 15m", "!!str")
+			return
+		}
+		// The YAML library would cut 1.5 to 1.
+		d.scalar(n, v, path, "a whole number", "!!int")
+	default:
+		d.scalar(n, v, path, "a whole number, 0 or more,", "!!int")
 	}
-	return ""
 }
 
-func join(head, tail string) string {
-	if strings.HasPrefix(tail, "[") {
-		return head + tail
+func (d *decoder) text(n *yaml.Node, t encoding.TextUnmarshaler, path string) {
+	if n.Kind != yaml.ScalarNode {
+		d.fault(n, path, "should be a duration such as 15m, not %s", kindOf(n))
+	} else if err := t.UnmarshalText([]byte(n.Value)); err != nil {
+		d.fault(n, path, "%v", err)
 	}
-	return head + "." + tail
+}
+
+func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path, want string, tags ...string) {
+	if n.Kind != yaml.ScalarNode || !slices.Contains(tags, n.ShortTag()) {
+		d.fault(n, path, "should be %s, not %s", want, kindOf(n))
+		return
+	}
+	d.decode(n, v, path, want)
+}
+
+func (d *decoder) decode(n *yaml.Node, v reflect.Value, path, want string) {
+	if err := n.Decode(v.Addr().Interface()); err != nil {
+		d.fault(n, path, "should be %s, not %s", want, kindOf(n))
+	}
+}
+
+func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.MappingNode {
+		d.fault(n, path, "should be a mapping, not %s", kindOf(n))
+		return
+	}
+	fields := fieldsOf(v.Type())
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		field := strings.TrimPrefix(path+"."+key.Value, ".")
+		index, known := fields[key.Value]
+		switch {
+		case !known:
+			d.fault(key, field, "unknown field; known here: %s", strings.Join(names(fields), ", "))
+		case seen[key.Value]:
+			d.fault(key, field, "given twice")
+		default:
+			seen[key.Value] = true
+			d.value(val, v.Field(index), field)
+		}
+	}
+}
+
+func fieldsOf(t reflect.Type) map[string]int {
+	fields := map[string]int{}
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); name != "" {
+			fields[name] = i
+		}
+	}
+	return fields
+}
+
+func names(fields map[string]int) []string {
+	out := make([]string, 0, len(fields))
+	for name := range fields {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func kindOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	if n.Tag == "!!null" {
+		return "nothing"
+	}
+	return fmt.Sprintf("%q", n.Value)
 }
