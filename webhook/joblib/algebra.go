@@ -2,6 +2,7 @@ package joblib
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
 	"strings"
@@ -106,6 +107,9 @@ func parts(x *big.Float) []float64 {
 	var out []float64
 	for len(out) < 8 {
 		f, _ := rest.Float64()
+		if math.IsInf(f, 0) {
+			return []float64{f} // the model refuses it by name
+		}
 		if f == 0 || len(out) > 0 && f < 1e-30 && f > -1e-30 {
 			break
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -174,6 +175,37 @@ func TestHugeCoefficientsCancel(t *testing.T) {
 	for v, want := range map[string]float64{"a": 2.5 - 2.0/3/0.7, "b": 2.5 + 4.0/3/0.7} {
 		if got, _ := model.Score(map[string]string{"l": v}); math.Abs(got-want) > 1e-12 {
 			t.Errorf("%s: %v, want %v", v, got, want)
+		}
+	}
+}
+
+func TestOverflowIsRefused(t *testing.T) {
+	c := converter{known: map[string][]string{"l": {"a"}}, work: maxWork}
+	m, err := c.indicator("l", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.result = column{m: number(1e300)}.scaled(number(0), number(5e-324))
+	model := c.model()
+	model.Name, model.Direction = "m", compat.Maximize
+	if _, err := predict.NewModel(model); err == nil || !strings.Contains(err.Error(), "Inf") {
+		t.Error(err)
+	}
+}
+
+// Damaged files are refused or read; none makes the reader fall over or work for long.
+func TestDamagedFiles(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, name := range []string{"linear", "published", "scaled", "dropped", "nested", "ridge"} {
+		good := fixture(t, name+".joblib")
+		for range 500 {
+			bad := bytes.Clone(good)
+			for range 1 + rng.IntN(3) {
+				bad[rng.IntN(len(bad))] = byte(rng.IntN(256))
+			}
+			if m, err := Import(bad, "f.joblib", "m", compat.Maximize); (m == nil) == (err == nil) {
+				t.Fatal(m, err)
+			}
 		}
 	}
 }
