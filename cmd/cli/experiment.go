@@ -34,6 +34,7 @@ type experimentOptions struct {
 	arms               []string
 	repeats, parallel  int
 	retryFailed        bool
+	reuseNodes         bool
 	maxCost, maxHours  float64
 }
 
@@ -49,6 +50,7 @@ func (o *experimentOptions) addRun(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.trials, "trials", "", "numbers of the trials to run, such as 4-9,12 (default: all)")
 	f.IntVar(&o.parallel, "parallel", 1, "arms that run side by side; two trials never share a node")
+	f.BoolVar(&o.reuseNodes, "reuse-nodes", false, "let an arm meet a machine again, whatever the study says of freshNodes")
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "run only trials that failed before")
 	f.Float64Var(&o.maxCost, "max-cost", 0, "stop before a trial that could take the run's cost above this many US dollars (0: the study's limit)")
 	f.Float64Var(&o.maxHours, "max-hours", 0, "stop after this many hours (0: no limit)")
@@ -207,6 +209,7 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 	if err != nil {
 		return err
 	}
+	s.FreshNodes = s.FreshNodes && !o.reuseNodes
 	runner, err := a.runner(ctx, setup, s, runDir(setup.spec, s, o.run))
 	if err != nil {
 		return err
@@ -244,6 +247,10 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 	if err != nil {
 		return nil, err
 	}
+	replacer, err := nodeReplacer(setup.provider, s)
+	if err != nil {
+		return nil, err
+	}
 	chart, err := applicationChart(ctx, s, env)
 	if err != nil {
 		return nil, err
@@ -258,7 +265,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 		return nil, err
 	}
 	return &trial.Runner{
-		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart.Chart, ChartDigest: chart.Digest, Namespace: namespace,
+		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart.Chart, ChartDigest: chart.Digest, Replacer: replacer, Namespace: namespace,
 		ArtifactRef: ref, Skip: setup.spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(setup.spec, prices) * (trialWithNodeStart + trialRun).Hours(),
 	}, nil
 }

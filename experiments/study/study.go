@@ -51,6 +51,11 @@ type Study struct {
 	Seed       uint64 `yaml:"seed" json:"seed"`       // of the order and of random draws
 	Retries    int    `yaml:"retries" json:"retries"` // further attempts at a failed trial within one run of the program
 
+	// FreshNodes asks for another machine for each trial of an arm: a node that served the arm before is taken away first. An arm
+	// then sees as many machines as it has trials, at the price of a node's start for many of them; arms that come to the same type
+	// may follow each other on one machine. Not every provider can do it.
+	FreshNodes bool `yaml:"freshNodes" json:"freshNodes,omitempty"`
+
 	// Baseline is the arm that the others are compared with; empty is the first arm whose model is random, or else the first arm.
 	Baseline string `yaml:"baseline" json:"baseline,omitempty"`
 

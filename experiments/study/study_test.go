@@ -57,8 +57,8 @@ func TestControlledHasTheSameArmsLaunchedAlike(t *testing.T) {
 			t.Errorf("%s: tasks %q", a.Name, a.Tasks)
 		}
 	}
-	if c.Order != Shuffle {
-		t.Errorf("order %s", c.Order)
+	if c.Order != Shuffle || !c.FreshNodes || p.FreshNodes {
+		t.Errorf("order %s, fresh nodes %v, in the procedure %v", c.Order, c.FreshNodes, p.FreshNodes)
 	}
 }
 
@@ -185,6 +185,8 @@ func TestLoadFaults(t *testing.T) {
 		"order":          {head + arm + "order: random\n", "f.yaml:5: order: \"random\" is no order"},
 		"deadline":       {head + arm + "deadlines: {run: soon}\n", "f.yaml:5: deadlines.run: not a duration"},
 		"no time":        {head + arm + "deadlines: {run: 0s}\n", "f.yaml:5: deadlines.run: 0s is shorter"},
+		"fresh nodes":    {head + arm + "freshNodes: maybe\n", "f.yaml:5: freshNodes: should be true or false, not \"maybe\""},
+		"fresh number":   {head + arm + "freshNodes: 1\n", "f.yaml:5: freshNodes: should be true or false"},
 		"cost":           {head + arm + "maxCost: -5\n", "f.yaml:5: maxCost: -5 is no amount"},
 		"nan cost":       {head + arm + "maxCost: .nan\n", "maxCost"},
 		"baseline":       {head + arm + "baseline: b\n", "f.yaml:5: baseline: \"b\" is no arm"},

@@ -27,16 +27,10 @@ type Nodes struct {
 // NewNodes is needed when trials run side by side.
 func NewNodes() *Nodes { return &Nodes{inUse: map[string]chan struct{}{}} }
 
-// take waits until the type that the webhook will choose for the trial is free. The choice is asked for by a dry run,
-// which gives the same answer as the installation, for the trial carries its own seed.
-func (n *Nodes) take(ctx context.Context, a *attempt) (release func(), err error) {
+// take waits until the type is free.
+func (n *Nodes) take(ctx context.Context, instanceType string, now func(format string, args ...any)) (release func(), err error) {
 	if n == nil {
 		return func() {}, nil
-	}
-	a.now("asking for the decision")
-	instanceType, err := a.decide(ctx)
-	if err != nil {
-		return nil, err
 	}
 	for {
 		n.mu.Lock()
@@ -53,7 +47,7 @@ func (n *Nodes) take(ctx context.Context, a *attempt) (release func(), err error
 			}, nil
 		}
 		n.mu.Unlock()
-		a.now("waiting for another trial on %s", instanceType)
+		now("waiting for another trial on %s", instanceType)
 		select {
 		case <-busy:
 		case <-ctx.Done():
@@ -76,6 +70,9 @@ func (a *attempt) decide(ctx context.Context) (string, error) {
 		if object.GetKind() != "MiniCluster" {
 			continue
 		}
+		// A killed program may have left the trial's own MiniCluster.
+		object.SetName("")
+		object.SetGenerateName(a.release + "-")
 		got, err := a.Cluster.Dynamic.Resource(miniClusters).Namespace(a.Namespace).Create(ctx, &object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
 			return "", &Failure{"webhook", err}

@@ -27,6 +27,9 @@ func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int,
 	if parallel > 1 && r.Nodes == nil {
 		r.Nodes = NewNodes()
 	}
+	if err := r.readServed(ctx); err != nil {
+		return 0, err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	q := newQueue(trials)
 	context.AfterFunc(ctx, q.stop)

@@ -45,6 +45,10 @@ type Runner struct {
 	TrialUSD float64
 	// Nodes keeps two trials from sharing a node when several run at once.
 	Nodes *Nodes
+	// Replacer is needed for a study with fresh nodes.
+	Replacer NodeReplacer
+
+	served served
 }
 
 // Failure is a trial that ended without a usable result. Other errors concern the run as a whole.
@@ -119,7 +123,7 @@ func end(ctx context.Context, place *store.Attempt, record store.Trial, err erro
 }
 
 func (a *attempt) run(ctx context.Context) error {
-	release, err := a.Nodes.take(ctx, a)
+	release, err := a.reserve(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,9 +165,12 @@ func (a *attempt) install(ctx context.Context) error {
 func (a *attempt) selector() string { return "job-name=" + a.release }
 
 func (a *attempt) awaitScheduled(ctx context.Context) error {
-	return a.await(ctx, func(p *corev1.Pod) (bool, error) {
+	if err := a.await(ctx, func(p *corev1.Pod) (bool, error) {
 		return p.Spec.NodeName != "" || over(p), nil
-	})
+	}); err != nil {
+		return err
+	}
+	return a.remember()
 }
 
 func (a *attempt) awaitStarted(ctx context.Context) error {

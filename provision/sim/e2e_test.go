@@ -139,6 +139,7 @@ func TestCluster(t *testing.T) {
 	t.Run("workload", l.sub((*lab).testWorkload))
 	t.Run("refusal", l.sub((*lab).testRefusal))
 	t.Run("trials", l.sub((*lab).testTrials))
+	t.Run("replace", l.sub((*lab).testReplace))
 	t.Run("scale down", l.sub((*lab).testScaleDown))
 	t.Run("restart", l.sub((*lab).testRestart))
 	if t.Failed() {

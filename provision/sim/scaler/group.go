@@ -25,6 +25,8 @@ const (
 	RequestedAnnotation = "sim.ocifit-lab/requested-at"
 	// PriceAnnotation is the on-demand price of the node in USD per hour.
 	PriceAnnotation = "sim.ocifit-lab/price-usd-per-hour"
+	// ReplaceAnnotation asks, with the value "true", that the node be taken away as soon as no pod needs it.
+	ReplaceAnnotation = "sim.ocifit-lab/replace"
 	// KeepAnnotation is cluster-autoscaler's own: a node with the value "true" is never removed.
 	KeepAnnotation = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 )

@@ -2,7 +2,7 @@
 //
 // A group grows by one node for a pod that the scheduler cannot place, when the group's template fits the pod and the group is
 // below its maximum; of several groups the cheapest. A node goes when, for the unneeded time, it has had no pods but those of
-// daemon sets. What cluster-autoscaler does beyond that (moving pods off little-used nodes, pauses after a scale-up) is left out.
+// daemon sets, and at once when it is marked to be replaced. What cluster-autoscaler does beyond that (moving pods off little-used nodes, pauses after a scale-up) is left out.
 package scaler
 
 import (
@@ -216,13 +216,17 @@ func (s *scaler) grow(ctx context.Context) error {
 	}
 	requested := s.Clock.Now()
 	for _, node := range nodes {
-		node.Annotations[RequestedAnnotation] = stamp(requested)
-		s.mu.Lock()
-		s.booting[node.Name] = node
-		s.mu.Unlock()
-		go s.boot(ctx, node, requested.Add(s.BootDelay))
+		s.start(ctx, node, requested)
 	}
 	return s.failure()
+}
+
+func (s *scaler) start(ctx context.Context, node *corev1.Node, requested time.Time) {
+	node.Annotations[RequestedAnnotation] = stamp(requested)
+	s.mu.Lock()
+	s.booting[node.Name] = node
+	s.mu.Unlock()
+	go s.boot(ctx, node, requested.Add(s.BootDelay))
 }
 
 func (s *scaler) boot(ctx context.Context, node *corev1.Node, at time.Time) {

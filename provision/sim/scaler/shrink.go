@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,11 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// shrink removes the nodes that have been unneeded for long enough and returns when, in simulated time, the next one may be due.
+// shrink removes the nodes that are to be replaced and those that have been unneeded for long enough, and returns when, in simulated
+// time, the next one may be due.
 func (s *scaler) shrink(ctx context.Context) (next time.Time, err error) {
-	if s.UnneededTime <= 0 {
-		return time.Time{}, nil
-	}
 	nodes, err := s.nodes.List(labels.SelectorFromSet(labels.Set{SimulatedLabel: "true"}))
 	if err != nil {
 		return time.Time{}, err
@@ -34,14 +33,54 @@ func (s *scaler) shrink(ctx context.Context) (next time.Time, err error) {
 			used[p.Spec.NodeName] = true
 		}
 	}
-	due, next := s.unneeded(nodes, used, s.Clock.Now())
 	var errs []error
-	for _, n := range due {
-		if err := s.remove(ctx, n); err != nil && ctx.Err() == nil {
+	remove := func(n *corev1.Node, why string) bool {
+		gone, err := s.remove(ctx, n, why)
+		if err != nil && ctx.Err() == nil {
 			errs = append(errs, err)
+		}
+		return gone
+	}
+	before := len(nodes)
+	nodes = slices.DeleteFunc(nodes, func(n *corev1.Node) bool {
+		return replaceable(n) && !used[n.Name] && remove(n, "another machine was asked for")
+	})
+	if len(nodes) < before {
+		s.keepMinimum(ctx, nodes)
+	}
+	if s.UnneededTime > 0 {
+		var due []*corev1.Node
+		due, next = s.unneeded(nodes, used, s.Clock.Now())
+		for _, n := range due {
+			remove(n, fmt.Sprintf("unneeded for %s", s.UnneededTime))
 		}
 	}
 	return next, errors.Join(errs...)
+}
+
+func replaceable(n *corev1.Node) bool {
+	return n.Annotations[ReplaceAnnotation] == "true" && n.Annotations[KeepAnnotation] != "true"
+}
+
+// keepMinimum starts nodes for the groups that have fewer than they must, as a scaling group does after a termination.
+func (s *scaler) keepMinimum(ctx context.Context, nodes []*corev1.Node) {
+	size, there := map[string]int{}, map[string]bool{}
+	for _, n := range nodes {
+		size[n.Labels[GroupLabel]]++
+		there[n.Name] = true
+	}
+	s.mu.Lock()
+	for name, n := range s.booting {
+		if !there[name] {
+			size[n.Labels[GroupLabel]]++
+		}
+	}
+	s.mu.Unlock()
+	for _, g := range s.Groups {
+		for range g.Min - size[g.Name] {
+			s.start(ctx, g.node(newName(g)), s.Clock.Now())
+		}
+	}
 }
 
 // unneeded keeps the book of idle nodes: those that are due, and when the next will be.
@@ -85,28 +124,28 @@ func (s *scaler) unneeded(nodes []*corev1.Node, used map[string]bool, now time.T
 	return due, next
 }
 
-// remove keeps new pods off the node, looks a last time, and takes the node away.
-func (s *scaler) remove(ctx context.Context, node *corev1.Node) error {
+// remove keeps new pods off the node, looks a last time, and takes the node away unless a pod came.
+func (s *scaler) remove(ctx context.Context, node *corev1.Node, why string) (gone bool, err error) {
 	if err := s.setTaint(ctx, node.Name, true); err != nil {
-		return err
+		return false, err
 	}
 	pods, err := s.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + node.Name})
 	if err != nil {
-		return fmt.Errorf("pods of node %s: %w", node.Name, err)
+		return false, fmt.Errorf("pods of node %s: %w", node.Name, err)
 	}
 	for i := range pods.Items {
 		if occupies(&pods.Items[i]) {
 			delete(s.idle, node.Name)
-			return s.setTaint(ctx, node.Name, false)
+			return false, s.setTaint(ctx, node.Name, false)
 		}
 	}
 	if err := s.client.CoreV1().Nodes().Delete(ctx, node.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("remove node %s: %w", node.Name, err)
+		return false, fmt.Errorf("remove node %s: %w", node.Name, err)
 	}
 	delete(s.idle, node.Name)
-	s.recorder.Eventf(node, corev1.EventTypeNormal, "ScaleDown", "node removed: unneeded for %s", s.UnneededTime)
-	s.Log("node %s removed: unneeded for %s", node.Name, s.UnneededTime)
-	return nil
+	s.recorder.Eventf(node, corev1.EventTypeNormal, "ScaleDown", "node removed: %s", why)
+	s.Log("node %s removed: %s", node.Name, why)
+	return true, nil
 }
 
 // setTaint puts the mark of a node to be removed on or off, without touching other taints. A node that is gone is fine.
