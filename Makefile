@@ -10,14 +10,14 @@ KV  := k8s.io/component-base/version
 LDFLAGS := -s -w -X github.com/compspec/ocifit-lab/cmd/cli.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev) \
   -X $(KV).gitVersion=$(K8S) -X $(KV).gitMajor=1 -X $(KV).gitMinor=$(word 2,$(subst ., ,$(K8S))) -X $(KV).gitTreeState=clean
 
-.PHONY: help build demo test vet race bench clean
+.PHONY: e2e-kind help build demo test vet race bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## compile bin/ocifit-lab
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ocifit-lab
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ocifit-lab
 
 demo: build ## run the whole study on provider sim: up, experiment all, results, report, down
 	@rm -rf bin/demo && mkdir -p bin/demo && cd bin/demo && \
@@ -35,6 +35,9 @@ vet: ## run go vet; the first time it reads all of Kubernetes, some minutes
 
 race: ## run the tests of everything that does not link Kubernetes' server code under the race detector
 	go test -race $$(go list ./... | grep -v -e /cmd/ -e /provision/sim -e /provision/eks)
+
+e2e-kind: ## run the lab on a real kind cluster; says so when there is no Docker
+	@.ci/e2e-kind
 
 bench: build ## print the times of up, a trial, experiment all and down, and the supervisor's memory
 	@.ci/bench $(BIN)

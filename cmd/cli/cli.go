@@ -118,7 +118,7 @@ a real control plane with simulated nodes, whose benchmark figures are replayed,
 	root.AddCommand(
 		a.initCmd(), a.planCmd(), a.upCmd(), a.downCmd(), a.statusCmd(),
 		a.experimentCmd(), a.resultsCmd(), a.modelsCmd(), a.artifactCmd(), a.webhookCmd(), a.versionCmd(), a.supervisorCmd(),
-		a.registryServeCmd(), a.miniclusterCmd(),
+		a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(),
 	)
 	return root
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 
@@ -10,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	builtin "github.com/compspec/ocifit-lab/addons/minicluster"
+	"github.com/compspec/ocifit-lab/addons/source"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/minicluster"
@@ -71,8 +73,20 @@ func newKind(spec *lab.Spec, dir *lab.Dir) (*kind.Provider, error) {
 	if image := spec.Artifact.Images[runtime.GOARCH]; image != "" {
 		o.Images = append(o.Images, kind.Image{Ref: image})
 	}
+	for _, ref := range spec.Kind.Images {
+		o.Images = append(o.Images, kind.Image{Ref: ref})
+	}
 	// A study may do without Flux of its own; one that cannot fails in its trial with the reason.
 	o.Images = append(o.Images, kind.Image{Ref: compat.FluxViewImage(runtime.GOARCH), Optional: true})
+	if file := spec.Components.Bundle; file != "" {
+		o.Archives = append(o.Archives, kind.Archive{Name: file, Write: func(w io.Writer) error {
+			b, err := source.OpenBundle(context.Background(), file)
+			if err != nil {
+				return err
+			}
+			return b.Images(w)
+		}})
+	}
 	return kind.New(o), nil
 }
 

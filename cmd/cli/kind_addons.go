@@ -2,19 +2,31 @@ package cli
 
 import (
 	"context"
-	"net"
-	"strconv"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/artifact"
+	"github.com/compspec/ocifit-lab/addons/certmanager"
+	"github.com/compspec/ocifit-lab/addons/component"
+	"github.com/compspec/ocifit-lab/addons/fluxoperator"
 	"github.com/compspec/ocifit-lab/addons/labcert"
 	builtin "github.com/compspec/ocifit-lab/addons/minicluster"
+	"github.com/compspec/ocifit-lab/addons/nfd"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
+	"github.com/compspec/ocifit-lab/addons/source"
 	"github.com/compspec/ocifit-lab/addons/webhook"
+	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
+
+// registryPort is where a lab's own registry listens inside a cluster's network.
+const registryPort = 5000
 
 // realAddons are those of a cluster that is not simulated: everything runs in it.
 func (s *setup) realAddons() ([]addons.Addon, error) {
@@ -22,6 +34,20 @@ func (s *setup) realAddons() ([]addons.Addon, error) {
 	list := []addons.Addon{
 		&nodefeatures.Addon{Namespace: systemNamespace, Features: templates.NodeFeatures(spec.HasGroup), Types: len(spec.InstanceTypes())},
 		&artifact.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Images: spec.Artifact.Images},
+	}
+	installed, err := s.components()
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range installed {
+		switch part.Name {
+		case "cert-manager":
+			list = append(list, &certmanager.Addon{Component: part, Proof: systemNamespace})
+		case "flux-operator":
+			list = append(list, &fluxoperator.Addon{Component: part, Proof: systemNamespace})
+		case "nfd":
+			list = append(list, &nfd.Addon{Component: part})
+		}
 	}
 	if c.CertificatesBy() == lab.LabCertificates {
 		list = append(list, &labcert.Addon{Namespace: systemNamespace, Secret: webhook.Secret, Service: webhook.Service})
@@ -36,8 +62,97 @@ func (s *setup) realAddons() ([]addons.Addon, error) {
 	}), nil
 }
 
-// registryPort is where a lab's own registry listens inside a cluster's network.
-const registryPort = 5000
+// pinnedComponents lists the components that the spec chooses, with their pins, in the order of their names.
+func pinnedComponents(spec *lab.Spec) ([]templates.Component, error) {
+	c := spec.Components
+	wanted := map[string]bool{
+		"cert-manager":  c.CertificatesBy() == lab.CertManager,
+		"flux-operator": c.MiniClustersBy() == lab.FluxOperator,
+		"nfd":           c.WithNFD(),
+	}
+	var list []templates.Component
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if !wanted[name] {
+			continue
+		}
+		pins, err := templates.ComponentOf(c.VersionSet(), name)
+		if err != nil {
+			return nil, err
+		}
+		if other, ok := c.Charts[name]; ok {
+			pins = replaced(pins, other)
+		}
+		list = append(list, pins)
+	}
+	return list, nil
+}
+
+// replaced are the pins with another chart. Its version is that of the archive; its images are whatever it names.
+func replaced(pins templates.Component, by lab.Chart) templates.Component {
+	pins.Chart, pins.Digest, pins.Images, pins.Version = by.Chart, by.Digest, nil, ""
+	if at := strings.LastIndex(by.Chart, ":"); strings.HasPrefix(by.Chart, "oci://") && at > strings.LastIndex(by.Chart, "/") {
+		pins.Chart, pins.Version = by.Chart[:at], by.Chart[at+1:]
+	}
+	return pins
+}
+
+// chartValues are what the lab sets in the charts, with the user's values over them.
+func chartValues(spec *lab.Spec, name string) map[string]any {
+	values := map[string]any{}
+	switch name {
+	case "cert-manager":
+		values = certmanager.Values()
+	case "nfd":
+		values = nfd.Values()
+	}
+	return overlay(values, spec.Components.Charts[name].Values)
+}
+
+func overlay(a, b map[string]any) map[string]any {
+	out := maps.Clone(a)
+	for k, v := range b {
+		under, ok1 := out[k].(map[string]any)
+		over, ok2 := v.(map[string]any)
+		if ok1 && ok2 {
+			v = overlay(under, over)
+		}
+		out[k] = v
+	}
+	return out
+}
+
+// components are the chosen ones, ready to be installed.
+func (s *setup) components() ([]*component.Component, error) {
+	list, err := pinnedComponents(s.spec)
+	if err != nil {
+		return nil, err
+	}
+	lock := &component.Lock{File: s.dir.Path("digests.json")}
+	var out []*component.Component
+	for _, pins := range list {
+		out = append(out, &component.Component{
+			Name: pins.Name, Namespace: pins.Namespace, Records: systemNamespace, Lock: lock,
+			Ref:    source.Ref{Location: pins.Chart, Version: pins.Version, Digest: pins.Digest},
+			Values: chartValues(s.spec, pins.Name), Images: imagePins(pins), Source: sources(s.spec),
+		})
+	}
+	return out, nil
+}
+
+// imagePins replaces tags by digests, where those are known.
+func imagePins(pins templates.Component) map[string]string {
+	images := map[string]string{}
+	for _, i := range pins.ImagesFor("") {
+		if i.Digest != "" {
+			images[i.Ref] = i.Pinned()
+		}
+	}
+	return images
+}
+
+func sources(spec *lab.Spec) source.Options {
+	return source.Options{Mirrors: spec.Components.ChartMirrors, BundleFile: spec.Components.Bundle, Pause: time.Second}
+}
 
 // plainInCluster lists the registries that a pod speaks to without TLS.
 func (s *setup) plainInCluster(ctx context.Context) ([]string, error) {
@@ -45,10 +160,34 @@ func (s *setup) plainInCluster(ctx context.Context) ([]string, error) {
 	if err != nil || !env.PlainHTTP || env.RegistryInCluster == "" {
 		return nil, err
 	}
-	if _, port, err := net.SplitHostPort(env.RegistryInCluster); err == nil {
-		if _, err := strconv.Atoi(port); err == nil {
-			return []string{env.RegistryInCluster}, nil
+	return []string{env.RegistryInCluster}, nil
+}
+
+// inUse says which of the parts that have a stand-in are in use.
+func inUse(spec *lab.Spec) map[string]string {
+	if spec.Provider == "sim" {
+		return map[string]string{"certificates": "the lab's own authority", "miniclusters": "builtin controller"}
+	}
+	c := spec.Components
+	facts := map[string]string{"certificates": c.CertificatesBy(), "miniclusters": c.MiniClustersBy(), "versions": c.VersionSet()}
+	facts["node-features"] = "cached"
+	if c.WithNFD() {
+		facts["node-features"] = "node-feature-discovery, cached where it has none"
+	}
+	if spec.Provider == "kind" {
+		facts["nodes"] = kind.Pretence
+	}
+	if list, err := pinnedComponents(spec); err == nil {
+		for _, p := range list {
+			facts[p.Name] = fmt.Sprint(p.Version)
 		}
 	}
-	return nil, nil
+	return facts
+}
+
+// overlayFacts lays one set of facts over another.
+func overlayFacts(a, b map[string]string) map[string]string {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
 }

@@ -48,16 +48,18 @@ func (a *app) planCmd() *cobra.Command {
 }
 
 type plan struct {
-	Name       string            `json:"name"`
-	Provider   string            `json:"provider"`
-	Steps      []string          `json:"steps"`
-	NodeGroups []plannedGroup    `json:"nodeGroups"`
-	Study      string            `json:"study"`
-	Arms       []plannedArm      `json:"arms"`
-	Trials     int               `json:"trials"`
-	WorstCase  plannedWorst      `json:"worstCase"`
-	Prices     string            `json:"prices"`
-	Images     map[string]string `json:"images"`
+	Name       string             `json:"name"`
+	Provider   string             `json:"provider"`
+	Steps      []string           `json:"steps"`
+	NodeGroups []plannedGroup     `json:"nodeGroups"`
+	Study      string             `json:"study"`
+	Arms       []plannedArm       `json:"arms"`
+	Trials     int                `json:"trials"`
+	WorstCase  plannedWorst       `json:"worstCase"`
+	Prices     string             `json:"prices"`
+	Images     map[string]string  `json:"images"`
+	NodeImage  string             `json:"nodeImage,omitempty"`
+	Components []plannedComponent `json:"components,omitempty"`
 }
 
 type plannedGroup struct {
@@ -113,6 +115,7 @@ func makePlan(s *setup, chosen *study.Study) *plan {
 	for _, arm := range chosen.Arms {
 		p.Arms = append(p.Arms, plannedArm{arm.Name, arm.Model, chosen.Repeats, study.PolicyText(arm.Tasks)})
 	}
+	p.addComponents(s.spec)
 	p.WorstCase.Hours = (time.Duration(p.Trials) * (trialWithNodeStart + trialRun)).Hours()
 	p.WorstCase.CostUSD = p.WorstCase.Hours * (dearest(s.spec, prices) + sticky)
 	p.WorstCase.Rule = "every trial starts a node of the dearest type and none is used twice; 110 s for the start and 75 s for the run, as in the published study"
@@ -158,6 +161,9 @@ func (p *plan) text(w io.Writer) error {
 	fmt.Fprintln(w, "\nimages")
 	for _, arch := range []string{"amd64", "arm64"} {
 		fmt.Fprintf(w, "  %s  %s\n", arch, p.Images[arch])
+	}
+	if err := p.componentsText(w); err != nil {
+		return err
 	}
 	fmt.Fprintf(w, "\nworst case on AWS: %.1f hours, %s (%s)\nprices: %s\n", p.WorstCase.Hours, ui.Dollars(p.WorstCase.CostUSD), p.WorstCase.Rule, p.Prices)
 	if p.Provider != "eks" {

@@ -203,8 +203,8 @@ func (p *Provider) load(ctx context.Context, log step.Log) error {
 		return err
 	}
 	for _, archive := range p.opts.Archives {
-		log("loading %s", archive)
-		if err := p.loadArchive(ctx, list, archive); err != nil {
+		log("loading %s", archive.Name)
+		if err := loadArchive(ctx, list, archive); err != nil {
 			return err
 		}
 	}
@@ -311,16 +311,13 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func (p *Provider) loadArchive(ctx context.Context, list []nodes.Node, archive string) error {
-	file, err := os.Open(archive)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	stop := context.AfterFunc(ctx, func() { file.Close() })
+func loadArchive(ctx context.Context, list []nodes.Node, archive Archive) error {
+	r, w := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
 	defer stop()
-	if err := spread(file, list); err != nil {
-		return fmt.Errorf("load %s: %w", archive, err)
+	go func() { _ = w.CloseWithError(archive.Write(w)) }()
+	if err := spread(r, list); err != nil {
+		return fmt.Errorf("load %s: %w", archive.Name, err)
 	}
 	return nil
 }
@@ -329,9 +326,17 @@ func (p *Provider) archiveNote() string { return filepath.Join(p.dir, "archives"
 
 func (p *Provider) archivesLoaded() bool {
 	data, err := os.ReadFile(p.archiveNote())
-	return len(p.opts.Archives) == 0 || err == nil && string(data) == strings.Join(p.opts.Archives, "\n")
+	return len(p.opts.Archives) == 0 || err == nil && string(data) == p.archiveNames()
+}
+
+func (p *Provider) archiveNames() string {
+	var names []string
+	for _, a := range p.opts.Archives {
+		names = append(names, a.Name)
+	}
+	return strings.Join(names, "\n")
 }
 
 func (p *Provider) noteArchives() error {
-	return os.WriteFile(p.archiveNote(), []byte(strings.Join(p.opts.Archives, "\n")), 0o600)
+	return os.WriteFile(p.archiveNote(), []byte(p.archiveNames()), 0o600)
 }

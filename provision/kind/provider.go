@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,9 @@ import (
 // DefaultNodeImage is the node image that this version of kind was released with, pinned by digest.
 const DefaultNodeImage = defaults.Image
 
+// Pretence is said wherever results of such a cluster are shown.
+const Pretence = "containers of this machine that only carry the labels of instance types: every figure is this machine's, no price applies"
+
 // Identity is the instance type that a node stands for.
 type Identity struct {
 	Group        string
@@ -35,6 +39,13 @@ type Image struct {
 	Ref string
 	// Optional images are left out with a word when they cannot be had.
 	Optional bool
+}
+
+// Archive is a tar stream with images, as `docker save` writes it or as an OCI layout.
+type Archive struct {
+	// Name is shown, and tells one archive from another.
+	Name  string
+	Write func(w io.Writer) error
 }
 
 // Options say what the cluster looks like and where its state is kept.
@@ -55,8 +66,8 @@ type Options struct {
 	Program, LabImage string
 	// Images are loaded into the nodes before anything is timed.
 	Images []Image
-	// Archives are files with images, as `docker save` or an OCI layout writes them, loaded into the nodes too.
-	Archives []string
+	// Archives hold further images for the nodes.
+	Archives []Archive
 	// Mirrors are asked before a registry, by the registry's name.
 	Mirrors map[string][]string
 	// Retain keeps the nodes of a cluster that could not be created.
@@ -155,7 +166,7 @@ func (p *Provider) imageList() string {
 		list = append(list, i.Ref)
 	}
 	for _, a := range p.opts.Archives {
-		list = append(list, "those of "+a)
+		list = append(list, "those of "+a.Name)
 	}
 	return strings.Join(list, ", ")
 }
@@ -201,7 +212,7 @@ func (p *Provider) Status(ctx context.Context) (provision.Status, error) {
 		return s, nil
 	}
 	mark := p.readMark()
-	s.Facts = map[string]string{"engine": string(e) + " " + p.inform.Version, "nodeImage": p.opts.NodeImage}
+	s.Facts = map[string]string{"engine": string(e) + " " + p.inform.Version, "nodeImage": p.opts.NodeImage, "nodes": Pretence}
 	if address, err := p.registryAddress(ctx, e); err == nil {
 		s.Facts["registry"] = address
 	}

@@ -19,6 +19,8 @@ type Kind struct {
 	Workers []string `yaml:"workers,omitempty"`
 	// LabImage is an image of ocifit-lab for Linux; empty means one made from the running program.
 	LabImage string `yaml:"labImage,omitempty"`
+	// Images are further images that are loaded from the engine into the nodes.
+	Images []string `yaml:"images,omitempty"`
 	// Retain keeps the nodes of a cluster that could not be created.
 	Retain bool `yaml:"retain,omitempty"`
 }
@@ -31,8 +33,8 @@ type Components struct {
 	Certificates string `yaml:"certificates,omitempty"`
 	// MiniClusters is "flux-operator" (the default) or "builtin".
 	MiniClusters string `yaml:"miniclusters,omitempty"`
-	// NodeFeatureDiscovery is on unless it is false.
-	NodeFeatureDiscovery *bool `yaml:"nodeFeatureDiscovery,omitempty"`
+	// CachedFeaturesOnly leaves node-feature-discovery out.
+	CachedFeaturesOnly bool `yaml:"cachedFeaturesOnly,omitempty"`
 	// RegistryMirrors are asked before a registry of images, ChartMirrors before a registry or host of charts and manifests.
 	RegistryMirrors map[string][]string `yaml:"registryMirrors,omitempty"`
 	ChartMirrors    map[string][]string `yaml:"chartMirrors,omitempty"`
@@ -71,7 +73,7 @@ func (c Components) MiniClustersBy() string { return orElse(c.MiniClusters, Flux
 func (c Components) VersionSet() string { return orElse(c.Versions, VersionsPinned) }
 
 // WithNFD tells whether node-feature-discovery is installed.
-func (c Components) WithNFD() bool { return c.NodeFeatureDiscovery == nil || *c.NodeFeatureDiscovery }
+func (c Components) WithNFD() bool { return !c.CachedFeaturesOnly }
 
 func orElse(value, otherwise string) string {
 	if value == "" {
