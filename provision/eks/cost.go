@@ -9,8 +9,9 @@ import (
 // CostItem is one thing that costs money while it exists.
 type CostItem struct {
 	What   string  `json:"what"`
-	Count  int     `json:"count"` // while nothing runs
-	Most   int     `json:"most"`  // in the worst case
+	Group  string  `json:"group,omitempty"` // of whose nodes it is, one for each; empty: there whatever runs
+	Count  int     `json:"count"`           // while nothing runs
+	Most   int     `json:"most"`            // in the worst case
 	Each   float64 `json:"eachUSDPerHour"`
 	Source string  `json:"source"` // where the price is from
 }
@@ -62,15 +63,28 @@ func (p *Provider) Estimate(ctx context.Context, online bool) (*Estimate, error)
 			e.Unpriced = append(e.Unpriced, g.InstanceType)
 			source = "no price known"
 		}
-		e.add(CostItem{What: fmt.Sprintf("node group %s (%s)", g.Name, g.InstanceType), Count: g.Desired, Most: g.Max, Each: each, Source: source})
+		e.add(CostItem{Group: g.Name, What: fmt.Sprintf("node group %s (%s)", g.Name, g.InstanceType), Count: g.Desired, Most: g.Max, Each: each, Source: source})
 		size := g.VolumeGiB
 		if size == 0 {
 			size = 80
 		}
-		e.add(CostItem{What: fmt.Sprintf("address and %d GiB of disk of a node of %s", size, g.Name), Count: g.Desired, Most: g.Max,
+		e.add(CostItem{Group: g.Name, What: fmt.Sprintf("address and %d GiB of disk of a node of %s", size, g.Name), Count: g.Desired, Most: g.Max,
 			Each: addressPrice + float64(size)*diskPrice, Source: fixedNote})
 	}
 	return e, nil
+}
+
+// With is the hourly price while so many nodes of each group run.
+func (e *Estimate) With(nodes map[string]int) float64 {
+	sum := 0.0
+	for _, i := range e.Items {
+		n := i.Count
+		if i.Group != "" {
+			n = nodes[i.Group]
+		}
+		sum += float64(n) * i.Each
+	}
+	return sum
 }
 
 func (e *Estimate) add(i CostItem) {

@@ -118,6 +118,9 @@ func (p *Provider) Name() string { return "eks" }
 // Cluster is the name of the EKS cluster.
 func (p *Provider) Cluster() string { return p.opts.Name }
 
+// Made tells whether everything that costs money is there already: up would spend nothing new.
+func (p *Provider) Made(ctx context.Context) (bool, error) { return p.allMade(ctx) }
+
 // Connect implements provision.Provider.
 func (p *Provider) Connect(context.Context) (*kube.Cluster, error) {
 	return kube.Connect(p.opts.Kubeconfig)

@@ -5,19 +5,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks/cloud"
-	"github.com/compspec/ocifit-lab/provision/eks/config"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // Status implements provision.Provider.
 func (p *Provider) Status(ctx context.Context) (provision.Status, error) {
-	s := provision.Status{Provider: p.Name(), State: provision.Absent, Facts: map[string]string{"region": p.opts.Region}}
+	s := provision.Status{Provider: p.Name(), State: provision.Absent, Simulated: p.opts.Environment.Simulated, Facts: map[string]string{"region": p.opts.Region}}
+	if url := os.Getenv("AWS_ENDPOINT_URL"); url != "" {
+		s.Facts["AWS"] = url + " answers in its place (AWS_ENDPOINT_URL)"
+	}
 	p.forget()
 	v, err := p.look(ctx)
 	if err != nil {
@@ -167,23 +170,4 @@ func (p *Provider) CollectLogs(ctx context.Context, dir string) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-// Repository is a place in the account's own registry.
-type Repository struct{ Reference, User, Password string }
-
-// Repository makes a repository of the lab's in the account's ECR, unless it is there, and returns its address with a login for a push. It
-// goes with the lab.
-func (p *Provider) Repository(ctx context.Context, name string) (Repository, error) {
-	c, err := p.aws(ctx)
-	if err != nil {
-		return Repository{}, err
-	}
-	tags := map[string]string{config.TagLab: p.opts.Name, config.TagManaged: "true"}
-	ref, err := c.EnsureRepository(ctx, name, tags)
-	if err != nil {
-		return Repository{}, err
-	}
-	user, password, err := c.RegistryLogin(ctx)
-	return Repository{ref, user, password}, err
 }

@@ -115,7 +115,7 @@ func (p *Provider) childStep(op child.Op, groups []string) func(context.Context,
 		}
 		question := e.Error() + "\nDelete it and make it again?"
 		if ok, askErr := p.consent(ctx, question); askErr != nil || !ok {
-			return errors.Join(step.Try(err, "repeat up with the consent to delete failed stacks, or take everything down"), askErr)
+			return errors.Join(step.Try(err, "repeat up with --recreate-failed, which is the consent to delete failed stacks, or take everything down"), askErr)
 		}
 		req.Recreate = true
 		return p.run(ctx, req, log)

@@ -110,6 +110,14 @@ func (d *Dir) Remove() error {
 	return nil
 }
 
+// RemoveUnused deletes the state folder of a lab of which nothing was brought up.
+func (d *Dir) RemoveUnused() error {
+	if _, err := os.Stat(d.Path("state.json")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return d.Remove()
+}
+
 // Lock keeps other `up` and `down` of the same lab away until release is called or the process ends.
 func (d *Dir) Lock() (release func(), err error) {
 	if err := os.MkdirAll(d.path, 0o700); err != nil {

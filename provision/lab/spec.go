@@ -37,6 +37,7 @@ type Spec struct {
 	Artifact          Artifact    `yaml:"artifact"`
 	Experiment        Experiment  `yaml:"experiment"`
 	Sim               Sim         `yaml:"sim"`
+	EKS               EKS         `yaml:"eks,omitempty"`
 	Kind              Kind        `yaml:"kind,omitempty"`
 	Components        Components  `yaml:"components,omitempty"`
 }

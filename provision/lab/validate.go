@@ -46,6 +46,7 @@ func (s *Spec) Validate() error {
 		}
 	}
 	problems = append(problems, s.validateGroups()...)
+	problems = append(problems, s.EKS.validate()...)
 	problems = append(problems, s.Kind.validate()...)
 	problems = append(problems, s.Components.validate()...)
 	return errors.Join(problems...)

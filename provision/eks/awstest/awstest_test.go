@@ -219,7 +219,7 @@ func TestRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	repo.PlainHTTP = true
-	repo.Client = &auth.Client{Credential: auth.StaticCredential(repo.Reference.Registry, auth.Credential{Username: "AWS", Password: registryPassword})}
+	repo.Client = &auth.Client{Credential: auth.StaticCredential(repo.Reference.Registry, auth.Credential{Username: "AWS", Password: RegistryPassword})}
 	ctx := context.Background()
 	from := memory.New()
 	layer, err := oras.PushBytes(ctx, from, "application/octet-stream", []byte("layer"))

@@ -173,12 +173,13 @@ var ecrOperations = map[string]operation{
 	},
 	"GetAuthorizationToken": func(s *Server, _ Call) (answer, error) {
 		return jsonAnswer(map[string]any{"authorizationData": []any{map[string]any{
-			"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + registryPassword)), "expiresAt": 4102444800.0, "proxyEndpoint": s.URL,
+			"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + RegistryPassword)), "expiresAt": 4102444800.0, "proxyEndpoint": s.URL,
 		}}}), nil
 	},
 }
 
-const registryPassword = "registry-password"
+// RegistryPassword goes with the user AWS.
+const RegistryPassword = "registry-password"
 
 func (s *Server) repoJSON(r *repository) map[string]any {
 	return map[string]any{"repositoryName": r.name, "repositoryArn": s.acct.arn("ecr", "repository/"+r.name),

@@ -12,7 +12,7 @@ import (
 // serveRegistry answers the distribution API for the repositories of ECR: push and pull of blobs and manifests.
 func (s *Server) serveRegistry(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-	if user, password, ok := r.BasicAuth(); !ok || user != "AWS" || password != registryPassword {
+	if user, password, ok := r.BasicAuth(); !ok || user != "AWS" || password != RegistryPassword {
 		w.Header().Set("WWW-Authenticate", `Basic realm="awstest"`)
 		registryError(w, 401, "UNAUTHORIZED")
 		return

@@ -30,11 +30,11 @@ func (c *Cloud) EnsureRepository(ctx context.Context, name string, tags map[stri
 	in["tags"] = list
 	err := c.ecr(ctx, "CreateRepository", in, &made)
 	if Code(err) == "RepositoryAlreadyExistsException" {
-		var found struct{ Repositories []ecrRepository }
-		err = c.ecr(ctx, "DescribeRepositories", map[string]any{"repositoryNames": []string{name}}, &found)
-		if err == nil && len(found.Repositories) == 1 {
-			return found.Repositories[0].URI, nil
+		uri, err := c.FindRepository(ctx, name)
+		if err == nil && uri == "" {
+			err = fmt.Errorf("repository %s was there and is gone", name)
 		}
+		return uri, err
 	}
 	if err != nil {
 		return "", Explain(fmt.Errorf("make repository %s: %w", name, err))
@@ -42,25 +42,50 @@ func (c *Cloud) EnsureRepository(ctx context.Context, name string, tags map[stri
 	return made.Repository.URI, nil
 }
 
-// RegistryLogin returns user and password for the account's registry; they hold for twelve hours.
-func (c *Cloud) RegistryLogin(ctx context.Context) (user, password string, err error) {
+// FindRepository returns the address of an ECR repository, empty if there is none.
+func (c *Cloud) FindRepository(ctx context.Context, name string) (string, error) {
+	var found struct{ Repositories []ecrRepository }
+	err := c.ecr(ctx, "DescribeRepositories", map[string]any{"repositoryNames": []string{name}}, &found)
+	switch {
+	case IsNotFound(err):
+		return "", nil
+	case err != nil:
+		return "", Explain(fmt.Errorf("look for repository %s: %w", name, err))
+	case len(found.Repositories) != 1:
+		return "", nil
+	}
+	return found.Repositories[0].URI, nil
+}
+
+// Login is what the account's registry is asked with; it holds for twelve hours.
+type Login struct {
+	User, Password string
+	// PlainHTTP says that the registry is spoken to without TLS; AWS's own never is.
+	PlainHTTP bool
+}
+
+// RegistryLogin asks for a login to the account's registry.
+func (c *Cloud) RegistryLogin(ctx context.Context) (Login, error) {
 	var out struct {
 		AuthorizationData []struct {
-			Token string `json:"authorizationToken"`
+			Token    string `json:"authorizationToken"`
+			Endpoint string `json:"proxyEndpoint"`
 		} `json:"authorizationData"`
 	}
 	if err := c.ecr(ctx, "GetAuthorizationToken", map[string]any{}, &out); err != nil {
-		return "", "", Explain(fmt.Errorf("log in to the registry: %w", err))
+		return Login{}, Explain(fmt.Errorf("log in to the registry: %w", err))
 	}
 	if len(out.AuthorizationData) == 0 {
-		return "", "", fmt.Errorf("log in to the registry: ECR gave no token")
+		return Login{}, fmt.Errorf("log in to the registry: ECR gave no token")
 	}
-	data, err := base64.StdEncoding.DecodeString(out.AuthorizationData[0].Token)
+	given := out.AuthorizationData[0]
+	data, err := base64.StdEncoding.DecodeString(given.Token)
 	if err != nil {
-		return "", "", fmt.Errorf("log in to the registry: %w", err)
+		return Login{}, fmt.Errorf("log in to the registry: %w", err)
 	}
-	user, password, _ = strings.Cut(string(data), ":")
-	return user, password, nil
+	l := Login{PlainHTTP: strings.HasPrefix(given.Endpoint, "http://")}
+	l.User, l.Password, _ = strings.Cut(string(data), ":")
+	return l, nil
 }
 
 // repositoryItems lists the repositories that bear the owner's tag.
