@@ -11,9 +11,12 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/sim/scaler"
 	"github.com/compspec/ocifit-lab/provision/sim/simclock"
 )
 
@@ -115,6 +118,28 @@ func loadClock(file string) time.Time {
 		return saved.Now
 	}
 	return now
+}
+
+// catchUp moves the clock on to what the nodes have seen already: a supervisor that was killed had no time to save its last moments,
+// and at scale 0 hours may pass in them.
+func (s *supervisor) catchUp(ctx context.Context, config *rest.Config) error {
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("times of the nodes: %w", err)
+	}
+	latest := s.clock.Now()
+	for _, n := range nodes.Items {
+		for _, key := range []string{scaler.RequestedAnnotation, scaler.CreatedAnnotation} {
+			if t, err := time.Parse(time.RFC3339, n.Annotations[key]); err == nil && t.After(latest) {
+				latest = t
+			}
+		}
+	}
+	return s.clock.SleepUntil(ctx, latest)
 }
 
 func saveClock(file string, now time.Time) error {

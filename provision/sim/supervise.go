@@ -191,6 +191,9 @@ func (s *supervisor) start(ctx, partsCtx context.Context) error {
 				return err
 			}
 		}
+		if err := s.catchUp(ctx, config); err != nil {
+			return err
+		}
 		address, err := registry.await(ctx, s)
 		if err != nil {
 			return err
