@@ -75,13 +75,13 @@ type Config struct {
 // withDefaults checks the configuration and fills in what was left out.
 func (c Config) withDefaults() (Config, error) {
 	if c.CertFile == "" || c.KeyFile == "" {
-		return c, errors.New("the webhook needs a certificate: give CertFile and KeyFile")
+		return c, errors.New("the webhook needs a certificate: name its files with --tls-cert and --tls-key, or in TLS_CERT_PATH and TLS_KEY_PATH")
 	}
 	if c.Listen == "" && c.Listener == nil {
 		return c, errors.New("the webhook needs an address to listen on")
 	}
 	if c.FeaturesFile == "" && c.Clientset == nil {
-		return c, errors.New("the webhook knows no instance types: give a features file, or a cluster whose nodes it may watch")
+		return c, errors.New("the webhook knows no instance types: name the cached node features (--features-dir, FEATURES_CACHE_DIR), or a cluster whose nodes it may watch (--kubeconfig)")
 	}
 	if c.ModelServerURL != "" {
 		if u, err := url.Parse(c.ModelServerURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
