@@ -34,7 +34,7 @@ vet: ## run go vet; the first time it reads all of Kubernetes, some minutes
 	go vet ./...
 
 race: ## run the tests of everything that does not link Kubernetes' server code under the race detector
-	go test -race $$(go list ./... | grep -v -e /cmd/ -e /provision/sim -e /provision/eks)
+	go test -race $$(go list ./... | grep -v -e /cmd/ -e /provision/sim -e /provision/eks -e /webhook/e2e -e '/addons$$')
 
 e2e-kind: ## run the lab on a real kind cluster; says so when there is no Docker
 	@.ci/e2e-kind
