@@ -4,6 +4,7 @@ package addons
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/compspec/ocifit-lab/provision/kube"
@@ -37,13 +38,14 @@ const (
 	doneTimeout = 10 * time.Second
 )
 
-// Steps turns addons into steps. Each of them starts after the steps named in after.
-func Steps(connect Connector, after []string, list ...Addon) []step.Step {
+// Steps turns addons into steps. Each of them starts when the addons that it needs work, and after the steps that after names for it: an addon
+// that talks to the API server alone need not wait for nodes.
+func Steps(connect Connector, after func(Addon) []string, list ...Addon) []step.Step {
 	steps := make([]step.Step, 0, len(list))
 	for _, a := range list {
 		steps = append(steps, step.Step{
 			Name:    a.Name(),
-			Needs:   append(append([]string(nil), after...), a.Needs()...),
+			Needs:   append(slices.Clone(after(a)), a.Needs()...),
 			Timeout: installTimeout,
 			Plan:    a.Plan(),
 			Done:    func(ctx context.Context) (bool, error) { return done(ctx, connect, a) },

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
+	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -20,9 +21,13 @@ type Target struct {
 	Ref string
 	// PlainHTTP lists the registries that are spoken to without TLS.
 	PlainHTTP []string
+	// Credential is what registries are asked with; nil asks without.
+	Credential auth.CredentialFunc
 }
 
-func (t Target) options() oci.Options { return oci.Options{PlainHTTP: t.PlainHTTP} }
+func (t Target) options() oci.Options {
+	return oci.Options{PlainHTTP: t.PlainHTTP, Credential: t.Credential}
+}
 
 // Addon is the artifact with all published models and the random choice.
 type Addon struct {
@@ -30,6 +35,8 @@ type Addon struct {
 	Title string
 	// Target tells where it goes, once the cluster runs.
 	Target func(ctx context.Context) (Target, error)
+	// Make makes that place where it has to be made first; nil: it is there.
+	Make func(ctx context.Context) error
 	// Images maps an architecture to the application's image.
 	Images map[string]string
 }
@@ -60,6 +67,11 @@ func (a *Addon) Plan() string {
 
 // Install implements addons.Addon.
 func (a *Addon) Install(ctx context.Context, _ *kube.Cluster, log step.Log) error {
+	if a.Make != nil {
+		if err := a.Make(ctx); err != nil {
+			return err
+		}
+	}
 	target, err := a.Target(ctx)
 	if err != nil {
 		return err

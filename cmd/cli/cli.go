@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -38,7 +39,12 @@ type exit struct {
 	err  error
 }
 
-func (e exit) Error() string { return e.err.Error() }
+func (e exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
 func (e exit) Unwrap() error { return e.err }
 
 // app is what all commands share.
@@ -51,21 +57,37 @@ type app struct {
 	progress ui.Kind
 	verbose  bool
 	quiet    bool
+
+	// recreate is the consent to delete stacks that failed, and make them again.
+	recreate bool
+	// surround changes how provider eks is made, and interactive says whether somebody can be asked; both for tests.
+	surround    func(*eks.Options)
+	interactive func() bool
 }
 
 // Run executes the command line and returns the exit code.
 func Run(ctx context.Context, streams Streams, args []string) int {
+	return newApp(streams).run(ctx, args)
+}
+
+func newApp(streams Streams) *app {
+	return &app{Streams: streams, output: "text", progress: ui.Auto}
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
 	// Linked Kubernetes components register flags of their own here, and cobra would show them as ours.
 	pflag.CommandLine = pflag.NewFlagSet("ocifit-lab", pflag.ContinueOnError)
-	a := &app{Streams: streams, output: "text", progress: ui.Auto}
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return ExitOK
 	}
-	a.complain(err)
 	var e exit
+	if errors.As(err, &e) && e.err == nil {
+		return e.code // what there is to say was said
+	}
+	a.complain(err)
 	switch {
 	case errors.As(err, &e):
 		return e.code
@@ -118,7 +140,7 @@ a real control plane with simulated nodes, whose benchmark figures are replayed,
 	root.AddCommand(
 		a.initCmd(), a.planCmd(), a.upCmd(), a.downCmd(), a.statusCmd(),
 		a.experimentCmd(), a.resultsCmd(), a.modelsCmd(), a.artifactCmd(), a.webhookCmd(), a.versionCmd(), a.supervisorCmd(),
-		a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(),
+		a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(), a.eksCmd(),
 	)
 	return root
 }

@@ -11,23 +11,37 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 func (a *app) downCmd() *cobra.Command {
-	var timeout time.Duration
+	var o downOptions
 	cmd := &cobra.Command{
 		Use:   "down",
 		Short: "Remove the cluster and prove that nothing is left; results stay",
 		Long: `down removes everything that up made, also after an up that failed half-way. It needs the state folder only. At the
-end it looks for what is left and exits with 4 if there is anything. Results stay.`,
-		Example: "  ocifit-lab down",
+end it looks for what is left and exits with 4 if there is anything. Results stay. Without the state folder, --name and
+--region are enough for a lab on eks.`,
+		Example: "  ocifit-lab down\n  ocifit-lab down --name ocifit --region us-east-1",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.down(cmd.Context(), timeout) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.down(cmd.Context(), o) },
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Hour, "deadline for all steps together")
+	f := cmd.Flags()
+	f.DurationVar(&o.timeout, "timeout", time.Hour, "deadline for all steps together")
+	f.StringVar(&o.name, "name", "", "eks: name of the cluster, for when the state folder is gone")
+	f.StringVar(&o.region, "region", "", "eks: region of the cluster, with --name")
+	f.StringVar(&o.profile, "profile", "", "eks: profile of the shared AWS configuration")
+	f.BoolVar(&o.verify, "verify-empty", true, "look for what is left")
+	cmd.MarkFlagsRequiredTogether("name", "region")
 	return cmd
+}
+
+type downOptions struct {
+	timeout               time.Duration
+	name, region, profile string
+	verify                bool
 }
 
 type downSummary struct {
@@ -38,8 +52,8 @@ type downSummary struct {
 	Seconds   float64  `json:"seconds"`
 }
 
-func (a *app) down(ctx context.Context, timeout time.Duration) error {
-	setup, state, err := a.existing()
+func (a *app) down(ctx context.Context, o downOptions) error {
+	setup, state, err := a.toRemove(o)
 	if errors.Is(err, lab.ErrNoLab) {
 		spec, err := a.spec()
 		if err != nil {
@@ -59,14 +73,20 @@ func (a *app) down(ctx context.Context, timeout time.Duration) error {
 	}
 	defer release()
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	if err := a.undo(ctx, setup, state); err != nil {
-		return step.Try(err, "run `ocifit-lab down` again; the state stays in %s", setup.dir.Path())
+	if err := a.undo(ctx, setup, state, o.verify); err != nil {
+		err = step.Try(err, "run `ocifit-lab down` again; the state stays in %s", setup.dir.Path())
+		if errors.Is(err, eks.ErrLeftovers) {
+			return exit{ExitCheck, err}
+		}
+		return err
 	}
-	left, err := setup.provider.Leftovers(ctx)
-	if err != nil {
-		return fmt.Errorf("could not look for what is left: %w", err)
+	var left []string
+	if o.verify {
+		if left, err = setup.provider.Leftovers(ctx); err != nil {
+			return fmt.Errorf("could not look for what is left: %w", err)
+		}
 	}
 	summary := downSummary{Name: setup.spec.Name, Removed: true, Leftovers: left, Results: setup.spec.Experiment.Results, Seconds: time.Since(began).Seconds()}
 	if len(left) > 0 {
@@ -82,18 +102,33 @@ func (a *app) down(ctx context.Context, timeout time.Duration) error {
 	return a.print(summary, summary.text)
 }
 
+// toRemove is the lab that was brought up, or the cluster that the flags name.
+func (a *app) toRemove(o downOptions) (*setup, *lab.State, error) {
+	if o.name != "" {
+		return a.named(o)
+	}
+	setup, state, err := a.existing()
+	if err == nil && o.profile != "" && setup.spec.Provider == "eks" {
+		setup.spec.EKS.Profile = o.profile
+		setup.provider, err = a.newProvider(setup.spec, setup.dir)
+	}
+	return setup, state, err
+}
+
 // undo takes the cluster away. What was installed in it goes with it.
-func (a *app) undo(ctx context.Context, setup *setup, state *lab.State) error {
+func (a *app) undo(ctx context.Context, setup *setup, state *lab.State, verify bool) error {
 	rep := a.reporter()
 	defer rep.Close()
 	state.Ready = false
 	if err := setup.dir.Write(state, nil); err != nil {
 		return err
 	}
-	return step.Down(ctx, setup.provider.Steps(), rep, func(name string) error {
+	unmerged := setup.unmerge()
+	err := step.Down(ctx, downSteps(setup, verify), rep, func(name string) error {
 		delete(state.Steps, name)
 		return setup.dir.Write(state, nil)
 	})
+	return errors.Join(err, unmerged)
 }
 
 func (s downSummary) text(w io.Writer) error {

@@ -259,7 +259,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 	prices, note := templates.Prices()
 	run, err := store.OpenOrCreate(dir, store.Info{
 		Program: version, Lab: setup.spec.Name, Provider: setup.spec.Provider, Study: s,
-		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Facts: overlayFacts(components(), inUse(setup.spec)),
+		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Facts: overlayFacts(components(), setup.inUse()),
 	})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	builtin "github.com/compspec/ocifit-lab/addons/minicluster"
 	"github.com/compspec/ocifit-lab/addons/source"
+	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/minicluster"
@@ -130,7 +131,10 @@ type labImage interface {
 	LabImage() (string, error)
 }
 
-func (s *setup) programImage(context.Context) (string, error) {
+func (s *setup) programImage(ctx context.Context) (string, error) {
+	if p, ok := s.provider.(*eks.Provider); ok {
+		return s.eksProgramImage(ctx, p)
+	}
 	p, ok := s.provider.(labImage)
 	if !ok {
 		return "", fmt.Errorf("provider %s has no image of this program", s.spec.Provider)

@@ -33,7 +33,7 @@ func (s *setup) realAddons() ([]addons.Addon, error) {
 	spec, c := s.spec, s.spec.Components
 	list := []addons.Addon{
 		&nodefeatures.Addon{Namespace: systemNamespace, Features: templates.NodeFeatures(spec.HasGroup), Types: len(spec.InstanceTypes())},
-		&artifact.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Images: spec.Artifact.Images},
+		&artifact.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Make: s.makeRepository, Images: spec.Artifact.Images},
 	}
 	installed, err := s.components()
 	if err != nil {
@@ -47,6 +47,8 @@ func (s *setup) realAddons() ([]addons.Addon, error) {
 			list = append(list, &fluxoperator.Addon{Component: part, Proof: systemNamespace})
 		case "nfd":
 			list = append(list, &nfd.Addon{Component: part})
+		case autoscalerComponent:
+			list = append(list, s.autoscaler(part))
 		}
 	}
 	if c.CertificatesBy() == lab.LabCertificates {
@@ -58,7 +60,7 @@ func (s *setup) realAddons() ([]addons.Addon, error) {
 	return append(list, &webhook.InCluster{
 		Namespace: systemNamespace, CertManager: c.CertificatesBy() == lab.CertManager, Image: s.programImage, Artifact: s.artifactRef,
 		PlainHTTP: s.plainInCluster, Model: compat.Random, Skip: spec.Webhook.Skip, TieBreak: spec.Webhook.TieBreak,
-		Mirrors: c.RegistryMirrors, EgressPorts: []int{registryPort},
+		Mirrors: c.RegistryMirrors, EgressPorts: s.egressPorts(),
 	}), nil
 }
 
@@ -69,6 +71,8 @@ func pinnedComponents(spec *lab.Spec) ([]templates.Component, error) {
 		"cert-manager":  c.CertificatesBy() == lab.CertManager,
 		"flux-operator": c.MiniClustersBy() == lab.FluxOperator,
 		"nfd":           c.WithNFD(),
+
+		autoscalerComponent: spec.Provider == "eks",
 	}
 	var list []templates.Component
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
@@ -105,6 +109,7 @@ func chartValues(spec *lab.Spec, name string) map[string]any {
 	case "nfd":
 		values = nfd.Values()
 	}
+	values = overlay(values, stickyPlace(spec, name))
 	return overlay(values, spec.Components.Charts[name].Values)
 }
 

@@ -28,7 +28,7 @@ func (p *plan) addComponents(spec *lab.Spec) {
 	}
 	for _, pins := range list {
 		row := plannedComponent{Name: pins.Name, Version: pins.Version, Chart: pins.Chart, Digest: pins.Digest}
-		for _, i := range pins.ImagesFor("") {
+		for _, i := range pins.ImagesFor(spec.KubernetesVersion) {
 			row.Images = append(row.Images, i.Pinned())
 		}
 		p.Components = append(p.Components, row)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -20,11 +21,12 @@ import (
 
 func (a *app) planCmd() *cobra.Command {
 	var provider providerFlags
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Print steps, node groups, trials, and the worst case in hours and dollars; touches nothing",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			spec, err := a.spec()
 			if err != nil {
 				return err
@@ -40,10 +42,11 @@ func (a *app) planCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printPlan(setup)
+			return a.printPlan(cmd.Context(), setup, check)
 		},
 	}
 	provider.add(cmd)
+	cmd.Flags().BoolVar(&check, "check", false, "eks: also ask AWS whether up would work, and exit with 4 if not")
 	return cmd
 }
 
@@ -60,6 +63,7 @@ type plan struct {
 	Images     map[string]string  `json:"images"`
 	NodeImage  string             `json:"nodeImage,omitempty"`
 	Components []plannedComponent `json:"components,omitempty"`
+	EKS        *eksPlan           `json:"eks,omitempty"`
 }
 
 type plannedGroup struct {
@@ -92,16 +96,19 @@ const (
 	trialRun           = 75 * time.Second
 )
 
-func (a *app) printPlan(s *setup) error {
+func (a *app) printPlan(ctx context.Context, s *setup, check bool) error {
 	chosen, err := loadStudy(s.spec)
 	if err != nil {
 		return err
 	}
-	p := makePlan(s, chosen)
-	return a.print(p, p.text)
+	p, err := makePlan(ctx, s, chosen)
+	if err != nil {
+		return err
+	}
+	return a.printEKSPlan(ctx, s, p, check)
 }
 
-func makePlan(s *setup, chosen *study.Study) *plan {
+func makePlan(ctx context.Context, s *setup, chosen *study.Study) (*plan, error) {
 	prices, note := templates.Prices()
 	p := &plan{
 		Name: s.spec.Name, Provider: s.spec.Provider, Steps: step.Describe(s.steps()), Study: chosen.Name,
@@ -115,11 +122,18 @@ func makePlan(s *setup, chosen *study.Study) *plan {
 	for _, arm := range chosen.Arms {
 		p.Arms = append(p.Arms, plannedArm{arm.Name, arm.Model, chosen.Repeats, study.PolicyText(arm.Tasks)})
 	}
-	p.addComponents(s.spec)
+	if !s.outside {
+		p.addComponents(s.spec)
+	}
 	p.WorstCase.Hours = (time.Duration(p.Trials) * (trialWithNodeStart + trialRun)).Hours()
 	p.WorstCase.CostUSD = p.WorstCase.Hours * (dearest(s.spec, prices) + sticky)
 	p.WorstCase.Rule = "every trial starts a node of the dearest type and none is used twice; 110 s for the start and 75 s for the run, as in the published study"
-	return p
+	var err error
+	if p.EKS, err = s.eksPlan(ctx); err != nil {
+		return nil, err
+	}
+	p.addFixedCosts(dearest(s.spec, prices))
+	return p, nil
 }
 
 // dearest is the highest price per hour of a type that may be chosen.
@@ -169,7 +183,7 @@ func (p *plan) text(w io.Writer) error {
 	if p.Provider != "eks" {
 		fmt.Fprintf(w, "provider %s costs nothing\n", p.Provider)
 	}
-	return nil
+	return p.EKS.text(w)
 }
 
 // loadStudy reads the lab's study: a shipped one by name, or a file.

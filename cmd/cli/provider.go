@@ -20,6 +20,8 @@ func (a *app) newProvider(spec *lab.Spec, dir *lab.Dir) (provision.Provider, err
 		return newSim(spec, dir)
 	case "kind":
 		return newKind(spec, dir)
+	case "eks":
+		return a.newEKS(spec, dir)
 	default:
 		return nil, step.Try(fmt.Errorf("provider %s is not in this version", spec.Provider), "use --provider sim or --provider kind")
 	}

@@ -9,13 +9,12 @@ import (
 
 	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/artifact"
-	"github.com/compspec/ocifit-lab/addons/nodefeatures"
-	"github.com/compspec/ocifit-lab/addons/webhook"
 	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/step"
-	"github.com/compspec/ocifit-lab/templates"
-	"github.com/compspec/ocifit-lab/webhook/compat"
+	oci "github.com/compspec/ocifit-lab/webhook/artifact"
+	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
 	"github.com/compspec/ocifit-lab/webhook/serve"
 )
 
@@ -31,26 +30,35 @@ type setup struct {
 	dir      *lab.Dir
 	provider provision.Provider
 	addons   []addons.Addon
+	// outside says that what would run in the cluster runs beside it.
+	outside bool
+	// missing is what the study needs and this version cannot install there.
+	missing []string
 }
 
 func (a *app) assemble(spec *lab.Spec, dir *lab.Dir) (*setup, error) {
 	if spec.Provider == "kind" {
 		kindGroups(spec)
 	}
+	if spec.Provider == "eks" {
+		var err error
+		if spec, err = eksSpec(spec, dir); err != nil {
+			return nil, err
+		}
+	}
 	provider, err := a.newProvider(spec, dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &setup{spec: spec, dir: dir, provider: provider}
+	if p, ok := provider.(*eks.Provider); ok {
+		return s, s.eksAddons(context.Background(), p)
+	}
 	if spec.Provider != "sim" {
 		s.addons, err = s.realAddons()
 		return s, err
 	}
-	s.addons = []addons.Addon{
-		&nodefeatures.Addon{Namespace: systemNamespace, Features: templates.NodeFeatures(spec.HasGroup), Types: len(spec.InstanceTypes())},
-		&artifact.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Images: spec.Artifact.Images},
-		&webhook.Addon{Namespace: systemNamespace, Endpoint: s.webhookEndpoint, Artifact: s.artifactRef, Model: compat.Random},
-	}
+	s.addons = s.outsideAddons()
 	return s, nil
 }
 
@@ -80,23 +88,28 @@ func (a *app) existing() (*setup, *lab.State, error) {
 
 func (s *setup) steps() []step.Step {
 	steps := s.provider.Steps()
-	after := make([]string, 0, len(steps))
-	for _, p := range steps {
-		after = append(after, p.Name)
-	}
-	return append(steps, addons.Steps(s.provider.Connect, after, s.addons...)...)
+	return append(steps, addons.Steps(s.provider.Connect, s.startsAfter(steps), s.addons...)...)
 }
 
 func (s *setup) artifactTitle() string {
 	if s.spec.Artifact.Repository != "" {
 		return s.spec.Artifact.Repository + ":" + s.spec.Artifact.Tag
 	}
+	if p, ok := s.provider.(*eks.Provider); ok {
+		return "the account's registry as " + eksRepository(p, artifactRepository) + ":" + s.spec.Artifact.Tag
+	}
 	return "the lab's registry as " + artifactName + ":" + s.spec.Artifact.Tag
 }
 
 func (s *setup) artifactTarget(ctx context.Context) (artifact.Target, error) {
 	if s.spec.Artifact.Repository != "" {
-		return artifact.Target{Ref: s.spec.Artifact.Repository + ":" + s.spec.Artifact.Tag}, nil
+		return artifact.Target{
+			Ref:        s.spec.Artifact.Repository + ":" + s.spec.Artifact.Tag,
+			Credential: new(ecr.Source).Credential(oci.DockerCredentials()),
+		}, nil
+	}
+	if p, ok := s.provider.(*eks.Provider); ok {
+		return s.eksTarget(ctx, p)
 	}
 	env, err := s.provider.Environment(ctx)
 	if err != nil {
@@ -153,6 +166,8 @@ func clusterDifference(old, spec *lab.Spec) string {
 		{"sim", old.Sim, spec.Sim},
 		{"kind", old.Kind, spec.Kind},
 		{"components", old.Components, spec.Components},
+		{"eks.clusterConfig", old.EKS.ClusterConfig, spec.EKS.ClusterConfig},
+		{"eks.tags", old.EKS.Tags, spec.EKS.Tags},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
 			return f.name + " was changed"

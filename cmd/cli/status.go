@@ -102,6 +102,9 @@ func (a *app) look(ctx context.Context, setup *setup, state *lab.State) (*labSta
 	if err := s.nodes(ctx, cluster); err != nil {
 		return nil, err
 	}
+	if err := s.addFixedCosts(ctx, setup); err != nil {
+		return nil, err
+	}
 	for _, addon := range setup.addons {
 		row := addonStatus{Name: addon.Name(), Works: true}
 		if err := addon.Ready(ctx, cluster); err != nil {

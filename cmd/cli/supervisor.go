@@ -99,19 +99,24 @@ func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	}
 	defer listener.Close()
 	ready(listener.Addr().String())
+	return serveWebhook(ctx, env, serve.Config{
+		Listener: listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry},
+	})
+}
+
+// serveWebhook waits for the node features and serves with the part's certificate.
+func serveWebhook(ctx context.Context, env sim.Env, c serve.Config) error {
 	file := filepath.Join(env.Dir, nodefeatures.File)
-	if err := mountFeatures(ctx, client, file); err != nil {
+	if err := mountFeatures(ctx, c.Clientset, file); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	prices, _ := templates.Prices()
-	return serve.Run(ctx, serve.Config{
-		Listener: listener, CertFile: env.CertFile, KeyFile: env.KeyFile, FeaturesFile: file, Clientset: client,
-		Prices: prices, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry},
-		Log: slog.New(slog.NewJSONHandler(env.Log, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	c.CertFile, c.KeyFile, c.FeaturesFile = env.CertFile, env.KeyFile, file
+	c.Prices, _ = templates.Prices()
+	c.Log = slog.New(slog.NewJSONHandler(env.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return serve.Run(ctx, c)
 }
 
 // mountFeatures keeps a file in step with the node-features ConfigMap, as a volume of a pod would be. It returns when the file

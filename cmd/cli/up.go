@@ -27,6 +27,7 @@ what is missing is made, so an interrupted up goes on where it stopped.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.up(cmd.Context(), o) },
 	}
 	o.provider.add(cmd)
+	o.eks.add(cmd)
 	cmd.Flags().BoolVar(&o.plan, "plan", false, "print the steps and change nothing")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", time.Hour, "deadline for all steps together")
 	return cmd
@@ -34,6 +35,7 @@ what is missing is made, so an interrupted up goes on where it stopped.`,
 
 type upOptions struct {
 	provider providerFlags
+	eks      eksUpFlags
 	plan     bool
 	timeout  time.Duration
 }
@@ -43,6 +45,7 @@ type providerFlags struct {
 	name  string
 	local bool
 	kind  kindFlags
+	eks   eksFlags
 }
 
 func (f *providerFlags) add(cmd *cobra.Command) {
@@ -50,6 +53,7 @@ func (f *providerFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.local, "local", false, "short for --provider kind")
 	cmd.MarkFlagsMutuallyExclusive("provider", "local")
 	f.kind.add(cmd)
+	f.eks.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("provider", words(lab.Providers...))
 }
 
@@ -62,6 +66,9 @@ func (f *providerFlags) apply(s *lab.Spec) error {
 		s.Provider = f.name
 	}
 	if err := f.kind.apply(s); err != nil {
+		return err
+	}
+	if err := f.eks.apply(s); err != nil {
 		return err
 	}
 	return s.Validate()
@@ -84,7 +91,7 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 		return err
 	}
 	if o.plan {
-		return a.printPlan(setup)
+		return a.printPlan(ctx, setup, false)
 	}
 	release, err := dir.Lock()
 	if err != nil {
@@ -95,16 +102,22 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := a.agree(ctx, setup, o.eks); err != nil {
+		return errors.Join(err, dir.RemoveUnused())
+	}
+	if err := saveClusterFile(spec, dir); err != nil {
+		return err
+	}
 	// Before anything exists, so that `down` finds it whatever happens next.
 	if err := dir.Write(state, spec); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	return a.runUp(ctx, setup, state)
+	return a.runUp(ctx, setup, state, o.eks.merge)
 }
 
-func (a *app) runUp(ctx context.Context, setup *setup, state *lab.State) error {
+func (a *app) runUp(ctx context.Context, setup *setup, state *lab.State, merge bool) error {
 	began := time.Now()
 	rep := a.reporter()
 	defer rep.Close()
@@ -119,6 +132,9 @@ func (a *app) runUp(ctx context.Context, setup *setup, state *lab.State) error {
 	}
 	state.Ready = true
 	if err := setup.dir.Write(state, nil); err != nil {
+		return err
+	}
+	if err := a.merge(ctx, setup, merge); err != nil {
 		return err
 	}
 	summary, err := a.upSummary(ctx, setup, watch.any(), time.Since(began))
