@@ -99,7 +99,11 @@ func (a *app) artifactPushCmd() *cobra.Command {
 
 // registryOptions are how the command line reaches registries and layout folders.
 func registryOptions(target addon.Target) artifact.Options {
-	return artifact.Options{PlainHTTP: target.PlainHTTP, Credential: new(ecr.Source).Credential(artifact.DockerCredentials()), Layouts: true}
+	credential := target.Credential
+	if credential == nil {
+		credential = new(ecr.Source).Credential(artifact.DockerCredentials())
+	}
+	return artifact.Options{PlainHTTP: target.PlainHTTP, Credential: credential, Layouts: true}
 }
 
 // bundle reads what is to be pushed.

@@ -47,6 +47,7 @@ type downOptions struct {
 type downSummary struct {
 	Name      string   `json:"name"`
 	Removed   bool     `json:"removed"`
+	Verified  bool     `json:"verified"` // it was looked for leftovers
 	Leftovers []string `json:"leftovers"`
 	Results   string   `json:"results,omitempty"`
 	Seconds   float64  `json:"seconds"`
@@ -88,7 +89,7 @@ func (a *app) down(ctx context.Context, o downOptions) error {
 			return fmt.Errorf("could not look for what is left: %w", err)
 		}
 	}
-	summary := downSummary{Name: setup.spec.Name, Removed: true, Leftovers: left, Results: setup.spec.Experiment.Results, Seconds: time.Since(began).Seconds()}
+	summary := downSummary{Name: setup.spec.Name, Removed: true, Verified: o.verify, Leftovers: left, Results: setup.spec.Experiment.Results, Seconds: time.Since(began).Seconds()}
 	if len(left) > 0 {
 		if err := a.print(summary, summary.text); err != nil {
 			return err
@@ -136,7 +137,11 @@ func (s downSummary) text(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "lab %s is down, but this is left:\n  %s\n", s.Name, strings.Join(s.Leftovers, "\n  "))
 		return err
 	}
-	_, err := fmt.Fprintf(w, "lab %s is down after %s; nothing is left of it. Results stay in %s\n",
-		s.Name, ui.Duration(time.Duration(s.Seconds*float64(time.Second))), s.Results)
+	proof := "nothing is left of it"
+	if !s.Verified {
+		proof = "it was not looked for what is left"
+	}
+	_, err := fmt.Fprintf(w, "lab %s is down after %s; %s. Results stay in %s\n",
+		s.Name, ui.Duration(time.Duration(s.Seconds*float64(time.Second))), proof, s.Results)
 	return err
 }

@@ -117,6 +117,7 @@ func (a *app) newEKS(spec *lab.Spec, dir *lab.Dir) (*eks.Provider, error) {
 	}
 	o.Name, o.Region, o.KubernetesVersion, o.Tags = spec.Name, spec.Region, spec.KubernetesVersion, spec.EKS.Tags
 	o.Profile, o.ClusterConfig, o.Skip = spec.EKS.Profile, spec.EKS.ClusterConfig, spec.Webhook.Skip
+	o.Registry = spec.Artifact.Repository == "" || spec.EKS.WebhookImage == ""
 	o.Prices, o.PricesNote = templates.Prices()
 	types := map[string]templates.InstanceType{}
 	for _, t := range templates.InstanceTypes() {

@@ -98,7 +98,7 @@ func TestEKSRefuses(t *testing.T) {
 			args: []string{"--yes"}, want: []string{"not made by this lab", "choose another name"},
 		},
 		"no permission": {
-			aws: awstest.Options{Deny: []string{"eks:CreateCluster"}}, args: []string{"--yes"}, want: []string{"may not: eks:CreateCluster"},
+			aws: awstest.Options{Deny: []string{"eks:CreateCluster", "ecr:PutImage"}}, args: []string{"--yes"}, want: []string{"may not: ecr:PutImage, eks:CreateCluster"},
 		},
 		"cannot be installed": {
 			lab: smallLab + "kubernetesVersion: \"1.35\"\n", set: func(_ *testing.T, w *world) { w.env.Webhook = nil },

@@ -42,6 +42,15 @@ var needs = []need{
 	}},
 }
 
+// registryNeeds are what the lab does in the account's registry.
+var registryNeeds = []need{
+	{"*", []string{"ecr:GetAuthorizationToken"}},
+	{"arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME/ocifit-lab", []string{
+		"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:CreateRepository", "ecr:DeleteRepository",
+		"ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:TagResource", "ecr:UploadLayerPart",
+	}},
+}
+
 // checkPermissions asks IAM's simulator. Policies of the organisation and of resources it does not know, so that its yes is no promise.
 func (p *Provider) checkPermissions(ctx context.Context, c *cloud.Cloud, id cloud.Identity, r *Report) {
 	if strings.HasSuffix(id.ARN, ":root") {
@@ -51,7 +60,11 @@ func (p *Provider) checkPermissions(ctx context.Context, c *cloud.Cloud, id clou
 	partition, _, _ := strings.Cut(strings.TrimPrefix(id.ARN, "arn:"), ":")
 	names := strings.NewReplacer("PARTITION", partition, "REGION", p.opts.Region, "ACCOUNT", id.Account, "NAME", p.opts.Name)
 	var sure, perhaps []string
-	for _, n := range needs {
+	all := slices.Clone(needs)
+	if p.opts.Registry {
+		all = append(all, registryNeeds...)
+	}
+	for _, n := range all {
 		denied, err := c.Denied(ctx, id.Principal(), names.Replace(n.resource), n.actions)
 		if err != nil {
 			r.add("permissions", Unknown, "", "they cannot be simulated: %v", err)

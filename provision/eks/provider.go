@@ -41,6 +41,9 @@ type Options struct {
 	// name, region and profile are added as --cluster, --region and --profile.
 	TokenCommand []string
 
+	// Registry says that the lab will use the account's registry, so that the preflight looks whether it may.
+	Registry bool
+
 	// Catalogue lists the instance types that the webhook may choose; each needs a node group. Skip lists those that it never chooses.
 	Catalogue, Skip []string
 	// Prices is the dated table used where AWS gives no price, in USD an hour, and PricesNote the sentence on where it is from.
