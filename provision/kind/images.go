@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/webhook/image"
 )
 
 // LabImage is the reference of the image that holds this program.
@@ -57,19 +58,25 @@ func (p *Provider) makeLabImage(ctx context.Context, log step.Log) error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(p.dir, "image-*.tar")
+	dir, err := os.MkdirTemp(p.dir, "image-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
-	defer file.Close()
+	defer os.RemoveAll(dir)
 	log("packing %s", ref)
-	if err := writeProgramImage(file, p.opts.Program, ref, p.inform.Architecture); err != nil {
+	built, err := image.Build(ctx, filepath.Join(dir, "layout"), image.Options{Binaries: []string{p.opts.Program}, Name: programName})
+	if err != nil {
 		return err
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
+	archive := filepath.Join(dir, "image.tar")
+	if err := built.Archive(ctx, archive, ref); err != nil {
 		return err
 	}
+	file, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	_, err = e.run(ctx, file, "load")
 	return err
 }
