@@ -100,7 +100,7 @@ func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	defer listener.Close()
 	ready(listener.Addr().String())
 	return serveWebhook(ctx, env, serve.Config{
-		Listener: listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry},
+		Listener: listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry}, Events: true,
 	})
 }
 
