@@ -10,7 +10,8 @@ KV  := k8s.io/component-base/version
 LDFLAGS := -s -w -X github.com/compspec/ocifit-lab/cmd/cli.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev) \
   -X $(KV).gitVersion=$(K8S) -X $(KV).gitMajor=1 -X $(KV).gitMinor=$(word 2,$(subst ., ,$(K8S))) -X $(KV).gitTreeState=clean
 
-# The webhook's image is made from this binary alone, so it has to be static; tests share what is compiled for it.
+# The webhook's image is made from this binary alone, so it has to be static. Build and tests take the same flags, so that
+# Kubernetes is compiled once for both.
 export CGO_ENABLED := 0
 race: export CGO_ENABLED := 1
 
@@ -21,7 +22,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## compile bin/ocifit-lab
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ocifit-lab
+	go build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ocifit-lab
 
 demo: build ## run the whole study on provider sim: up, experiment all, results, report, down
 	@rm -rf bin/demo && mkdir -p bin/demo && cd bin/demo && \
