@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,42 +19,26 @@ import (
 	"github.com/compspec/ocifit-lab/provision/eks/awstest/simcluster"
 )
 
+// ran is set by the only control plane of the process.
+var ran atomic.Bool
+
 // TestEKSStudy runs the whole study on provider eks, from the price to the proof that nothing is left: the command line, the provider, eksctl
 // and the Kubernetes control plane are real; AWS, the machines, and what would run on them are not.
 func TestEKSStudy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
-	log, err := os.Create(filepath.Join(t.TempDir(), "components.log"))
-	if err != nil {
-		t.Fatal(err)
+	if ran.Swap(true) {
+		t.Skip("a process can carry a control plane once")
 	}
-	defer log.Close()
-	t.Cleanup(func() {
-		if data, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
-			t.Logf("the last words of the components:\n%s", data[max(0, len(data)-4000):])
-		}
-	})
-	b := newBeside(t, log)
 	gate := newGate()
-	w := newWorld(t, awstest.Options{ControlPlane: b.cluster(log, []string{"t3.2xlarge"}), Delay: gate.delay})
-	b.scaler = simcluster.Autoscaler(w.aws.URL, w.aws.Region(), "study", time.Second, 50*time.Millisecond)
-	b.registry, b.login = strings.TrimPrefix(w.aws.URL, "http://"), auth.Credential{Username: "AWS", Password: awstest.RegistryPassword}
-	w.env.Webhook = &provision.WebhookEndpoint{URL: "https://" + b.listener.Addr().String(), CABundle: b.env.CAPEM}
-	file := w.write("lab.yaml", "apiVersion: ocifit-lab/v1alpha1\nname: study\nprovider: eks\nexperiment:\n  results: "+filepath.Join(w.dir, "results")+"\n")
+	w, file := studyWorld(t, gate)
 
-	// Without --yes and without a terminal the price is told and nothing is made; at a terminal a no is a no.
-	r := w.call(ExitError, "up", "--lab", file)
-	w.says(r.err, "this costs", "AWS Pricing service", "there is no terminal to ask on", "--yes", "quotas of vCPUs")
-	w.in = "n\n"
-	w.says(w.call(ExitError, "up", "--lab", file).err, "Make cluster study in us-east-1? [y/N]", "the answer was no")
-	w.in = ""
-	w.untouched()
-
+	w.asksFirst(file)
 	mine := filepath.Join(w.dir, "my-kubeconfig")
 	t.Setenv("KUBECONFIG", mine)
 	gate.watch(w)
-	r = w.call(ExitOK, "up", "--lab", file, "--yes", "--merge", "--progress", "json", "-o", "json")
+	r := w.call(ExitOK, "up", "--lab", file, "--yes", "--merge", "--progress", "json", "-o", "json")
 	w.watch = nil
 	gate.check(t)
 	var up upSummary
@@ -65,19 +50,7 @@ func TestEKSStudy(t *testing.T) {
 		t.Errorf("the user's own kubeconfig after up --merge: %v\n%s", err, data)
 	}
 
-	w.aws.Reset()
-	w.says(w.call(ExitOK, "up", "--lab", file).out, "nothing to do", simulatedEKS)
-	for _, c := range w.aws.Calls() {
-		if c.Mutates() {
-			t.Errorf("up again asked for a change: %s %s", c.Operation, c.Subject)
-		}
-	}
-	r = w.call(ExitOK, "status", "--lab", file)
-	w.says(r.out, "lab        study on eks: up", "cluster    running https://", "simulated  "+simulatedEKS, "answers in its place (AWS_ENDPOINT_URL)",
-		"t3.2xlarge", "artifact", "webhook", "none of 180 has run")
-	if strings.Contains(r.out, "does not work") {
-		t.Errorf("an addon does not work:\n%s", r.out)
-	}
+	w.staysUp(file)
 
 	w.says(w.call(ExitOK, "experiment", "all", "--lab", file, "--repeats", "1").err, "simulated: "+simulatedEKS)
 	w.trialsAreSimulated(6)
@@ -102,6 +75,56 @@ func TestEKSStudy(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(w.dir, "state")); err == nil {
 		t.Error("the state folder is still there")
+	}
+}
+
+// studyWorld is an account with a real control plane behind its cluster, and a lab file.
+func studyWorld(t *testing.T, gate *gate) (*world, string) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "components.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	t.Cleanup(func() {
+		if data, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
+			t.Logf("the last words of the components:\n%s", data[max(0, len(data)-4000):])
+		}
+	})
+	b := newBeside(t, log)
+	w := newWorld(t, awstest.Options{ControlPlane: b.cluster(log, []string{"t3.2xlarge"}), Delay: gate.delay})
+	b.scaler = simcluster.Autoscaler(w.aws.URL, w.aws.Region(), "study", time.Second, 50*time.Millisecond)
+	b.registry, b.login = strings.TrimPrefix(w.aws.URL, "http://"), auth.Credential{Username: "AWS", Password: awstest.RegistryPassword}
+	w.env.Webhook = &provision.WebhookEndpoint{URL: "https://" + b.listener.Addr().String(), CABundle: b.env.CAPEM}
+	return w, w.write("lab.yaml", "apiVersion: ocifit-lab/v1alpha1\nname: study\nprovider: eks\nexperiment:\n  results: "+filepath.Join(w.dir, "results")+"\n")
+}
+
+// asksFirst wants nothing to be made before somebody agreed to the price: without --yes and without a terminal, and after a no.
+func (w *world) asksFirst(file string) {
+	w.t.Helper()
+	r := w.call(ExitError, "up", "--lab", file)
+	w.says(r.err, "this costs", "AWS Pricing service", "there is no terminal to ask on", "--yes", "quotas of vCPUs")
+	w.in = "n\n"
+	w.says(w.call(ExitError, "up", "--lab", file).err, "Make cluster study in us-east-1? [y/N]", "the answer was no")
+	w.in = ""
+	w.untouched()
+}
+
+// staysUp wants up to find nothing to do, and status to say what is simulated.
+func (w *world) staysUp(file string) {
+	w.t.Helper()
+	w.aws.Reset()
+	w.says(w.call(ExitOK, "up", "--lab", file).out, "nothing to do", simulatedEKS)
+	for _, c := range w.aws.Calls() {
+		if c.Mutates() {
+			w.t.Errorf("up again asked for a change: %s %s", c.Operation, c.Subject)
+		}
+	}
+	r := w.call(ExitOK, "status", "--lab", file)
+	w.says(r.out, "lab        study on eks: up", "cluster    running https://", "simulated  "+simulatedEKS, "answers in its place (AWS_ENDPOINT_URL)",
+		"t3.2xlarge", "artifact", "webhook", "none of 180 has run")
+	if strings.Contains(r.out, "does not work") {
+		w.t.Errorf("an addon does not work:\n%s", r.out)
 	}
 }
 
