@@ -2,21 +2,26 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 
 	builtin "github.com/compspec/ocifit-lab/addons/minicluster"
 	"github.com/compspec/ocifit-lab/addons/source"
+	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/minicluster"
 	"github.com/compspec/ocifit-lab/provision/sim/registry"
+	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
@@ -80,13 +85,7 @@ func newKind(spec *lab.Spec, dir *lab.Dir) (*kind.Provider, error) {
 	// A study may do without Flux of its own; one that cannot fails in its trial with the reason.
 	o.Images = append(o.Images, kind.Image{Ref: compat.FluxViewImage(runtime.GOARCH), Optional: true})
 	if file := spec.Components.Bundle; file != "" {
-		o.Archives = append(o.Archives, kind.Archive{Name: file, Write: func(w io.Writer) error {
-			b, err := source.OpenBundle(context.Background(), file)
-			if err != nil {
-				return err
-			}
-			return b.Images(w)
-		}})
+		o.Archives = append(o.Archives, bundleArchive(file))
 	}
 	return kind.New(o), nil
 }
@@ -140,4 +139,46 @@ func (s *setup) programImage(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("provider %s has no image of this program", s.spec.Provider)
 	}
 	return p.LabImage()
+}
+
+// bundleArchive is what a bundle has for the image stores of the nodes.
+func bundleArchive(file string) kind.Archive {
+	open := func() (*source.Bundle, error) { return source.OpenBundle(context.Background(), file) }
+	return kind.Archive{
+		Name: file,
+		Write: func(w io.Writer) error {
+			b, err := open()
+			if err != nil {
+				return err
+			}
+			return b.Images(w)
+		},
+		Empty: func() (bool, error) {
+			b, err := open()
+			if err != nil {
+				return false, err
+			}
+			return !slices.ContainsFunc(b.Entries(), func(e source.Entry) bool { return e.Image }), nil
+		},
+	}
+}
+
+// withLogs exports what a running cluster said when something in it did not come up, as far as the provider can.
+func withLogs(ctx context.Context, s *setup, err error) error {
+	p, ok := s.provider.(interface {
+		CollectLogs(ctx context.Context, dir string) error
+	})
+	if !ok {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if status, e := s.provider.Status(ctx); e != nil || status.State != provision.Running {
+		return err
+	}
+	dir := s.dir.Path("logs", "up-"+time.Now().UTC().Format("20060102-150405"))
+	if e := p.CollectLogs(ctx, dir); e != nil {
+		return errors.Join(err, fmt.Errorf("and the cluster's logs could not be exported: %w", e))
+	}
+	return step.Try(err, "the logs of its nodes and pods are in %s", dir)
 }

@@ -128,6 +128,7 @@ func (a *app) runUp(ctx context.Context, setup *setup, state *lab.State, merge b
 	})
 	rep.Close()
 	if err != nil {
+		err = withLogs(ctx, setup, err)
 		return step.Try(err, "run `ocifit-lab up` again to go on, or `ocifit-lab down` to remove what exists; logs are in %s", setup.dir.Path())
 	}
 	state.Ready = true

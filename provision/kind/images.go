@@ -319,6 +319,11 @@ func ignoreClosed(err error) error {
 }
 
 func loadArchive(ctx context.Context, list []nodes.Node, archive Archive) error {
+	if archive.Empty != nil {
+		if empty, err := archive.Empty(); empty || err != nil {
+			return err
+		}
+	}
 	r, w := io.Pipe()
 	stop := context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
 	defer stop()

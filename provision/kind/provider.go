@@ -46,6 +46,8 @@ type Archive struct {
 	// Name is shown, and tells one archive from another.
 	Name  string
 	Write func(w io.Writer) error
+	// Empty tells that there is nothing in it, which the nodes' import would take for damage; nil: there is something.
+	Empty func() (bool, error)
 }
 
 // Options say what the cluster looks like and where its state is kept.
