@@ -80,7 +80,7 @@ func start(t testing.TB, edit func(*Config)) *site {
 	listening := make(chan string, 1)
 	cfg := Config{
 		Listen: "127.0.0.1:0", CertFile: filepath.Join(s.dir, "tls.crt"), KeyFile: filepath.Join(s.dir, "tls.key"),
-		FeaturesFile: filepath.Join(s.dir, "features.json"), Models: []*predict.Model{model(t)}, ShutdownTimeout: 5 * time.Second,
+		FeaturesFile: filepath.Join(s.dir, "features.json"), Models: []*predict.Model{model(t)}, ShutdownTimeout: 15 * time.Second,
 		PlainHTTPRegistries: []string{s.registry.Host}, OnListen: func(addr string) { listening <- addr },
 	}
 	if edit != nil {
@@ -109,6 +109,10 @@ func (s *site) newClient() *http.Client {
 
 // stop ends the webhook and checks that it ended well.
 func (s *site) stop(t testing.TB) {
+	// A connection that was dialled and never used counts as busy for its first five seconds.
+	if s.client != nil {
+		s.client.CloseIdleConnections()
+	}
 	s.cancel()
 	select {
 	case err := <-s.done:
@@ -118,9 +122,6 @@ func (s *site) stop(t testing.TB) {
 		}
 	case <-time.After(patience):
 		t.Error("the webhook does not end")
-	}
-	if s.client != nil {
-		s.client.CloseIdleConnections()
 	}
 }
 
