@@ -39,7 +39,9 @@ type labStatus struct {
 	CostHour float64          `json:"costUSDPerHour"`
 	Prices   string           `json:"prices"`
 	Run      *runStatus       `json:"run,omitempty"`
-	State    string           `json:"stateFolder"`
+	// InUse says which of the parts that have a stand-in are in use.
+	InUse map[string]string `json:"inUse"`
+	State string            `json:"stateFolder"`
 }
 
 type nodeStatus struct {
@@ -92,6 +94,7 @@ func (a *app) look(ctx context.Context, setup *setup, state *lab.State) (*labSta
 	}
 	_, s.Prices = templates.Prices()
 	s.Run = a.runStatus(setup)
+	s.InUse = setup.inUse()
 	if s.Cluster.State != provision.Running {
 		return s, nil
 	}
@@ -181,6 +184,10 @@ func (s *labStatus) text(w io.Writer) error {
 		if err := ui.Table(w, []string{"ADDON", "STATE"}, rows); err != nil {
 			return err
 		}
+	}
+	fmt.Fprintln(w)
+	for _, k := range sortedKeys(s.InUse) {
+		fmt.Fprintf(w, "%-22s %s\n", k, s.InUse[k])
 	}
 	return s.Run.text(w)
 }

@@ -76,6 +76,8 @@ var titles = map[string]map[Status]string{
 	"real-figures":      {Pass: "Every figure was measured", Limit: "The figures are simulated"},
 	"whole":             {Pass: "The run is whole", Note: "Some attempts failed before", Limit: "The run is not complete"},
 	"untouched":         {Limit: "The run folder was changed by hand"},
+	"real-nodes":        {Limit: "The nodes only carry the labels of instance types"},
+	"study-size":        {Limit: "The problem size is not the study's: not comparable"},
 	"short-runs":        {Note: "The runs are too short to be official HPCG results"},
 	"estimates":         {Note: "Some figures are estimates"},
 	"prices":            {Note: "Some prices are unknown"},

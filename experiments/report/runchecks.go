@@ -42,6 +42,12 @@ func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check
 	if a.Metric.Key == store.MetricGFLOPS && complete > 0 {
 		add("short-runs", Note, "HPCG asks for runs of 1800 seconds before a result is official; these are shorter and only compare with each other.")
 	}
+	if nodes := a.Run.Facts["nodes"]; nodes != "" {
+		add("real-nodes", Limit, "The nodes are %s. A choice of instance type shows nothing here, and these figures compare with no other run.", nodes)
+	}
+	if grid, other := otherGrid(rows); a.Metric.Key == store.MetricGFLOPS && other {
+		add("study-size", Limit, "The local grid is %s, the study's is %s: not comparable with the study or with any run of another size.", gridText(grid), gridText(studyGrid))
+	}
 	if estimated := a.Sources.Estimated; estimated > 0 {
 		add("estimates", Note, "%s no measurement of the same instance type, image and number of ranks.", plural2(estimated, "trial has", "trials have"))
 	}
@@ -58,6 +64,23 @@ func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check
 	}
 	return checks
 }
+
+// studyGrid is HPCG's local grid in the published study.
+var studyGrid = [3]int{32, 32, 32}
+
+// otherGrid returns the first local grid that is not the study's.
+func otherGrid(rows map[string][]TrialRow) (grid [3]int, other bool) {
+	for _, arm := range rows {
+		for i := range arm {
+			if arm[i].local != studyGrid && arm[i].local != [3]int{} { // none: not known
+				return arm[i].local, true
+			}
+		}
+	}
+	return grid, false
+}
+
+func gridText(g [3]int) string { return fmt.Sprintf("%d x %d x %d", g[0], g[1], g[2]) }
 
 func plural2(n int, one, many string) string {
 	if n == 1 {
