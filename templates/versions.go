@@ -37,7 +37,7 @@ type Component struct {
 type PinnedImage struct {
 	Ref    string `json:"ref"`
 	Digest string `json:"digest"` // empty when it could not be looked up
-	// Replaces says that the component's own manifest names a moving tag, which is resolved to a digest when it is installed.
+	// Replaces says that the component's own manifest names a moving tag. It is installed as it stands; a mirror or a bundle can pin it.
 	Replaces bool `json:"replaces,omitempty"`
 }
 

@@ -256,7 +256,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 		return nil, err
 	}
 	helm := release.ForCluster(cluster, namespace, func(string, ...any) {})
-	prices, note := templates.Prices()
+	prices, note := pricesFor(setup.spec.Provider)
 	run, err := store.OpenOrCreate(dir, store.Info{
 		Program: version, Lab: setup.spec.Name, Provider: setup.spec.Provider, Study: s,
 		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Facts: overlayFacts(components(), setup.inUse()),
@@ -268,6 +268,14 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart.Chart, ChartDigest: chart.Digest, Replacer: replacer, Namespace: namespace,
 		ArtifactRef: ref, Skip: setup.spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(setup.spec, prices) * (trialWithNodeStart + trialRun).Hours(),
 	}, nil
+}
+
+// pricesFor are the prices of the nodes that a provider makes. Nodes on this machine cost what no table knows.
+func pricesFor(provider string) (prices map[string]float64, note string) {
+	if provider == "kind" {
+		return nil, "no price applies: the nodes are containers of one machine"
+	}
+	return templates.Prices()
 }
 
 func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Trial, o experimentOptions) error {

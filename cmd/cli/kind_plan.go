@@ -15,6 +15,8 @@ type plannedComponent struct {
 	Chart   string   `json:"chart"`
 	Digest  string   `json:"digest"`
 	Images  []string `json:"images"`
+	// Warning says that the component does not name the cluster's minor version among those that it supports.
+	Warning string `json:"warning,omitempty"`
 }
 
 // addComponents tells what is made from elsewhere: the nodes' image on kind, and what is installed.
@@ -31,6 +33,9 @@ func (p *plan) addComponents(spec *lab.Spec) {
 		for _, i := range pins.ImagesFor(spec.KubernetesVersion) {
 			row.Images = append(row.Images, i.Pinned())
 		}
+		if spec.Provider == "eks" && !pins.Supports(spec.KubernetesVersion) {
+			row.Warning = fmt.Sprintf("supports Kubernetes %s to %s, the cluster gets %s", pins.Kubernetes.From, pins.Kubernetes.To, spec.KubernetesVersion)
+		}
 		p.Components = append(p.Components, row)
 	}
 }
@@ -45,6 +50,9 @@ func (p *plan) componentsText(w io.Writer) error {
 	fmt.Fprintln(w, "\ninstalled from elsewhere")
 	for _, c := range p.Components {
 		fmt.Fprintf(w, "  %s %s\n    %s\n    %s\n", c.Name, c.Version, c.Chart, orText(c.Digest, "digest not known to this program: the first installation fixes it, another content is refused then"))
+		if c.Warning != "" {
+			fmt.Fprintf(w, "    warning: %s\n", c.Warning)
+		}
 		for _, i := range c.Images {
 			fmt.Fprintf(w, "    image %s\n", i)
 		}

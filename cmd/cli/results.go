@@ -64,7 +64,7 @@ func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, strin
 		return nil, "", err
 	}
 	defer run.Close()
-	prices, _ := templates.Prices()
+	prices, _ := pricesFor(run.Info().Provider)
 	out, err := report.Analyse(ctx, run, report.Options{Prices: prices, Baseline: f.baseline})
 	return out, dir, err
 }
