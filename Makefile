@@ -47,7 +47,7 @@ e2e-kind: ## run the lab on a real kind cluster; says so when there is no Docker
 bench: build ## print times and memory: the lab on sim, the webhook against one that does nothing, EKS against its shortest chain
 	@.ci/bench $(BIN)
 	OCIFIT_LAB_BIN=$(CURDIR)/$(BIN) go test -run - -bench 'Admissions|Memory' -benchtime 1x ./webhook/serve
-	go test -run - -bench . ./webhook/predict ./webhook/features ./webhook/admit ./webhook/patch ./experiments/hpcg
+	go test -run - -bench . ./webhook/predict ./webhook/features ./webhook/admit ./webhook/patch ./experiments/application/hpcg
 	go test -run - -bench Up -benchtime 1x ./provision/eks
 
 clean: ## remove what make built

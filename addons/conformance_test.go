@@ -17,20 +17,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/compspec/ocifit-lab/addons"
-	"github.com/compspec/ocifit-lab/addons/artifact"
 	"github.com/compspec/ocifit-lab/addons/autoscaler"
+	"github.com/compspec/ocifit-lab/addons/builtin"
 	"github.com/compspec/ocifit-lab/addons/certmanager"
+	"github.com/compspec/ocifit-lab/addons/compatibility"
 	"github.com/compspec/ocifit-lab/addons/component"
 	"github.com/compspec/ocifit-lab/addons/fluxoperator"
 	"github.com/compspec/ocifit-lab/addons/labcert"
-	"github.com/compspec/ocifit-lab/addons/minicluster"
 	"github.com/compspec/ocifit-lab/addons/nfd"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
 	"github.com/compspec/ocifit-lab/addons/source"
 	"github.com/compspec/ocifit-lab/provision/kube"
+	"github.com/compspec/ocifit-lab/provision/registry"
 	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
 	"github.com/compspec/ocifit-lab/provision/sim/nodes"
-	"github.com/compspec/ocifit-lab/provision/sim/registry"
 )
 
 const lab = "ocifit-system"
@@ -165,8 +165,8 @@ func cases(t *testing.T, w *world) map[string]func(version int) addons.Addon {
 			return &nodefeatures.Addon{Namespace: lab, Features: fmt.Appendf(nil, "[{\"v\": \"%d\"}]", v), Types: 1}
 		},
 		"artifact": func(v int) addons.Addon {
-			return &artifact.Addon{Images: map[string]string{"amd64": fmt.Sprintf("app:%d", v), "arm64": "app:arm"}, Target: func(context.Context) (artifact.Target, error) {
-				return artifact.Target{Ref: w.registry + "/conformance/artifact:v1", PlainHTTP: []string{w.registry}}, nil
+			return &compatibility.Addon{Images: map[string]string{"amd64": fmt.Sprintf("app:%d", v), "arm64": "app:arm"}, Target: func(context.Context) (compatibility.Target, error) {
+				return compatibility.Target{Ref: w.registry + "/conformance/artifact:v1", PlainHTTP: []string{w.registry}}, nil
 			}}
 		},
 		"certificates by the lab": func(v int) addons.Addon {
@@ -183,7 +183,7 @@ func cases(t *testing.T, w *world) map[string]func(version int) addons.Addon {
 			location := w.put(fmt.Sprintf("flux-%d.yaml", v), data)
 			return &fluxoperator.Addon{Component: w.part("flux-operator", location, fmt.Sprint(v), data), Proof: lab}
 		},
-		"builtin MiniClusters": func(v int) addons.Addon { return &minicluster.Addon{Namespace: lab, Image: image(v)} },
+		"builtin MiniClusters": func(v int) addons.Addon { return &builtin.Addon{Namespace: lab, Image: image(v)} },
 		"node-feature-discovery": func(v int) addons.Addon {
 			data := chart(t, "nfd", v, workload("DaemonSet", "worker", v), workload("Deployment", "master", v))
 			return &nfd.Addon{Component: w.part("nfd", w.put(fmt.Sprintf("nfd-%d.tgz", v), data), fmt.Sprint(v), data)}

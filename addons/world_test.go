@@ -21,8 +21,8 @@ import (
 	"oras.land/oras-go/v2/content/memory"
 	"oras.land/oras-go/v2/registry/remote"
 
+	builtin "github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/provision/kube"
-	builtin "github.com/compspec/ocifit-lab/provision/minicluster"
 )
 
 func digestOf(data []byte) string { return digest.FromBytes(data).String() }

@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/compspec/ocifit-lab/addons/source"
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 // Lock is a file that remembers the digests of what was first installed under a version that has no pinned one.
@@ -65,5 +65,5 @@ func (l *Lock) put(ref source.Ref, digest string) error {
 	if err := os.MkdirAll(filepath.Dir(l.File), 0o700); err != nil {
 		return err
 	}
-	return lab.WriteFile(l.File, append(data, '\n'), 0o600)
+	return atomicfile.Write(l.File, append(data, '\n'), 0o600)
 }

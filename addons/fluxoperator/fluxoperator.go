@@ -5,8 +5,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/compspec/ocifit-lab/addons/builtin"
 	"github.com/compspec/ocifit-lab/addons/component"
-	"github.com/compspec/ocifit-lab/addons/minicluster"
 	"github.com/compspec/ocifit-lab/provision/kube"
 )
 
@@ -33,5 +33,5 @@ func (a *Addon) Ready(ctx context.Context, c *kube.Cluster) error {
 	if err := a.Complete(ctx, c); err != nil {
 		return err
 	}
-	return minicluster.Prove(ctx, c, a.Proof)
+	return builtin.Prove(ctx, c, a.Proof)
 }

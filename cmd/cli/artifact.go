@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	addon "github.com/compspec/ocifit-lab/addons/artifact"
+	addon "github.com/compspec/ocifit-lab/addons/compatibility"
 	"github.com/compspec/ocifit-lab/cmd/ui"
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
 	"github.com/compspec/ocifit-lab/webhook/compat"
@@ -50,7 +50,7 @@ func (a *app) artifactBuildCmd() *cobra.Command {
 				_, err = a.Out.Write(data)
 				return err
 			}
-			return lab.WriteFile(file, data, 0o644)
+			return atomicfile.Write(file, data, 0o644)
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "file to write (default: stdout)")
@@ -214,7 +214,7 @@ func unpack(c *artifact.Content, dir string) ([]string, error) {
 		compat.MediaTypeModels: "compatibility-artifact.json", compat.MediaTypeFeatures: "compatibility-spec.json", compat.MediaTypeNFD: "compatibility-spec.yaml",
 	}[c.MediaType]
 	files := []string{filepath.Join(dir, name)}
-	if err := lab.WriteFile(files[0], c.Data, 0o644); err != nil {
+	if err := atomicfile.Write(files[0], c.Data, 0o644); err != nil {
 		return nil, err
 	}
 	for i, data := range c.Models {
@@ -222,7 +222,7 @@ func unpack(c *artifact.Content, dir string) ([]string, error) {
 		if len(decoded.Scorers) == 1 {
 			file = filepath.Join(dir, "model.json")
 		}
-		if err := lab.WriteFile(file, data, 0o644); err != nil {
+		if err := atomicfile.Write(file, data, 0o644); err != nil {
 			return nil, err
 		}
 		files = append(files, file)

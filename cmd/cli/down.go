@@ -12,7 +12,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/eks"
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -55,7 +55,7 @@ type downSummary struct {
 
 func (a *app) down(ctx context.Context, o downOptions) error {
 	setup, state, err := a.toRemove(o)
-	if errors.Is(err, lab.ErrNoLab) {
+	if errors.Is(err, labstate.ErrNoLab) {
 		spec, err := a.spec()
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (a *app) down(ctx context.Context, o downOptions) error {
 }
 
 // toRemove is the lab that was brought up, or the cluster that the flags name.
-func (a *app) toRemove(o downOptions) (*setup, *lab.State, error) {
+func (a *app) toRemove(o downOptions) (*setup, *labstate.State, error) {
 	if o.name != "" {
 		return a.named(o)
 	}
@@ -117,7 +117,7 @@ func (a *app) toRemove(o downOptions) (*setup, *lab.State, error) {
 }
 
 // undo takes the cluster away. What was installed in it goes with it.
-func (a *app) undo(ctx context.Context, setup *setup, state *lab.State, verify bool) error {
+func (a *app) undo(ctx context.Context, setup *setup, state *labstate.State, verify bool) error {
 	rep := a.reporter()
 	defer rep.Close()
 	state.Ready = false

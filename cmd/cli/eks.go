@@ -11,10 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/eks"
-	"github.com/compspec/ocifit-lab/provision/eks/config"
-	"github.com/compspec/ocifit-lab/provision/eks/driver"
+	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/child"
 	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/templates"
 )
 
@@ -30,7 +32,7 @@ func (a *app) eksDriverCmd() *cobra.Command {
 		Use: "driver", Short: "Drive eksctl (started by up and down)", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// Its standard output is a protocol: nothing else may be written there.
-			if code := driver.Main(cmd.Context(), a.In, a.Out); code != ExitOK {
+			if code := child.Main(cmd.Context(), a.In, a.Out); code != ExitOK {
 				return exit{code: code}
 			}
 			return nil
@@ -63,7 +65,7 @@ func (a *app) eksTokenCmd() *cobra.Command {
 const savedClusterFile = "eks/given.yaml"
 
 // eksSpec returns the spec with what a user's own eksctl file says in the place of what lab.yaml says.
-func eksSpec(spec *lab.Spec, dir *lab.Dir) (*lab.Spec, error) {
+func eksSpec(spec *lab.Spec, dir *labstate.Dir) (*lab.Spec, error) {
 	if spec.EKS.ClusterConfig == "" {
 		return spec, nil
 	}
@@ -78,7 +80,7 @@ func eksSpec(spec *lab.Spec, dir *lab.Dir) (*lab.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts, err := config.Read(data)
+	facts, err := clusterconfig.Read(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", spec.EKS.ClusterConfig, err)
 	}
@@ -95,7 +97,7 @@ func eksSpec(spec *lab.Spec, dir *lab.Dir) (*lab.Spec, error) {
 }
 
 // saveClusterFile keeps a user's eksctl file beside the state.
-func saveClusterFile(spec *lab.Spec, dir *lab.Dir) error {
+func saveClusterFile(spec *lab.Spec, dir *labstate.Dir) error {
 	saved := dir.Path(savedClusterFile)
 	if spec.EKS.ClusterConfig == "" || spec.EKS.ClusterConfig == saved {
 		return nil
@@ -107,10 +109,10 @@ func saveClusterFile(spec *lab.Spec, dir *lab.Dir) error {
 	if err := os.MkdirAll(filepath.Dir(saved), 0o700); err != nil {
 		return err
 	}
-	return lab.WriteFile(saved, data, 0o600)
+	return atomicfile.Write(saved, data, 0o600)
 }
 
-func (a *app) newEKS(spec *lab.Spec, dir *lab.Dir) (*eks.Provider, error) {
+func (a *app) newEKS(spec *lab.Spec, dir *labstate.Dir) (*eks.Provider, error) {
 	o, err := a.eksOptions(dir)
 	if err != nil {
 		return nil, err
@@ -138,7 +140,7 @@ func (a *app) newEKS(spec *lab.Spec, dir *lab.Dir) (*eks.Provider, error) {
 }
 
 // eksOptions are those that every use of the provider has in common.
-func (a *app) eksOptions(dir *lab.Dir) (eks.Options, error) {
+func (a *app) eksOptions(dir *labstate.Dir) (eks.Options, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return eks.Options{}, fmt.Errorf("find this program's own file: %w", err)

@@ -10,15 +10,15 @@ import (
 	"time"
 
 	"github.com/compspec/ocifit-lab/addons"
-	"github.com/compspec/ocifit-lab/addons/artifact"
 	"github.com/compspec/ocifit-lab/addons/autoscaler"
+	"github.com/compspec/ocifit-lab/addons/builtin"
+	"github.com/compspec/ocifit-lab/addons/compatibility"
 	"github.com/compspec/ocifit-lab/addons/component"
 	"github.com/compspec/ocifit-lab/addons/labcert"
-	builtin "github.com/compspec/ocifit-lab/addons/minicluster"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
-	"github.com/compspec/ocifit-lab/addons/webhook"
+	"github.com/compspec/ocifit-lab/addons/ocifit"
 	"github.com/compspec/ocifit-lab/provision/eks"
-	"github.com/compspec/ocifit-lab/provision/eks/config"
+	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
@@ -84,7 +84,7 @@ func stickyPlace(spec *lab.Spec, name string) map[string]any {
 	if spec.Provider != "eks" || spec.EKS.ClusterConfig != "" {
 		return map[string]any{}
 	}
-	place := map[string]any{"nodeSelector": map[string]any{config.LabelPool: "sticky"}}
+	place := map[string]any{"nodeSelector": map[string]any{clusterconfig.LabelPool: "sticky"}}
 	switch name {
 	case autoscalerComponent:
 		return place
@@ -104,8 +104,8 @@ func stickyPlace(spec *lab.Spec, name string) map[string]any {
 func (s *setup) outsideAddons() []addons.Addon {
 	return []addons.Addon{
 		&nodefeatures.Addon{Namespace: systemNamespace, Features: templates.NodeFeatures(s.spec.HasGroup), Types: len(s.spec.InstanceTypes())},
-		&artifact.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Make: s.makeRepository, Images: s.spec.Artifact.Images},
-		&webhook.Addon{Namespace: systemNamespace, Endpoint: s.webhookEndpoint, Artifact: s.artifactRef, Model: compat.Random},
+		&compatibility.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Make: s.makeRepository, Images: s.spec.Artifact.Images},
+		&ocifit.Addon{Namespace: systemNamespace, Endpoint: s.webhookEndpoint, Artifact: s.artifactRef, Model: compat.Random},
 	}
 }
 
@@ -158,7 +158,7 @@ func (s *setup) startsAfter(steps []step.Step) func(addons.Addon) []string {
 // usesOwnImage tells whether an addon waits for the image that the lab makes of this program.
 func (s *setup) usesOwnImage(a addons.Addon) bool {
 	switch a.(type) {
-	case *webhook.InCluster, *builtin.Addon:
+	case *ocifit.InCluster, *builtin.Addon:
 		return slices.ContainsFunc(s.addons, func(b addons.Addon) bool { return b.Name() == addonImage })
 	}
 	return false
@@ -167,7 +167,7 @@ func (s *setup) usesOwnImage(a addons.Addon) bool {
 // runsPods tells whether an addon runs in the cluster, on the sticky nodes.
 func runsPods(a addons.Addon) bool {
 	switch a.(type) {
-	case *nodefeatures.Addon, *artifact.Addon, *webhook.Addon, *labcert.Addon, *eksImage:
+	case *nodefeatures.Addon, *compatibility.Addon, *ocifit.Addon, *labcert.Addon, *eksImage:
 		return false
 	}
 	return true
@@ -191,17 +191,17 @@ func (s *setup) makeRepository(ctx context.Context) error {
 }
 
 // eksTarget is the artifact in the account's registry.
-func (s *setup) eksTarget(ctx context.Context, p *eks.Provider) (artifact.Target, error) {
+func (s *setup) eksTarget(ctx context.Context, p *eks.Provider) (compatibility.Target, error) {
 	name := eksRepository(p, artifactRepository)
 	repo, err := p.FindRepository(ctx, name)
 	if err != nil {
-		return artifact.Target{}, err
+		return compatibility.Target{}, err
 	}
 	if repo.Reference == "" {
-		return artifact.Target{}, step.Try(fmt.Errorf("the account's registry has no repository %s", name), "`ocifit-lab up` makes it")
+		return compatibility.Target{}, step.Try(fmt.Errorf("the account's registry has no repository %s", name), "`ocifit-lab up` makes it")
 	}
 	host := registryOf(repo.Reference)
-	t := artifact.Target{Ref: repo.Reference + ":" + s.spec.Artifact.Tag, Credential: loginTo(host, repo)}
+	t := compatibility.Target{Ref: repo.Reference + ":" + s.spec.Artifact.Tag, Credential: loginTo(host, repo)}
 	if repo.PlainHTTP {
 		t.PlainHTTP = []string{host}
 	}

@@ -13,24 +13,24 @@ import (
 
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/eks"
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // named is the setup of a cluster of which nothing is known but its name and region.
-func (a *app) named(o downOptions) (*setup, *lab.State, error) {
+func (a *app) named(o downOptions) (*setup, *labstate.State, error) {
 	spec, err := a.spec()
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, err := lab.Open(a.stateDir, o.name)
+	dir, err := labstate.Open(a.stateDir, o.name)
 	if err != nil {
 		return nil, nil, err
 	}
 	state, err := dir.Read()
 	switch {
-	case errors.Is(err, lab.ErrNoLab):
-		state = &lab.State{Name: o.name, Provider: "eks", Steps: map[string]time.Time{}}
+	case errors.Is(err, labstate.ErrNoLab):
+		state = &labstate.State{Name: o.name, Provider: "eks", Steps: map[string]time.Time{}}
 	case err != nil:
 		return nil, nil, err
 	case state.Provider != "eks":

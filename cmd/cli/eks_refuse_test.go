@@ -14,7 +14,7 @@ import (
 	"github.com/compspec/ocifit-lab/addons/autoscaler"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -258,7 +258,7 @@ func (w *world) setup(text string) *setup {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	dir, err := lab.Open(w.dir, spec.Name)
+	dir, err := labstate.Open(w.dir, spec.Name)
 	if err != nil {
 		w.t.Fatal(err)
 	}

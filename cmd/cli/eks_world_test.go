@@ -15,13 +15,13 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest/simcluster"
-	"github.com/compspec/ocifit-lab/provision/minicluster"
+	"github.com/compspec/ocifit-lab/provision/pki"
 	"github.com/compspec/ocifit-lab/provision/sim"
-	"github.com/compspec/ocifit-lab/provision/sim/pki"
 	"github.com/compspec/ocifit-lab/provision/sim/simclock"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/serve"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -30,7 +31,7 @@ func (a *app) initCmd() *cobra.Command {
 			} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			if err := lab.WriteFile(a.labFile, []byte(commentedLab()), 0o644); err != nil {
+			if err := atomicfile.Write(a.labFile, []byte(commentedLab()), 0o644); err != nil {
 				return err
 			}
 			a.say("wrote %s; next: ocifit-lab up", a.labFile)

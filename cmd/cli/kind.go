@@ -13,14 +13,15 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 
-	builtin "github.com/compspec/ocifit-lab/addons/minicluster"
+	"github.com/compspec/ocifit-lab/addons/builtin"
+	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/addons/source"
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/lab"
-	"github.com/compspec/ocifit-lab/provision/minicluster"
-	"github.com/compspec/ocifit-lab/provision/sim/registry"
+	"github.com/compspec/ocifit-lab/provision/labstate"
+	"github.com/compspec/ocifit-lab/provision/registry"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/compat"
@@ -51,7 +52,7 @@ func kindGroups(spec *lab.Spec) {
 	spec.NodeGroups = groups
 }
 
-func newKind(spec *lab.Spec, dir *lab.Dir) (*kind.Provider, error) {
+func newKind(spec *lab.Spec, dir *labstate.Dir) (*kind.Provider, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program's own file: %w", err)

@@ -9,16 +9,16 @@ import (
 	"time"
 
 	"github.com/compspec/ocifit-lab/addons"
-	"github.com/compspec/ocifit-lab/addons/artifact"
+	"github.com/compspec/ocifit-lab/addons/builtin"
 	"github.com/compspec/ocifit-lab/addons/certmanager"
+	"github.com/compspec/ocifit-lab/addons/compatibility"
 	"github.com/compspec/ocifit-lab/addons/component"
 	"github.com/compspec/ocifit-lab/addons/fluxoperator"
 	"github.com/compspec/ocifit-lab/addons/labcert"
-	builtin "github.com/compspec/ocifit-lab/addons/minicluster"
 	"github.com/compspec/ocifit-lab/addons/nfd"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
+	"github.com/compspec/ocifit-lab/addons/ocifit"
 	"github.com/compspec/ocifit-lab/addons/source"
-	"github.com/compspec/ocifit-lab/addons/webhook"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/templates"
@@ -33,7 +33,7 @@ func (s *setup) realAddons() ([]addons.Addon, error) {
 	spec, c := s.spec, s.spec.Components
 	list := []addons.Addon{
 		&nodefeatures.Addon{Namespace: systemNamespace, Features: templates.NodeFeatures(spec.HasGroup), Types: len(spec.InstanceTypes())},
-		&artifact.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Make: s.makeRepository, Images: spec.Artifact.Images},
+		&compatibility.Addon{Title: s.artifactTitle(), Target: s.artifactTarget, Make: s.makeRepository, Images: spec.Artifact.Images},
 	}
 	installed, err := s.components()
 	if err != nil {
@@ -52,12 +52,12 @@ func (s *setup) realAddons() ([]addons.Addon, error) {
 		}
 	}
 	if c.CertificatesBy() == lab.LabCertificates {
-		list = append(list, &labcert.Addon{Namespace: systemNamespace, Secret: webhook.Secret, Service: webhook.Service})
+		list = append(list, &labcert.Addon{Namespace: systemNamespace, Secret: ocifit.Secret, Service: ocifit.Service})
 	}
 	if c.MiniClustersBy() == lab.Builtin {
 		list = append(list, &builtin.Addon{Namespace: systemNamespace, Image: s.programImage})
 	}
-	return append(list, &webhook.InCluster{
+	return append(list, &ocifit.InCluster{
 		Namespace: systemNamespace, CertManager: c.CertificatesBy() == lab.CertManager, Image: s.programImage, Artifact: s.artifactRef,
 		PlainHTTP: s.plainInCluster, Model: compat.Random, Skip: spec.Webhook.Skip, TieBreak: spec.Webhook.TieBreak,
 		Mirrors: c.RegistryMirrors, EgressPorts: s.egressPorts(),

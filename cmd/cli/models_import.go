@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/joblib"
 	"github.com/compspec/ocifit-lab/webhook/predict"
@@ -65,7 +65,7 @@ func (a *app) importModel(file string, o importOptions) error {
 		_, err = a.Out.Write(encoded)
 		return err
 	}
-	if err := lab.WriteFile(o.out, encoded, 0o644); err != nil {
+	if err := atomicfile.Write(o.out, encoded, 0o644); err != nil {
 		return err
 	}
 	result := map[string]any{"name": m.Name, "direction": m.Direction, "labels": len(m.Labels()), "terms": len(m.Terms), "file": o.out}

@@ -15,6 +15,7 @@ import (
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
 )
@@ -34,7 +35,7 @@ func (a *app) planCmd() *cobra.Command {
 			if err := provider.apply(spec); err != nil {
 				return err
 			}
-			dir, err := lab.Open(a.stateDir, spec.Name)
+			dir, err := labstate.Open(a.stateDir, spec.Name)
 			if err != nil {
 				return err
 			}

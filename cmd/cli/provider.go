@@ -7,6 +7,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/sim"
 	"github.com/compspec/ocifit-lab/provision/sim/scaler"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -14,7 +15,7 @@ import (
 )
 
 // newProvider makes the provider that the spec names. It touches nothing.
-func (a *app) newProvider(spec *lab.Spec, dir *lab.Dir) (provision.Provider, error) {
+func (a *app) newProvider(spec *lab.Spec, dir *labstate.Dir) (provision.Provider, error) {
 	switch spec.Provider {
 	case "sim":
 		return newSim(spec, dir)
@@ -27,7 +28,7 @@ func (a *app) newProvider(spec *lab.Spec, dir *lab.Dir) (provision.Provider, err
 	}
 }
 
-func newSim(spec *lab.Spec, dir *lab.Dir) (provision.Provider, error) {
+func newSim(spec *lab.Spec, dir *labstate.Dir) (provision.Provider, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program's own file: %w", err)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/experiments/report"
 	"github.com/compspec/ocifit-lab/experiments/store"
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
 )
@@ -125,7 +125,7 @@ func (a *app) writeWhole(file string, write func(io.Writer) error) error {
 	if err := write(&data); err != nil {
 		return err
 	}
-	if err := lab.WriteFile(file, data.Bytes(), 0o644); err != nil {
+	if err := atomicfile.Write(file, data.Bytes(), 0o644); err != nil {
 		return err
 	}
 	return a.print(map[string]string{"file": file}, func(w io.Writer) error {

@@ -8,10 +8,11 @@ import (
 	"sync/atomic"
 
 	"github.com/compspec/ocifit-lab/addons"
-	"github.com/compspec/ocifit-lab/addons/artifact"
+	"github.com/compspec/ocifit-lab/addons/compatibility"
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/step"
 	oci "github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
@@ -27,7 +28,7 @@ const artifactName = "compspec/ocifit-k8s-compatibility"
 // setup is a lab with everything that it consists of. Making one touches nothing.
 type setup struct {
 	spec     *lab.Spec
-	dir      *lab.Dir
+	dir      *labstate.Dir
 	provider provision.Provider
 	addons   []addons.Addon
 	// outside says that what would run in the cluster runs beside it.
@@ -36,7 +37,7 @@ type setup struct {
 	missing []string
 }
 
-func (a *app) assemble(spec *lab.Spec, dir *lab.Dir) (*setup, error) {
+func (a *app) assemble(spec *lab.Spec, dir *labstate.Dir) (*setup, error) {
 	if spec.Provider == "kind" {
 		kindGroups(spec)
 	}
@@ -63,12 +64,12 @@ func (a *app) assemble(spec *lab.Spec, dir *lab.Dir) (*setup, error) {
 }
 
 // existing returns the setup of a lab that was brought up.
-func (a *app) existing() (*setup, *lab.State, error) {
+func (a *app) existing() (*setup, *labstate.State, error) {
 	spec, err := a.spec()
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, err := lab.Open(a.stateDir, spec.Name)
+	dir, err := labstate.Open(a.stateDir, spec.Name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -101,9 +102,9 @@ func (s *setup) artifactTitle() string {
 	return "the lab's registry as " + artifactName + ":" + s.spec.Artifact.Tag
 }
 
-func (s *setup) artifactTarget(ctx context.Context) (artifact.Target, error) {
+func (s *setup) artifactTarget(ctx context.Context) (compatibility.Target, error) {
 	if s.spec.Artifact.Repository != "" {
-		return artifact.Target{
+		return compatibility.Target{
 			Ref:        s.spec.Artifact.Repository + ":" + s.spec.Artifact.Tag,
 			Credential: new(ecr.Source).Credential(oci.DockerCredentials()),
 		}, nil
@@ -113,12 +114,12 @@ func (s *setup) artifactTarget(ctx context.Context) (artifact.Target, error) {
 	}
 	env, err := s.provider.Environment(ctx)
 	if err != nil {
-		return artifact.Target{}, err
+		return compatibility.Target{}, err
 	}
 	if env.Registry == "" {
-		return artifact.Target{}, step.Try(fmt.Errorf("provider %s has no registry of its own", s.spec.Provider), "set artifact.repository in lab.yaml")
+		return compatibility.Target{}, step.Try(fmt.Errorf("provider %s has no registry of its own", s.spec.Provider), "set artifact.repository in lab.yaml")
 	}
-	target := artifact.Target{Ref: env.Registry + "/" + artifactName + ":" + s.spec.Artifact.Tag}
+	target := compatibility.Target{Ref: env.Registry + "/" + artifactName + ":" + s.spec.Artifact.Tag}
 	if env.PlainHTTP {
 		target.PlainHTTP = []string{env.Registry}
 	}

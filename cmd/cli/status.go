@@ -16,7 +16,7 @@ import (
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/kube"
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/templates"
 )
 
@@ -65,7 +65,7 @@ func (a *app) status(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	setup, state, err := a.existing()
-	if errors.Is(err, lab.ErrNoLab) {
+	if errors.Is(err, labstate.ErrNoLab) {
 		spec, err := a.spec()
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func (a *app) status(ctx context.Context) error {
 	return a.print(s, s.text)
 }
 
-func (a *app) look(ctx context.Context, setup *setup, state *lab.State) (*labStatus, error) {
+func (a *app) look(ctx context.Context, setup *setup, state *labstate.State) (*labStatus, error) {
 	s := &labStatus{Name: setup.spec.Name, Up: state.Ready, Since: &state.Created, State: setup.dir.Path()}
 	var err error
 	if s.Cluster, err = setup.provider.Status(ctx); err != nil {

@@ -17,13 +17,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
-	"github.com/compspec/ocifit-lab/provision/lab"
-	"github.com/compspec/ocifit-lab/provision/minicluster"
+	"github.com/compspec/ocifit-lab/experiments/playback"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/registry"
 	"github.com/compspec/ocifit-lab/provision/sim"
 	"github.com/compspec/ocifit-lab/provision/sim/nodes"
-	"github.com/compspec/ocifit-lab/provision/sim/playback"
-	"github.com/compspec/ocifit-lab/provision/sim/registry"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/serve"
 )
@@ -137,7 +137,7 @@ func mountFeatures(ctx context.Context, client kubernetes.Interface, file string
 		if !ok || cm.Data[nodefeatures.File] == "" {
 			return
 		}
-		report(lab.WriteFile(file, []byte(cm.Data[nodefeatures.File]), 0o600))
+		report(atomicfile.Write(file, []byte(cm.Data[nodefeatures.File]), 0o600))
 	}
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(systemNamespace),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) {

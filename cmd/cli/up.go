@@ -12,6 +12,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -82,7 +83,7 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	if err := o.provider.apply(spec); err != nil {
 		return err
 	}
-	dir, err := lab.Open(a.stateDir, spec.Name)
+	dir, err := labstate.Open(a.stateDir, spec.Name)
 	if err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	return a.runUp(ctx, setup, state, o.eks.merge)
 }
 
-func (a *app) runUp(ctx context.Context, setup *setup, state *lab.State, merge bool) error {
+func (a *app) runUp(ctx context.Context, setup *setup, state *labstate.State, merge bool) error {
 	began := time.Now()
 	rep := a.reporter()
 	defer rep.Close()
@@ -146,10 +147,10 @@ func (a *app) runUp(ctx context.Context, setup *setup, state *lab.State, merge b
 }
 
 // openState returns the lab's state, a new one when there is none. A lab that is up cannot become another one.
-func openState(dir *lab.Dir, spec *lab.Spec) (*lab.State, error) {
+func openState(dir *labstate.Dir, spec *lab.Spec) (*labstate.State, error) {
 	state, err := dir.Read()
-	if errors.Is(err, lab.ErrNoLab) {
-		return &lab.State{
+	if errors.Is(err, labstate.ErrNoLab) {
+		return &labstate.State{
 			Name: spec.Name, Provider: spec.Provider, Instance: rand.Text(),
 			Created: time.Now().UTC(), Steps: map[string]time.Time{},
 		}, nil

@@ -16,10 +16,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
-	addon "github.com/compspec/ocifit-lab/addons/artifact"
+	addon "github.com/compspec/ocifit-lab/addons/compatibility"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
 	"github.com/compspec/ocifit-lab/cmd/ui"
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/admit"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
@@ -285,7 +285,7 @@ func putNodes(ctx context.Context, client kubernetes.Interface, index *features.
 // labRegistry is the lab's plain-HTTP registry, if a lab with one is up.
 func (a *app) labRegistry(ctx context.Context) ([]string, error) {
 	setup, _, err := a.existing()
-	if errors.Is(err, lab.ErrNoLab) {
+	if errors.Is(err, labstate.ErrNoLab) {
 		return nil, nil
 	}
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/kube"
-	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/webhook/deploy"
 )
@@ -134,7 +134,7 @@ func (a *app) writeChart(dir string, v deploy.Values) error {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return err
 		}
-		if err := lab.WriteFile(file, files[name], 0o644); err != nil {
+		if err := atomicfile.Write(file, files[name], 0o644); err != nil {
 			return err
 		}
 	}

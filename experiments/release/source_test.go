@@ -20,7 +20,7 @@ import (
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/registry/remote"
 
-	"github.com/compspec/ocifit-lab/provision/sim/registry"
+	"github.com/compspec/ocifit-lab/provision/registry"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
 )

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/compspec/ocifit-lab/experiments/hpcg/hpcgtest"
+	"github.com/compspec/ocifit-lab/experiments/application/hpcg/hpcgtest"
 	"github.com/compspec/ocifit-lab/experiments/report"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/store/storetest"

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compspec/ocifit-lab/experiments/application/stream/streamtest"
 	"github.com/compspec/ocifit-lab/experiments/report"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/store/storetest"
-	"github.com/compspec/ocifit-lab/experiments/stream/streamtest"
 	"github.com/compspec/ocifit-lab/experiments/study"
 )
 

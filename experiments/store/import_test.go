@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/compspec/ocifit-lab/experiments/hpcg/hpcgtest"
+	"github.com/compspec/ocifit-lab/experiments/application/hpcg/hpcgtest"
 	"github.com/compspec/ocifit-lab/experiments/store"
 )
 

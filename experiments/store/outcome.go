@@ -9,7 +9,7 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/compspec/ocifit-lab/experiments/hpcg"
+	"github.com/compspec/ocifit-lab/experiments/application/hpcg"
 )
 
 // MetricGFLOPS is the key of HPCG's figure of merit.

@@ -5,8 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/compspec/ocifit-lab/experiments/application/stream/streamtest"
 	"github.com/compspec/ocifit-lab/experiments/store"
-	"github.com/compspec/ocifit-lab/experiments/stream/streamtest"
 )
 
 // TestSecondApplication runs a trial of an application whose parser is chosen by name.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/compspec/ocifit-lab/experiments/stream"
+	"github.com/compspec/ocifit-lab/experiments/application/stream"
 )
 
 type streamParser struct{}

@@ -6,9 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/compspec/ocifit-lab/experiments/replay"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/provision/kube"
-	"github.com/compspec/ocifit-lab/provision/replay"
 )
 
 // podPhases reads the moments of a trial from its finished pod. Kubernetes rounds them to seconds. Those of a replayed run

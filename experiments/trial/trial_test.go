@@ -12,9 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/compspec/ocifit-lab/experiments/replay"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
-	"github.com/compspec/ocifit-lab/provision/replay"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 

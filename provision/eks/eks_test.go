@@ -19,7 +19,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
-	"github.com/compspec/ocifit-lab/provision/eks/driver"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/child"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		ctx := context.Background()
 		switch os.Args[1] {
 		case "test-driver":
-			os.Exit(driver.Main(ctx, os.Stdin, os.Stdout))
+			os.Exit(child.Main(ctx, os.Stdin, os.Stdout))
 		case "test-token":
 			out, err := eks.Token(ctx, os.Args[3], os.Args[5], "")
 			if err != nil {

@@ -15,14 +15,14 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	api "k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/compspec/ocifit-lab/provision/eks/cloud"
+	"github.com/compspec/ocifit-lab/provision/eks/account"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // Token returns a client.authentication.k8s.io/v1 ExecCredential in JSON for a cluster: what kubectl reads from the program that a
 // kubeconfig names. The token is a request to STS that is signed here and sent by EKS.
 func Token(ctx context.Context, cluster, region, profile string) ([]byte, error) {
-	c, err := cloud.Open(ctx, region, profile)
+	c, err := account.Open(ctx, region, profile)
 	if err != nil {
 		return nil, err
 	}

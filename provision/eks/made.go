@@ -7,7 +7,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/compspec/ocifit-lab/provision/eks/config"
+	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 )
 
 // roleAnnotation is where EKS looks for the role of a service account.
@@ -36,9 +36,9 @@ func (p *Provider) controlPlaneMade(ctx context.Context) (bool, error) {
 	if err != nil || !v.ours(p.opts.Name) || v.cluster.Status != "ACTIVE" || !v.whole(p.stack("cluster")) {
 		return false, err
 	}
-	want := config.Networking
+	want := clusterconfig.Networking
 	if p.facts != nil {
-		want = both(config.Networking, p.facts.Addons)
+		want = both(clusterconfig.Networking, p.facts.Addons)
 	}
 	return p.addonsMade(ctx, want)
 }
@@ -77,13 +77,13 @@ func (p *Provider) groupsMade(ctx context.Context, groups []string) (bool, error
 	if err != nil {
 		return false, err
 	}
-	return !slices.ContainsFunc(groups, func(g string) bool { return tags[g][config.TemplateTypeTag] == "" }), nil
+	return !slices.ContainsFunc(groups, func(g string) bool { return tags[g][clusterconfig.TemplateTypeTag] == "" }), nil
 }
 
 // identityMade wants the roles' stacks whole and the service accounts to name their roles, which comes last, and the other addons of a user's
 // file to be there.
 func (p *Provider) identityMade(ctx context.Context) (bool, error) {
-	accounts := []string{config.AutoscalerNamespace + "/" + config.AutoscalerAccount}
+	accounts := []string{clusterconfig.AutoscalerNamespace + "/" + clusterconfig.AutoscalerAccount}
 	if p.facts != nil {
 		accounts = p.facts.ServiceAccounts
 	}

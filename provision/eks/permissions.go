@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/compspec/ocifit-lab/provision/eks/cloud"
+	"github.com/compspec/ocifit-lab/provision/eks/account"
 )
 
 // need is a set of actions on resources of one kind. The resource has PARTITION, REGION, ACCOUNT and NAME in it: policies often allow
@@ -52,7 +52,7 @@ var registryNeeds = []need{
 }
 
 // checkPermissions asks IAM's simulator. Policies of the organisation and of resources it does not know, so that its yes is no promise.
-func (p *Provider) checkPermissions(ctx context.Context, c *cloud.Cloud, id cloud.Identity, r *Report) {
+func (p *Provider) checkPermissions(ctx context.Context, c *account.Cloud, id account.Identity, r *Report) {
 	if strings.HasSuffix(id.ARN, ":root") {
 		r.add("permissions", OK, "", "the root user may do everything")
 		return
@@ -126,7 +126,7 @@ func familyOf(instanceType string) family {
 
 // checkQuotas compares what the account may have with what the lab needs at least, which is its sticky nodes and one of the largest others,
 // and at most. It also wants room for a VPC and a cluster.
-func (p *Provider) checkQuotas(ctx context.Context, c *cloud.Cloud, r *Report) error {
+func (p *Provider) checkQuotas(ctx context.Context, c *account.Cloud, r *Report) error {
 	groups := slices.Clone(p.opts.NodeGroups)
 	if err := p.measure(ctx, groups); err != nil {
 		return nil // a type that does not exist is another check's matter
@@ -176,7 +176,7 @@ func (p *Provider) checkQuotas(ctx context.Context, c *cloud.Cloud, r *Report) e
 }
 
 // checkRoom wants one more VPC to be allowed, unless the lab has its own already or uses another's.
-func (p *Provider) checkRoom(ctx context.Context, c *cloud.Cloud, r *Report) {
+func (p *Provider) checkRoom(ctx context.Context, c *account.Cloud, r *Report) {
 	v, err := p.look(ctx)
 	if err != nil || v.cluster != nil || len(v.stacks) > 0 || p.facts != nil {
 		return

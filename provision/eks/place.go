@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/compspec/ocifit-lab/provision/eks/cloud"
+	"github.com/compspec/ocifit-lab/provision/eks/account"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -12,7 +12,7 @@ import (
 var withoutControlPlanes = []string{"use1-az3", "usw1-az2", "cac1-az3"}
 
 // capable are the names of the zones that a cluster's network may be in.
-func capable(zones []cloud.Zone) []string {
+func capable(zones []account.Zone) []string {
 	var names []string
 	for _, z := range zones {
 		if !slices.Contains(withoutControlPlanes, z.ID) {

@@ -8,9 +8,9 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
-	"github.com/compspec/ocifit-lab/provision/eks/child"
-	"github.com/compspec/ocifit-lab/provision/eks/cloud"
-	"github.com/compspec/ocifit-lab/provision/eks/config"
+	"github.com/compspec/ocifit-lab/provision/eks/account"
+	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -95,7 +95,7 @@ func (p *Provider) Preflight(ctx context.Context) (*Report, error) {
 	}
 	r.Account, r.Caller = id.Account, id.ARN
 	r.add("credentials", OK, "", "%s in account %s", id.ARN, id.Account)
-	for _, check := range []func(context.Context, *cloud.Cloud, *Report) error{p.checkName, p.checkVersion, p.checkTypes, p.checkQuotas} {
+	for _, check := range []func(context.Context, *account.Cloud, *Report) error{p.checkName, p.checkVersion, p.checkTypes, p.checkQuotas} {
 		if err := check(ctx, c, r); err != nil {
 			if ctx.Err() != nil {
 				return r, ctx.Err()
@@ -114,13 +114,13 @@ func (p *Provider) checkFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	req := p.request(child.Check, nil)
+	req := p.request(protocol.Check, nil)
 	req.Config = file
 	return p.run(ctx, req, func(string, ...any) {})
 }
 
 // checkName wants the cluster's name free, or used by what the lab itself made.
-func (p *Provider) checkName(ctx context.Context, _ *cloud.Cloud, r *Report) error {
+func (p *Provider) checkName(ctx context.Context, _ *account.Cloud, r *Report) error {
 	p.forget()
 	v, err := p.look(ctx)
 	if err != nil {
@@ -128,12 +128,12 @@ func (p *Provider) checkName(ctx context.Context, _ *cloud.Cloud, r *Report) err
 	}
 	const try = "choose another name in lab.yaml, or remove what exists with the tool that made it"
 	if v.cluster != nil && !v.ours(p.opts.Name) {
-		r.add("name", Failed, try, "%s: cluster %s exists in %s without the tag %s=%s", ErrNotOurs, p.opts.Name, p.opts.Region, config.TagLab, p.opts.Name)
+		r.add("name", Failed, try, "%s: cluster %s exists in %s without the tag %s=%s", ErrNotOurs, p.opts.Name, p.opts.Region, clusterconfig.TagLab, p.opts.Name)
 		return nil
 	}
 	for name, s := range v.stacks {
-		if s.Tags[config.TagLab] != p.opts.Name {
-			r.add("name", Failed, try, "%s: stack %s exists in %s without the tag %s=%s", ErrNotOurs, name, p.opts.Region, config.TagLab, p.opts.Name)
+		if s.Tags[clusterconfig.TagLab] != p.opts.Name {
+			r.add("name", Failed, try, "%s: stack %s exists in %s without the tag %s=%s", ErrNotOurs, name, p.opts.Region, clusterconfig.TagLab, p.opts.Name)
 			return nil
 		}
 	}
@@ -151,7 +151,7 @@ func (p *Provider) checkName(ctx context.Context, _ *cloud.Cloud, r *Report) err
 // eksctl's pinned release knows these minors; EKS may offer others.
 var knownVersions = []string{"1.30", "1.31", "1.32", "1.33", "1.34", "1.35"}
 
-func (p *Provider) checkVersion(ctx context.Context, c *cloud.Cloud, r *Report) error {
+func (p *Provider) checkVersion(ctx context.Context, c *account.Cloud, r *Report) error {
 	offered, preferred, err := c.Versions(ctx)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (p *Provider) checkVersion(ctx context.Context, c *cloud.Cloud, r *Report) 
 }
 
 // checkTypes wants every instance type to exist, and to be where its group can be.
-func (p *Provider) checkTypes(ctx context.Context, c *cloud.Cloud, r *Report) error {
+func (p *Provider) checkTypes(ctx context.Context, c *account.Cloud, r *Report) error {
 	offers, err := c.Offerings(ctx)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/compspec/ocifit-lab/provision/eks/config"
+	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -82,12 +82,12 @@ func (p *Provider) Preview() ([]byte, error) {
 	if version == "" {
 		version = knownVersions[len(knownVersions)-2] // eksctl's own default is the last but one
 	}
-	return config.Generate(config.Options{Name: p.opts.Name, Region: p.opts.Region, KubernetesVersion: version, Zones: zones, NodeGroups: p.opts.NodeGroups, Tags: p.opts.Tags})
+	return clusterconfig.Generate(clusterconfig.Options{Name: p.opts.Name, Region: p.opts.Region, KubernetesVersion: version, Zones: zones, NodeGroups: p.opts.NodeGroups, Tags: p.opts.Tags})
 }
 
 // fits tells whether a file was made from the groups that the lab has now.
 func (p *Provider) fits(file []byte) bool {
-	f, err := config.Read(file)
+	f, err := clusterconfig.Read(file)
 	if err != nil || f.Name != p.opts.Name || f.Region != p.opts.Region || len(f.NodeGroups) != len(p.opts.NodeGroups) {
 		return false
 	}
@@ -114,7 +114,7 @@ func (p *Provider) generate(ctx context.Context, old []byte) ([]byte, error) {
 		return nil, err
 	}
 	var keep []string
-	if f, err := config.Read(old); err == nil {
+	if f, err := clusterconfig.Read(old); err == nil {
 		keep = f.Zones
 	}
 	where, groups, err := place(p.opts.NodeGroups, offers, capable(zones), keep)
@@ -130,7 +130,7 @@ func (p *Provider) generate(ctx context.Context, old []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return config.Generate(config.Options{Name: p.opts.Name, Region: p.opts.Region, KubernetesVersion: version, Zones: where, NodeGroups: groups, Tags: p.opts.Tags})
+	return clusterconfig.Generate(clusterconfig.Options{Name: p.opts.Name, Region: p.opts.Region, KubernetesVersion: version, Zones: where, NodeGroups: groups, Tags: p.opts.Tags})
 }
 
 // measure asks for the sizes of types that came without.

@@ -11,14 +11,14 @@ import (
 	"time"
 
 	"github.com/compspec/ocifit-lab/provision"
-	"github.com/compspec/ocifit-lab/provision/eks/child"
-	"github.com/compspec/ocifit-lab/provision/eks/cloud"
-	"github.com/compspec/ocifit-lab/provision/eks/config"
+	"github.com/compspec/ocifit-lab/provision/eks/account"
+	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
 	"github.com/compspec/ocifit-lab/provision/kube"
 )
 
 // NodeGroup is one managed node group; its VCPU, MemoryMiB and Architecture are asked from AWS where they are zero.
-type NodeGroup = config.NodeGroup
+type NodeGroup = clusterconfig.NodeGroup
 
 // Options describe the cluster and where its files are.
 type Options struct {
@@ -68,10 +68,10 @@ type Provider struct {
 	asking sync.Mutex
 
 	mu      sync.Mutex
-	cloud   *cloud.Cloud
+	cloud   *account.Cloud
 	seen    *view
 	seenAt  time.Time
-	facts   *config.Facts // of the user's own file
+	facts   *clusterconfig.Facts // of the user's own file
 	factErr error
 }
 
@@ -79,8 +79,8 @@ var _ provision.Provider = (*Provider)(nil)
 
 // The service account that carries the autoscaler's IAM role, made by the step StepIdentity.
 const (
-	AutoscalerNamespace = config.AutoscalerNamespace
-	AutoscalerAccount   = config.AutoscalerAccount
+	AutoscalerNamespace = clusterconfig.AutoscalerNamespace
+	AutoscalerAccount   = clusterconfig.AutoscalerAccount
 )
 
 // ErrLeftovers says that something of the cluster still exists after its removal; the error's text lists it.
@@ -100,8 +100,8 @@ func New(opts Options) *Provider {
 	}
 	data, err := os.ReadFile(opts.ClusterConfig)
 	if err == nil {
-		var f config.Facts
-		if f, err = config.Read(data); err == nil {
+		var f clusterconfig.Facts
+		if f, err = clusterconfig.Read(data); err == nil {
 			p.facts = &f
 			p.opts.Name, p.opts.Region, p.opts.NodeGroups = f.Name, f.Region, f.NodeGroups
 			if f.KubernetesVersion != "" {
@@ -135,14 +135,14 @@ func (p *Provider) Environment(context.Context) (provision.Environment, error) {
 }
 
 // aws opens the region once.
-func (p *Provider) aws(ctx context.Context) (*cloud.Cloud, error) {
+func (p *Provider) aws(ctx context.Context) (*account.Cloud, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.factErr != nil {
 		return nil, p.factErr
 	}
 	if p.cloud == nil {
-		c, err := cloud.Open(ctx, p.opts.Region, p.opts.Profile)
+		c, err := account.Open(ctx, p.opts.Region, p.opts.Profile)
 		if err != nil {
 			return nil, err
 		}
@@ -151,8 +151,8 @@ func (p *Provider) aws(ctx context.Context) (*cloud.Cloud, error) {
 	return p.cloud, nil
 }
 
-func (p *Provider) owner() cloud.Owner {
-	return cloud.Owner{Cluster: p.opts.Name, TagKey: config.TagLab, TagValue: p.opts.Name}
+func (p *Provider) owner() account.Owner {
+	return account.Owner{Cluster: p.opts.Name, TagKey: clusterconfig.TagLab, TagValue: p.opts.Name}
 }
 
 func (p *Provider) path(names ...string) string {
@@ -160,14 +160,14 @@ func (p *Provider) path(names ...string) string {
 }
 
 // runner starts children for the lab.
-func (p *Provider) runner() *child.Runner {
-	return &child.Runner{Command: p.opts.Command, Env: p.opts.Env, Home: p.path("child"), Logs: p.path("logs"), Started: p.opts.Started}
+func (p *Provider) runner() *protocol.Runner {
+	return &protocol.Runner{Command: p.opts.Command, Env: p.opts.Env, Home: p.path("child"), Logs: p.path("logs"), Started: p.opts.Started}
 }
 
 // view is what exists of the cluster at a moment.
 type view struct {
-	cluster *cloud.Cluster
-	stacks  map[string]cloud.Stack
+	cluster *account.Cluster
+	stacks  map[string]account.Stack
 }
 
 // viewLife is how long a view is good for: long enough for the steps that ask one after another whether they are done.
@@ -192,7 +192,7 @@ func (p *Provider) look(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{cluster: k, stacks: map[string]cloud.Stack{}}
+	v := &view{cluster: k, stacks: map[string]account.Stack{}}
 	for _, s := range stacks {
 		v.stacks[s.Name] = s
 	}
@@ -208,7 +208,7 @@ func (p *Provider) forget() {
 }
 
 func (v *view) ours(owner string) bool {
-	return v.cluster != nil && v.cluster.Tags[config.TagLab] == owner
+	return v.cluster != nil && v.cluster.Tags[clusterconfig.TagLab] == owner
 }
 
 func (v *view) whole(stack string) bool {

@@ -3,7 +3,7 @@ package eks
 import (
 	"context"
 
-	"github.com/compspec/ocifit-lab/provision/eks/config"
+	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 )
 
 // Repository is a place in the account's own registry, with a login for twelve hours.
@@ -20,7 +20,7 @@ func (p *Provider) Repository(ctx context.Context, name string) (Repository, err
 	if err != nil {
 		return Repository{}, err
 	}
-	ref, err := c.EnsureRepository(ctx, name, map[string]string{config.TagLab: p.opts.Name, config.TagManaged: "true"})
+	ref, err := c.EnsureRepository(ctx, name, map[string]string{clusterconfig.TagLab: p.opts.Name, clusterconfig.TagManaged: "true"})
 	if err != nil {
 		return Repository{}, err
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/compspec/ocifit-lab/provision"
-	"github.com/compspec/ocifit-lab/provision/eks/cloud"
+	"github.com/compspec/ocifit-lab/provision/eks/account"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -129,7 +129,7 @@ func (p *Provider) verifyEmpty(ctx context.Context, log step.Log) error {
 	}
 }
 
-func goesByItself(i cloud.Item) bool {
+func goesByItself(i account.Item) bool {
 	return i.Kind == "instance" || i.Kind == "NAT gateway" || strings.Contains(i.Detail, "DELETE_IN_PROGRESS") || i.Detail == "DELETING"
 }
 
@@ -146,14 +146,14 @@ func (p *Provider) CollectLogs(ctx context.Context, dir string) error {
 	type stackReport struct {
 		Name, Status, Reason string
 		Causes               []string
-		Events               []cloud.Event
+		Events               []account.Event
 	}
 	var reports []stackReport
 	var errs []error
 	for _, s := range stacks {
 		events, err := c.Events(ctx, s.ID)
 		errs = append(errs, err)
-		reports = append(reports, stackReport{s.Name, s.Status, s.Reason, cloud.Causes(events), events})
+		reports = append(reports, stackReport{s.Name, s.Status, s.Reason, account.Causes(events), events})
 	}
 	groups, err := c.NodeGroups(ctx, p.opts.Name)
 	errs = append(errs, err)

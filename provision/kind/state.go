@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -52,7 +52,7 @@ func (p *Provider) writeMark(m *mark) error {
 	if err != nil {
 		return err
 	}
-	return lab.WriteFile(p.markFile(), append(data, '\n'), 0o600)
+	return atomicfile.Write(p.markFile(), append(data, '\n'), 0o600)
 }
 
 // note remembers for preflight whether the cluster is there.

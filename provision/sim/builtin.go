@@ -10,9 +10,9 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/compspec/ocifit-lab/provision/pki"
 	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
 	"github.com/compspec/ocifit-lab/provision/sim/nodes"
-	"github.com/compspec/ocifit-lab/provision/sim/pki"
 	"github.com/compspec/ocifit-lab/provision/sim/scaler"
 )
 

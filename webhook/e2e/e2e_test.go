@@ -25,7 +25,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
-	"github.com/compspec/ocifit-lab/provision/minicluster"
+	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/artifact/artifacttest"

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/compspec/ocifit-lab/experiments/hpcg/hpcgtest"
+	"github.com/compspec/ocifit-lab/experiments/application/hpcg/hpcgtest"
 )
 
 const ranksVariable = "STAND_IN_RANKS"

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/compspec/ocifit-lab/experiments/hpcg/hpcgtest"
+	"github.com/compspec/ocifit-lab/experiments/application/hpcg/hpcgtest"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/store/storetest"
 	"github.com/compspec/ocifit-lab/experiments/study"

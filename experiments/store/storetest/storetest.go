@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/compspec/ocifit-lab/experiments/hpcg/hpcgtest"
+	"github.com/compspec/ocifit-lab/experiments/application/hpcg/hpcgtest"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/webhook/compat"

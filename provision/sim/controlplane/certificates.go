@@ -10,7 +10,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
-	"github.com/compspec/ocifit-lab/provision/sim/pki"
+	"github.com/compspec/ocifit-lab/provision/pki"
 )
 
 // masters is the group that the API server allows everything, before any role exists.

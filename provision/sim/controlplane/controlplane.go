@@ -13,7 +13,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"github.com/compspec/ocifit-lab/provision/sim/pki"
+	"github.com/compspec/ocifit-lab/provision/pki"
 )
 
 // Version is the Kubernetes version of the linked server code, as /version reports it.

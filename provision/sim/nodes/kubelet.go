@@ -18,7 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/compspec/ocifit-lab/provision/sim/pki"
+	"github.com/compspec/ocifit-lab/provision/pki"
 )
 
 // kubelet answers for all nodes what the API server asks kubelets: the logs of containers.

@@ -24,7 +24,7 @@ import (
 	"sigs.k8s.io/kwok/pkg/kwok/controllers"
 	"sigs.k8s.io/kwok/pkg/log"
 
-	"github.com/compspec/ocifit-lab/provision/sim/pki"
+	"github.com/compspec/ocifit-lab/provision/pki"
 )
 
 const (

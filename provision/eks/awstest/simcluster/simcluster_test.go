@@ -16,7 +16,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest/simcluster"
-	"github.com/compspec/ocifit-lab/provision/eks/driver"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/child"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "test-driver":
-			os.Exit(driver.Main(context.Background(), os.Stdin, os.Stdout))
+			os.Exit(child.Main(context.Background(), os.Stdin, os.Stdout))
 		case "test-token":
 			out, err := eks.Token(context.Background(), os.Args[3], os.Args[5], "")
 			if err != nil {

@@ -1,0 +1,150 @@
+package ocifit
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/compspec/ocifit-lab/provision/kube"
+	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/webhook/deploy"
+)
+
+// Service and Secret are the names of the webhook's service and certificate in the cluster.
+const (
+	Service = "ocifit-lab-webhook"
+	Secret  = "ocifit-lab-webhook-tls"
+)
+
+// InCluster runs the webhook as a deployment in the cluster.
+type InCluster struct {
+	// Namespace is the lab's own.
+	Namespace string
+	// CertManager says that cert-manager issues the certificate; otherwise it is in Secret already, with its authority.
+	CertManager bool
+	// Image names the image of this program, Artifact the reference that the proof asks for, PlainHTTP the registries that are
+	// spoken to without TLS, all once they are known.
+	Image, Artifact func(ctx context.Context) (string, error)
+	PlainHTTP       func(ctx context.Context) ([]string, error)
+	// Model is the model that the proof asks for.
+	Model string
+	// Skip and TieBreak steer the choice.
+	Skip     []string
+	TieBreak string
+	// Mirrors are asked before a registry.
+	Mirrors map[string][]string
+	// EgressPorts are ports of registries besides 443.
+	EgressPorts []int
+}
+
+// Name implements addons.Addon.
+func (*InCluster) Name() string { return "webhook" }
+
+// Needs implements addons.Addon.
+func (*InCluster) Needs() []string { return []string{"node-features", "artifact", "certificates"} }
+
+// Plan implements addons.Addon.
+func (a *InCluster) Plan() string {
+	return "run the selection webhook in namespace " + a.Namespace + " with two replicas, and prove it with a dry run"
+}
+
+// Install implements addons.Addon.
+func (a *InCluster) Install(ctx context.Context, c *kube.Cluster, log step.Log) error {
+	manifests, err := a.render(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := c.Apply(ctx, manifests, fieldOwner); err != nil {
+		return err
+	}
+	log("waiting for the webhook's pods")
+	return c.WaitRuns(ctx, a.Namespace, Service)
+}
+
+func (a *InCluster) render(ctx context.Context, c *kube.Cluster) ([]byte, error) {
+	v, err := deploy.Defaults()
+	if err != nil {
+		return nil, err
+	}
+	if v.Image, err = a.Image(ctx); err != nil {
+		return nil, err
+	}
+	if v.PlainHTTP, err = a.PlainHTTP(ctx); err != nil {
+		return nil, err
+	}
+	v.Skip, v.TieBreak = a.Skip, a.TieBreak
+	for registry, mirrors := range a.Mirrors {
+		for _, m := range mirrors {
+			v.Mirrors = append(v.Mirrors, registry+"="+m)
+		}
+	}
+	v.NetworkPolicy.EgressPorts = append(v.NetworkPolicy.EgressPorts, a.EgressPorts...)
+	if !a.CertManager {
+		secret, err := c.Clientset.CoreV1().Secrets(a.Namespace).Get(ctx, Secret, metav1.GetOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("the webhook's certificate: %w", err)
+		}
+		v.Certificates = deploy.Certificates{Source: "secret", Secret: Secret, CABundle: base64.StdEncoding.EncodeToString(secret.Data["ca.crt"])}
+	}
+	return deploy.Render(v, a.Namespace)
+}
+
+// Ready looks at the deployment and then uses the webhook.
+func (a *InCluster) Ready(ctx context.Context, c *kube.Cluster) error {
+	image, err := a.Image(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.Runs(ctx, a.Namespace, Service, image); err != nil {
+		return err
+	}
+	_, err = c.Clientset.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, Service, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return errors.New("the webhook is not registered")
+	}
+	if err != nil {
+		return err
+	}
+	ref, err := a.Artifact(ctx)
+	if err != nil {
+		return err
+	}
+	return prove(ctx, c, ref, a.Model)
+}
+
+// Remove takes the registration away before the webhook that it leads to.
+func (a *InCluster) Remove(ctx context.Context, c *kube.Cluster, _ step.Log) error {
+	registrations := c.Clientset.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	if err := registrations.Delete(ctx, Service, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	v, err := deploy.Defaults()
+	if err != nil {
+		return err
+	}
+	if !a.CertManager {
+		v.Certificates = deploy.Certificates{Source: "secret", Secret: Secret, CABundle: base64.StdEncoding.EncodeToString([]byte("none"))}
+	}
+	v.Image, v.TieBreak = "none", "price"
+	manifests, err := deploy.Render(v, a.Namespace)
+	if err != nil {
+		return err
+	}
+	if err := c.Delete(ctx, manifests); err != nil {
+		return err
+	}
+	if !a.CertManager {
+		return nil
+	}
+	// cert-manager leaves the secrets of its certificates behind.
+	for _, name := range []string{Secret, Service + "-ca"} {
+		if err := c.Clientset.CoreV1().Secrets(a.Namespace).Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}

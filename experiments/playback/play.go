@@ -1,0 +1,258 @@
+package playback
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+
+	"github.com/compspec/ocifit-lab/experiments/replay"
+)
+
+// part is a trial made ready to be played.
+type part struct {
+	chunks []chunk
+	note   replay.Note
+	failed bool
+	// unknown says that it failed because nothing is known of the pod's application.
+	unknown bool
+}
+
+// make plays the application that the spec names.
+func (p *part) make(spec *Spec, q Query) error {
+	app, err := applicationOf(spec)
+	if err != nil {
+		return err
+	}
+	chunks, basis, err := app.play(spec, q)
+	if err != nil {
+		return err
+	}
+	p.chunks, p.note.Source, p.note.Rule = chunks, basis.Source, basis.Rule
+	return nil
+}
+
+// play takes one pod from its binding to its end.
+func (e *engine) play(ctx context.Context, pod *corev1.Pod, created time.Time) error {
+	main := mainContainer(pod)
+	if placeholder(main.Image) {
+		return e.cannotPull(ctx, pod, main.Image)
+	}
+	node, err := e.kube.CoreV1().Nodes().Get(ctx, pod.Spec.NodeName, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("node %s: %w", pod.Spec.NodeName, err)
+	}
+	note := replay.Note{Seed: seedOf(pod, e.Seed), Clock: replay.Clock{Created: created, NodeReady: created}}
+	now := e.Clock.Now()
+	if asked, ready := nodeTimes(node); ready.After(created) {
+		note.Clock.NodeReady = ready
+		note.NodeStartSeconds = ready.Sub(asked).Seconds()
+	}
+	// The times are summed up, not read from the clock, which other pods' plays move too.
+	if e.firstPull(node, main.Image) {
+		note.ImagePullSeconds = e.ImagePull.Seconds()
+	}
+	wait := e.ContainerStart + time.Duration(note.ImagePullSeconds*float64(time.Second))
+	if err := e.Clock.Sleep(ctx, wait); err != nil {
+		return err
+	}
+	note.Clock.Started = now.Add(wait)
+	p := e.prepare(pod, main, node, note)
+	if p.unknown {
+		if err := e.warn(ctx, pod, "NotReplayed", p.note.Rule); err != nil {
+			e.Log("playback of %s/%s: %v", pod.Namespace, pod.Name, err)
+		}
+	}
+	if err := e.perform(ctx, pod, main, &p); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		p.failed, p.note.Rule = true, "the replay itself failed: "+err.Error()
+		return errors.Join(err, e.end(ctx, pod, p))
+	}
+	return e.end(ctx, pod, p)
+}
+
+// prepare makes the whole log of a pod, or the log of its failure.
+func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, node *corev1.Node, note replay.Note) part {
+	spec, err := specOf(pod, main)
+	instanceType, facts := e.typeOf(node)
+	spec.Cores, spec.Seed, spec.Start = facts.Cores, note.Seed, note.Clock.Started
+	spec.Ranks, spec.Threads = 1, 1
+	p := part{note: note}
+	if err == nil {
+		err = checkImage(imageTag(main.Image), facts.Architecture)
+	}
+	if err == nil {
+		spec.Ranks, err = tasksOf(spec.Tasks, spec.Nodes, facts)
+	}
+	if err == nil {
+		spec.Threads = threadsOf((spec.Ranks+spec.Nodes-1)/spec.Nodes, spec.Exclusive, facts)
+		err = p.make(&spec, Query{
+			InstanceType: instanceType, Facts: facts, ImageTag: imageTag(main.Image),
+			Nodes: spec.Nodes, Ranks: spec.Ranks, Local: spec.Local, Seconds: spec.Seconds,
+		})
+	}
+	if err != nil {
+		spec.Note = "the launch fails as it would on a real node: " + err.Error()
+		if errors.Is(err, errNoApplication) {
+			spec.Note = err.Error()
+		}
+		p.note.Source, p.note.Rule, p.failed, p.unknown = replay.Estimated, spec.Note, true, errors.Is(err, errNoApplication)
+		p.chunks = spec.refusal(err)
+	}
+	if worker(pod) {
+		for i := range p.chunks {
+			p.chunks[i].text = nil
+		}
+	}
+	var took time.Duration
+	for _, c := range p.chunks {
+		took += c.after
+	}
+	p.note.RunSeconds = took.Seconds()
+	p.note.Clock.Finished = note.Clock.Started.Add(took)
+	return p
+}
+
+// perform writes the logs while the time passes that they took.
+func (e *engine) perform(ctx context.Context, pod *corev1.Pod, main corev1.Container, p *part) error {
+	dir := e.folder(pod)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, c := range append(append([]corev1.Container(nil), pod.Spec.InitContainers...), pod.Spec.Containers...) {
+		if c.Name == main.Name {
+			continue
+		}
+		if err := e.silent(dir, c.Name); err != nil {
+			return err
+		}
+	}
+	file, err := os.OpenFile(filepath.Join(dir, main.Name+".log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if !e.Instant {
+		if err := e.annotate(ctx, pod, map[string]string{phaseAnnotation: phaseRunning}); err != nil {
+			return err
+		}
+	}
+	for _, c := range p.chunks {
+		if err := e.Clock.Sleep(ctx, c.after); err != nil {
+			return err
+		}
+		if _, err := file.Write(c.text); err != nil {
+			return err
+		}
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, main.Name+".done"), nil, 0o644)
+}
+
+// silent leaves the log of a container that has nothing to say.
+func (e *engine) silent(dir, name string) error {
+	line := []byte("# REPLAY: ocifit-lab sim, this container did not run\n")
+	if err := os.WriteFile(filepath.Join(dir, name+".log"), line, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, name+".done"), nil, 0o644)
+}
+
+// end leaves the note and says how the pod ended, in one step.
+func (e *engine) end(ctx context.Context, pod *corev1.Pod, p part) error {
+	note, err := replay.Encode(p.note)
+	if err != nil {
+		return err
+	}
+	annotations := map[string]string{replay.Annotation: note, phaseAnnotation: phaseSucceeded}
+	if p.failed {
+		annotations[phaseAnnotation], annotations[exitCodeAnnotation] = phaseFailed, strconv.Itoa(1)
+	}
+	return e.annotate(ctx, pod, annotations)
+}
+
+func (e *engine) annotate(ctx context.Context, pod *corev1.Pod, annotations map[string]string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": pod.UID, "annotations": annotations}})
+	if err != nil {
+		return err
+	}
+	lasting := func(err error) bool {
+		return !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && ctx.Err() == nil
+	}
+	err = retry.OnError(retry.DefaultBackoff, lasting, func() error {
+		_, err := e.kube.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		return err
+	})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // the pod is gone, which is not this one's failure
+	}
+	return err
+}
+
+// cannotPull says what a kubelet says of an image that no registry has; the pod stays as it is.
+func (e *engine) cannotPull(ctx context.Context, pod *corev1.Pod, image string) error {
+	return e.warn(ctx, pod, "Failed", fmt.Sprintf("Failed to pull image %q: it is a placeholder, so no image was selected for this pod", image))
+}
+
+// warn puts a warning among the pod's events.
+func (e *engine) warn(ctx context.Context, pod *corev1.Pod, reason, message string) error {
+	now := metav1.NewTime(time.Now())
+	_, err := e.kube.CoreV1().Events(pod.Namespace).Create(ctx, &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", pod.Name, now.UnixNano()), Namespace: pod.Namespace},
+		InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		Type:           corev1.EventTypeWarning, Reason: reason, Message: message,
+		FirstTimestamp: now, LastTimestamp: now, Count: 1, Source: corev1.EventSource{Component: "ocifit-lab-playback", Host: pod.Spec.NodeName},
+	}, metav1.CreateOptions{})
+	return err
+}
+
+func (e *engine) firstPull(node *corev1.Node, image string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	key := string(node.UID) + " " + image
+	first := !e.pulled[key]
+	e.pulled[key] = true
+	return first
+}
+
+func (e *engine) typeOf(node *corev1.Node) (string, TypeFacts) {
+	name := node.Labels[corev1.LabelInstanceTypeStable]
+	if facts, ok := e.Types[name]; ok {
+		return name, facts
+	}
+	facts := TypeFacts{
+		Architecture: node.Labels[corev1.LabelArchStable], Processor: ProcessorOf(node.Labels),
+		VCPU: int(node.Status.Capacity.Cpu().Value()),
+	}
+	facts.Cores = facts.VCPU
+	if node.Labels["feature.node.kubernetes.io/cpu-hardware_multithreading"] == "true" {
+		facts.Cores = facts.VCPU / 2
+	}
+	return name, facts
+}
+
+// nodeTimes are the moments, on the simulated clock, at which the node was asked for and became ready; zero if not known.
+func nodeTimes(node *corev1.Node) (asked, ready time.Time) {
+	ready, err := time.Parse(time.RFC3339, node.Annotations[readyAt])
+	if err != nil {
+		return time.Time{}, time.Time{}
+	}
+	if asked, err = time.Parse(time.RFC3339, node.Annotations[requestedAt]); err != nil {
+		return time.Time{}, time.Time{}
+	}
+	return asked, ready
+}
