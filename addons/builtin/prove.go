@@ -15,6 +15,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/provision/kube"
+	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 // proofTime bounds one proof; a controller answers within a second.
@@ -60,7 +61,7 @@ func probe(name, namespace string) *unstructured.Unstructured {
 			// No node carries this label: nothing is pulled and nothing runs.
 			"pod": map[string]any{"nodeSelector": map[string]any{"ocifit-lab/probe": "nowhere"}},
 			"containers": []any{map[string]any{
-				"image": "placeholder:latest", "command": "true", "runFlux": true,
+				"image": compat.DefaultTargetImage, "command": "true", "runFlux": true,
 			}},
 		},
 	}}

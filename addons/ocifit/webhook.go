@@ -21,7 +21,6 @@ import (
 const (
 	configuration = "ocifit-lab"
 	fieldOwner    = "ocifit-lab"
-	placeholder   = "placeholder:latest"
 	// timeoutSeconds leaves the API server time to answer its caller; a decision takes milliseconds.
 	timeoutSeconds = 5
 )
@@ -84,7 +83,7 @@ func prove(ctx context.Context, c *kube.Cluster, ref, model string) error {
 	if err != nil {
 		return err
 	}
-	if got.Spec.NodeSelector[corev1.LabelInstanceTypeStable] == "" || got.Spec.Containers[0].Image == placeholder {
+	if got.Spec.NodeSelector[corev1.LabelInstanceTypeStable] == "" || got.Spec.Containers[0].Image == compat.DefaultTargetImage {
 		return fmt.Errorf("a labelled pod came back unchanged: node selector %v, image %s", got.Spec.NodeSelector, got.Spec.Containers[0].Image)
 	}
 	if _, err := compat.ParseDecision(got.Annotations[compat.AnnotationDecision]); err != nil {
@@ -115,7 +114,7 @@ func probe(ref, model string) *corev1.Pod {
 		},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever,
-			Containers:    []corev1.Container{{Name: "probe", Image: placeholder}},
+			Containers:    []corev1.Container{{Name: "probe", Image: compat.DefaultTargetImage}},
 		},
 	}
 }
@@ -138,7 +137,7 @@ func (a *Addon) configuration(endpoint *provision.WebhookEndpoint) *admission.Mu
 		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: configuration},
 		Webhooks: []admission.MutatingWebhook{{
-			Name:         "oci.image.compatibilities.selection",
+			Name:         compat.WebhookName,
 			ClientConfig: admission.WebhookClientConfig{URL: &endpoint.URL, CABundle: endpoint.CABundle},
 			Rules: []admission.RuleWithOperations{
 				rule("", "v1", "pods"),

@@ -9,6 +9,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 // What a trial's container says of its launch in its environment; the chart puts it there.
@@ -124,8 +126,6 @@ func placeholder(image string) bool {
 	return name == "placeholder"
 }
 
-const seedAnnotation = "oci.image.compatibilities.selection/seed"
-
 // seedOf gives every trial figures of its own that come out the same when the trial is replayed: it mixes the seed, that
 // of the pod's annotation or else the lab's, with the name of the pod's job, for the rest of a pod's name is random.
 func seedOf(pod *corev1.Pod, labSeed uint64) uint64 {
@@ -133,7 +133,7 @@ func seedOf(pod *corev1.Pod, labSeed uint64) uint64 {
 	if name == "" {
 		name = pod.Name
 	}
-	base, err := strconv.ParseUint(pod.Annotations[seedAnnotation], 10, 64)
+	base, err := strconv.ParseUint(pod.Annotations[compat.AnnotationSeed], 10, 64)
 	if err != nil {
 		base, name = labSeed, pod.Namespace+"/"+name
 	}

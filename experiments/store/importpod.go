@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"time"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
+)
 
 // pod has the fields of a Kubernetes pod that tell of a trial.
 type pod struct {
@@ -38,11 +42,9 @@ type pod struct {
 	} `json:"status"`
 }
 
-const instanceTypeLabel = "node.kubernetes.io/instance-type"
-
 // describe fills a record from the pod. The instance type is what the pod was bound to by its selector, which is what the webhook chose.
 func (p *pod) describe(t *Trial, application string) {
-	t.Node = Node{Name: p.Spec.NodeName, InstanceType: p.Spec.NodeSelector[instanceTypeLabel]}
+	t.Node = Node{Name: p.Spec.NodeName, InstanceType: p.Spec.NodeSelector[compat.LabelInstanceType]}
 	t.Phases.Created = p.Metadata.CreationTimestamp.UTC()
 	var ready time.Time
 	for _, c := range p.Status.Conditions {

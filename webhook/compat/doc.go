@@ -2,8 +2,11 @@
 // and annotations, the media types, the shape of a compatibility artifact and the record of a decision.
 package compat
 
+// WebhookName names the webhook in its configuration.
+const WebhookName = "oci.image.compatibilities.selection"
+
 // Prefix starts every label and annotation of the selection contract.
-const Prefix = "oci.image.compatibilities.selection/"
+const Prefix = WebhookName + "/"
 
 // The label and the annotations that a Pod or MiniCluster carries.
 const (

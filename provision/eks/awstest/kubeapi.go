@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 type object = map[string]any
@@ -74,7 +76,7 @@ func (sec *secureServer) Scale(_ context.Context, g GroupSpec) error {
 		}
 	}
 	for _, name := range g.Nodes {
-		labels := object{"node.kubernetes.io/instance-type": g.InstanceType, "kubernetes.io/hostname": name}
+		labels := object{compat.LabelInstanceType: g.InstanceType, "kubernetes.io/hostname": name}
 		for k, v := range g.Labels {
 			labels[k] = v
 		}

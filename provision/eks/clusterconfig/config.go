@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 // Tags that mark what the lab has made. Everything that down removes bears TagLab with the lab's name.
@@ -29,7 +31,7 @@ const (
 const autoscalerTag = "k8s.io/cluster-autoscaler/"
 
 // TemplateTypeTag is the tag of a scaling group from which the autoscaler knows the instance type of a group without nodes.
-const TemplateTypeTag = autoscalerTag + "node-template/label/node.kubernetes.io/instance-type"
+const TemplateTypeTag = autoscalerTag + "node-template/label/" + compat.LabelInstanceType
 
 // Options are the facts a cluster is generated from.
 type Options struct {
