@@ -99,21 +99,8 @@ func WriteAcross(w io.Writer, x *Across) error {
 		suffix = " (simulated)"
 	}
 	t.line("%s of run %s (%s) against run %s (%s)%s\n", x.Metric.Unit, x.Run.ID, x.Run.Study, x.Reference.ID, x.Reference.Study, suffix)
-	rows := [][]string{{"ARM", "CLAIM", "RATIO", "95%", "P (NODES, HOLM)", "CLIFF'S D", "PER RANK", "TIME"}}
-	for i := range x.Comparisons {
-		c := &x.Comparisons[i]
-		row := []string{c.Arm, string(c.Claim), "-", "-", "-", "-", ratioOf(c.PerRank), ratioOf(c.TimeToSolution)}
-		if c.RatioOfMedians != nil {
-			row[2], row[3] = ratioText(*c.RatioOfMedians), interval(c.RatioOfMediansCI95)
-		}
-		if c.PHolm != nil {
-			row[4] = pText(*c.PHolm)
-		}
-		if c.CliffsDelta != nil {
-			row[5] = fmt.Sprintf("%+.2f", c.CliffsDelta.Value)
-		}
-		rows = append(rows, row)
-	}
+	head, rows := comparisonTable(x.Comparisons, true)
+	rows = slices.Insert(rows, 0, upper(head))
 	t.table(rows)
 	t.line("")
 	for i := range x.Comparisons {

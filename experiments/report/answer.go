@@ -46,7 +46,7 @@ func (a *Analysis) answer() string {
 	case len(by[Refused]) == n:
 		s = append(s, "This run cannot tell: "+a.commonRefusal())
 	default:
-		s = append(s, a.findings(by)...)
+		s = append(s, a.claims(by)...)
 	}
 	return strings.Join(s, " ")
 }
@@ -62,15 +62,15 @@ func (a *Analysis) started() int {
 }
 
 func (a *Analysis) commonRefusal() string {
-	count := map[string]int{}
+	count := map[*checkKind]int{}
 	for _, c := range a.Comparisons {
 		for _, check := range c.Checks {
 			if check.Status == Refuse {
-				count[check.Name]++
+				count[check.kind]++
 			}
 		}
 	}
-	if n := count["equal-launch"]; n > 0 {
+	if n := count[equalLaunch]; n > 0 {
 		base := a.arm(a.Baseline)
 		return fmt.Sprintf("in %d of %d comparisons the arms were not launched alike (%s: %s), so their gap shows the number of ranks and not the model.",
 			n, len(a.Comparisons), base.Name, base.Launch)
@@ -78,7 +78,7 @@ func (a *Analysis) commonRefusal() string {
 	return lower(a.Comparisons[0].Reason)
 }
 
-func (a *Analysis) findings(by map[Claim][]*Comparison) []string {
+func (a *Analysis) claims(by map[Claim][]*Comparison) []string {
 	var s, better, worse = []string{}, []*Comparison{}, []*Comparison{}
 	for _, c := range by[Supported] {
 		if (*c.RatioOfMedians > 1) == a.Metric.HigherIsBetter {
@@ -136,17 +136,13 @@ func (a *Analysis) timesText(cs []*Comparison) string {
 }
 
 func limitsOf(cs []*Comparison) string {
-	words := map[string]string{
-		"several-nodes": "one machine stands for all", "same-time": "the arms ran one after the other",
-		"complete": "trials are missing", "own-remarks": "the benchmark doubts its own figures in one arm",
-	}
 	var out []string
-	seen := map[string]bool{}
+	seen := map[*checkKind]bool{}
 	for _, c := range cs {
 		for _, check := range c.Checks {
-			if check.Status == Limit && !seen[check.Name] {
-				seen[check.Name] = true
-				out = append(out, words[check.Name])
+			if check.Status == Limit && !seen[check.kind] {
+				seen[check.kind] = true
+				out = append(out, check.kind.within)
 			}
 		}
 	}

@@ -26,6 +26,8 @@ type Check struct {
 	Status Status   `json:"status"`
 	Text   string   `json:"text"`
 	Trials []string `json:"trials,omitempty"` // which it concerns, such as random/1-30; empty is all
+
+	kind *checkKind
 }
 
 // pair is a comparison's data.
@@ -48,32 +50,26 @@ func checksOf(p pair) []Check {
 }
 
 func completeCheck(p pair) Check {
-	c := Check{Name: "complete", Status: Pass, Text: fmt.Sprintf("All %d planned trials of both arms are complete.", p.study.Repeats)}
-	if len(p.a) == p.study.Repeats && len(p.b) == p.study.Repeats {
-		return c
+	switch planned := p.study.Repeats; {
+	case len(p.a) == planned && len(p.b) == planned:
+		return completeArms.passes("All %d planned trials of both arms are complete.", planned)
+	case min(len(p.a), len(p.b)) < 2:
+		return completeArms.refuses("%s has %s, %s has %s.",
+			p.arm.Name, plural(len(p.a), "complete trial"), p.base.Name, plural(len(p.b), "complete trial"))
+	default:
+		return completeArms.limits("Not all trials are complete: %s has %d of %d, %s has %d of %d. If trials are missing for a reason that the machine has a part in, the rest is a selection.",
+			p.arm.Name, len(p.a), planned, p.base.Name, len(p.b), planned)
 	}
-	c.Status = Limit
-	c.Text = fmt.Sprintf("Not all trials are complete: %s has %d of %d, %s has %d of %d. If trials are missing for a reason that the machine has a part in, the rest is a selection.",
-		p.arm.Name, len(p.a), p.study.Repeats, p.base.Name, len(p.b), p.study.Repeats)
-	if min(len(p.a), len(p.b)) < 2 {
-		c.Status = Refuse
-		c.Text = fmt.Sprintf("%s has %s, %s has %s.", p.arm.Name, plural(len(p.a), "complete trial"), p.base.Name, plural(len(p.b), "complete trial"))
-	}
-	return c
 }
 
 func nodesCheck(p pair) Check {
-	c := Check{Name: "several-nodes", Status: Pass}
-	c.Text = fmt.Sprintf("%s ran on %s, %s on %s.", p.arm.Name, plural(p.arm.Nodes, "machine"), p.base.Name, plural(p.base.Nodes, "machine"))
 	for _, a := range []*Arm{p.arm, p.base} {
 		if a.Nodes == 1 && a.Complete > 1 {
-			c.Status = Limit
-			c.Text = fmt.Sprintf("All %d trials of %s ran on one machine: they repeat one measurement, they are not %d independent ones, and they say nothing about other machines of its type.",
+			return severalNodes.limits("All %d trials of %s ran on one machine: they repeat one measurement, they are not %d independent ones, and they say nothing about other machines of its type.",
 				a.Complete, a.Name, a.Complete)
-			return c
 		}
 	}
-	return c
+	return severalNodes.passes("%s ran on %s, %s on %s.", p.arm.Name, plural(p.arm.Nodes, "machine"), p.base.Name, plural(p.base.Nodes, "machine"))
 }
 
 // orderCheck looks at the clock, not at the plan: arms that did not overlap in time cannot be told from drift.
@@ -81,12 +77,12 @@ func orderCheck(p pair) Check {
 	fromA, toA := span(p.a)
 	fromB, toB := span(p.b)
 	if fromA.IsZero() || fromB.IsZero() {
-		return Check{Name: "same-time", Status: Note, Text: "The times of the trials are not recorded, so drift cannot be excluded."}
+		return sameTime.notes("The times of the trials are not recorded, so drift cannot be excluded.")
 	}
 	if !toA.After(fromB) || !toB.After(fromA) {
-		return Check{Name: "same-time", Status: Limit, Text: "The arms ran one after the other, so a change over time would look like a difference between them."}
+		return sameTime.limits("The arms ran one after the other, so a change over time would look like a difference between them.")
 	}
-	return Check{Name: "same-time", Status: Pass, Text: "The arms took turns, so a change over time falls on both."}
+	return sameTime.passes("The arms took turns, so a change over time falls on both.")
 }
 
 func span(rows []TrialRow) (from, to time.Time) {
@@ -106,10 +102,7 @@ func convergedCheck(p pair) Check {
 	if p.a[0].local[1] <= 1 {
 		return Check{} // not HPCG
 	}
-	return Check{
-		Name: "converged", Status: Pass,
-		Text: "Every counted run passed HPCG's own tests of convergence, symmetry, iteration count and reproducibility.",
-	}
+	return converged.passes("Every counted run passed HPCG's own tests of convergence, symmetry, iteration count and reproducibility.")
 }
 
 // remarksCheck passes on what the application says of its own figures.
@@ -127,18 +120,12 @@ func remarksCheck(p pair) Check {
 	case len(a)+len(b) == 0:
 		return Check{}
 	case launchOf(p.a).allCores && launchOf(p.b).allCores:
-		return Check{
-			Name: "own-remarks", Status: Note,
-			Text: "HPCG calls figures severely suboptimal where a rank had more than one thread, as on machines with two hardware threads a core; every core had a rank all the same.",
-		}
+		return ownRemarks.notes("HPCG calls figures severely suboptimal where a rank had more than one thread, as on machines with two hardware threads a core; every core had a rank all the same.")
 	case len(a) == len(p.a) && len(b) == len(p.b):
-		return Check{Name: "own-remarks", Status: Note, Text: "HPCG calls the figures of both arms severely suboptimal: its reference kernels use no threads."}
+		return ownRemarks.notes("HPCG calls the figures of both arms severely suboptimal: its reference kernels use no threads.")
 	}
-	return Check{
-		Name: "own-remarks", Status: Limit, Trials: append(refs(a), refs(b)...),
-		Text: fmt.Sprintf("HPCG calls its figures severely suboptimal in %d of %d trials of %s and %d of %d of %s, because its reference kernels leave threads idle.",
-			len(a), len(p.a), p.arm.Name, len(b), len(p.b), p.base.Name),
-	}
+	return ownRemarks.limits("HPCG calls its figures severely suboptimal in %d of %d trials of %s and %d of %d of %s, because its reference kernels leave threads idle.",
+		len(a), len(p.a), p.arm.Name, len(b), len(p.b), p.base.Name).of(a, b)
 }
 
 // refs names trials in short, such as random/1-3,7.

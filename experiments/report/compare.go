@@ -96,7 +96,7 @@ func (c *Comparison) fill(p pair) {
 	for _, check := range c.Checks {
 		if check.Status == Refuse {
 			c.Comparable = false
-			why = append(why, title(check)+". "+check.Text)
+			why = append(why, check.title()+". "+check.Text)
 		}
 	}
 	c.Reason = strings.Join(why, " ")

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -9,57 +8,42 @@ import (
 
 func launchCheck(p pair) Check {
 	la, lb := launchOf(p.a), launchOf(p.b)
-	c := Check{Name: "equal-launch", Status: Pass}
-	if la.alike(lb) {
-		c.Text = fmt.Sprintf("Both arms were launched alike: %s.", la.text())
-		if la.text() != lb.text() {
-			c.Text = fmt.Sprintf("Both arms were launched by one rule: %s: %s; %s: %s.", p.arm.Name, la.text(), p.base.Name, lb.text())
-		}
-		return c
+	switch {
+	case !la.alike(lb):
+		return equalLaunch.refuses("The rank counts differ by how the arms were launched, not by what the model chose: %s ran with %s, %s with %s.",
+			p.arm.Name, la.text(), p.base.Name, lb.text()).of(p.a, p.b)
+	case la.text() != lb.text():
+		return equalLaunch.passes("Both arms were launched by one rule: %s: %s; %s: %s.", p.arm.Name, la.text(), p.base.Name, lb.text())
+	default:
+		return equalLaunch.passes("Both arms were launched alike: %s.", la.text())
 	}
-	c.Status = Refuse
-	c.Text = fmt.Sprintf("The rank counts differ by how the arms were launched, not by what the model chose: %s ran with %s, %s with %s.",
-		p.arm.Name, la.text(), p.base.Name, lb.text())
-	c.Trials = append(refs(p.a), refs(p.b)...)
-	return c
 }
 
 func threadsCheck(p pair) Check {
-	c := Check{Name: "equal-threads", Status: Pass}
 	ta, tb := p.arm.Threads, p.base.Threads
-	switch {
-	case slices.Equal(ta, tb) && len(ta) == 1:
-		c.Text = fmt.Sprintf("Every rank of both arms had %s.", plural(ta[0], "thread"))
-	case launchOf(p.a).alike(launchOf(p.b)):
-		c.Status = Note
-		c.Text = fmt.Sprintf("%s: %s; %s: %s.", p.arm.Name, list(ta), p.base.Name, list(tb))
-	default:
-		c.Status = Refuse
-		c.Text = fmt.Sprintf("%s: %s; %s: %s.", p.arm.Name, list(ta), p.base.Name, list(tb))
+	if slices.Equal(ta, tb) && len(ta) == 1 {
+		return equalThreads.passes("Every rank of both arms had %s.", plural(ta[0], "thread"))
 	}
-	return c
+	outcome := equalThreads.refuses
+	if launchOf(p.a).alike(launchOf(p.b)) {
+		outcome = equalThreads.notes
+	}
+	return outcome("%s: %s; %s: %s.", p.arm.Name, list(ta), p.base.Name, list(tb))
 }
 
 func problemCheck(p pair) Check {
-	size := func(r *TrialRow) [3]int { return r.local }
-	sizes := distinct(append(slices.Clone(p.a), p.b...), size)
-	c := Check{Name: "equal-problem", Status: Pass}
-	if len(sizes) == 1 {
-		for s := range sizes {
-			if s == [3]int{} {
-				return Check{} // the application has no grid
-			}
-			if s[1] == 1 && s[2] == 1 {
-				c.Text = fmt.Sprintf("Every trial used arrays of %d elements.", s[0])
-				return c
-			}
-			c.Text = fmt.Sprintf("Every rank solved %d x %d x %d points.", s[0], s[1], s[2])
-		}
-		return c
+	sizes := distinct(append(slices.Clone(p.a), p.b...), func(r *TrialRow) [3]int { return r.local })
+	if len(sizes) > 1 {
+		return equalProblem.refuses("The trials solved %d different problem sizes.", len(sizes))
 	}
-	c.Status = Refuse
-	c.Text = fmt.Sprintf("The trials solved %d different problem sizes.", len(sizes))
-	return c
+	switch size := p.a[0].local; {
+	case size == [3]int{}:
+		return Check{} // the application has no grid
+	case size[1] == 1 && size[2] == 1:
+		return equalProblem.passes("Every trial used arrays of %d elements.", size[0])
+	default:
+		return equalProblem.passes("Every rank solved %s points.", gridText(size))
+	}
 }
 
 // imageCheck allows that each architecture has its own image, for that belongs to the choice; within one architecture all trials must
@@ -82,25 +66,20 @@ func imageCheck(p pair) Check {
 			all[tagOf(rows[i].Image)] = true
 		}
 	}
-	c := Check{Name: "equal-image", Status: Pass}
 	for arch, images := range byArch {
 		if len(images) > 1 {
-			c.Status = Refuse
-			c.Text = fmt.Sprintf("On %s the trials ran different images: %s.", arch, strings.Join(slices.Sorted(maps.Keys(images)), ", "))
-			return c
+			return equalImage.refuses("On %s the trials ran different images: %s.", arch, strings.Join(slices.Sorted(maps.Keys(images)), ", "))
 		}
 	}
 	switch {
 	case known == 0:
-		c.Status, c.Text = Note, "The images are not recorded."
+		return equalImage.notes("The images are not recorded.")
 	case len(all) > 1:
-		c.Status = Note
-		c.Text = fmt.Sprintf("Each architecture has an image built with its own flags (%s), so a part of a gap between architectures may be the compiler's.",
+		return equalImage.notes("Each architecture has an image built with its own flags (%s), so a part of a gap between architectures may be the compiler's.",
 			strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 	default:
-		c.Text = "All trials ran the same image."
+		return equalImage.passes("All trials ran the same image.")
 	}
-	return c
 }
 
 // archOf tells amd64 from arm64; imported trials have no decision that names it, but their image does.
@@ -127,9 +106,9 @@ func artifactCheck(p pair) Check {
 				return Check{}
 			}
 		}
-		return Check{Name: "equal-artifact", Status: Pass, Text: "All decisions were made from the same artifact."}
+		return equalArtifact.passes("All decisions were made from the same artifact.")
 	}
-	return Check{Name: "equal-artifact", Status: Refuse, Text: fmt.Sprintf("The decisions were made from %d different artifacts.", len(all))}
+	return equalArtifact.refuses("The decisions were made from %d different artifacts.", len(all))
 }
 
 func decisionCheck(p pair) Check {
@@ -145,9 +124,9 @@ func decisionCheck(p pair) Check {
 	}
 	switch {
 	case !known:
-		return Check{Name: "decision-followed", Status: Note, Text: "The webhook's decisions are not recorded, so it cannot be shown that the trials ran where it decided."}
+		return decisionFollowed.notes("The webhook's decisions are not recorded, so it cannot be shown that the trials ran where it decided.")
 	case len(wrong) > 0:
-		return Check{Name: "decision-followed", Status: Refuse, Text: fmt.Sprintf("%s ran on another instance type than was decided.", plural(len(wrong), "trial")), Trials: refs(wrong)}
+		return decisionFollowed.refuses("%s ran on another instance type than was decided.", plural(len(wrong), "trial")).of(wrong)
 	}
-	return Check{Name: "decision-followed", Status: Pass, Text: "Every trial ran on the instance type that was decided."}
+	return decisionFollowed.passes("Every trial ran on the instance type that was decided.")
 }

@@ -21,17 +21,10 @@ var pageStyle string
 // WriteHTML writes the report as one file that needs nothing else: no network, no scripts, plots as inline SVG, the data embedded.
 func WriteHTML(w io.Writer, a *Analysis) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"num": num, "interval": interval, "meanOf": meanOf, "ratioOf": ratioOf, "rangeText": rangeText, "usd": usd, "pval": pText,
+		"num": num, "interval": interval, "meanOf": meanOf, "rangeText": rangeText, "usd": usd,
 		"join":       func(s []string) string { return strings.Join(s, ", ") },
-		"rest":       func(items []checkItem) []checkItem { return items[1:] },
-		"statusText": statusText, "claimText": claimText,
-		"ratioPtr": func(v *float64) string {
-			if v == nil {
-				return "-"
-			}
-			return ratioText(*v)
-		},
-		"pPtr": func(v *float64) string { return pText(*v) },
+		"rest":       func(items []findingItem) []findingItem { return items[1:] },
+		"statusText": statusText,
 	}).Parse(pageTemplate)
 	if err != nil {
 		return err
@@ -58,14 +51,35 @@ type page struct {
 	Date, Written, AnswerClass, Mark, SourcesText string
 	IntervalUnit, TimelineNote                    string
 	Forest, Spread, Timeline, Legend, Cost        template.HTML
-	Caveats, Passed                               []checkGroup
+	Caveats, Passed                               []finding
 	Arms                                          []*Arm
+	Comparisons                                   htmlTable
 	Decisions                                     []decisionRow
 	ExcludedShown                                 []Excluded
 	ExcludedMore                                  int
 	Method                                        []string
 	Facts                                         []fact
 	CSV                                           template.URL
+}
+
+// htmlTable is a table of comparisons; the claim is shown as a tag.
+type htmlTable struct {
+	Head []string
+	Rows []htmlRow
+}
+
+type htmlRow struct {
+	Claim Claim
+	Cells []string
+}
+
+func newHTMLTable(comparisons []Comparison) htmlTable {
+	head, rows := comparisonTable(comparisons, false)
+	t := htmlTable{Head: head}
+	for i, cells := range rows {
+		t.Rows = append(t.Rows, htmlRow{comparisons[i].Claim, cells})
+	}
+	return t
 }
 
 type decisionRow struct {
@@ -91,7 +105,8 @@ func newPage(a *Analysis) (*page, error) {
 	for i := range a.Arms {
 		p.Arms = append(p.Arms, &a.Arms[i])
 	}
-	for _, g := range a.groups() {
+	p.Comparisons = newHTMLTable(a.Comparisons)
+	for _, g := range a.findings() {
 		if g.Status == Pass {
 			p.Passed = append(p.Passed, g)
 		} else {

@@ -11,21 +11,21 @@ import (
 func WriteMarkdown(w io.Writer, a *Analysis) error {
 	m := &textWriter{w: w}
 	if a.Simulated {
-		m.line("> **SIMULATED.** %s\n", cell(a.Simulation))
+		m.line("> **SIMULATED.** %s\n", escapeMarkdown(a.Simulation))
 	}
-	m.line("# %s\n", cell(a.Question))
-	m.line("**%s**\n", cell(a.Answer))
+	m.line("# %s\n", escapeMarkdown(a.Question))
+	m.line("**%s**\n", escapeMarkdown(a.Answer))
 	m.line("Study %s, run `%s`, %s.\n", a.Run.Study, a.Run.ID, a.Run.Created.UTC().Format("2 January 2006"))
 	m.markdownComparisons(a)
 	m.markdownArms(a)
 	m.line("## What to keep in mind\n")
-	for _, g := range a.groups() {
+	for _, g := range a.findings() {
 		if g.Status == Pass {
 			continue
 		}
-		m.line("- **%s** (%s, `%s`): %s", g.Title, statusText(g.Status), g.Name, cell(g.Items[0].Text))
+		m.line("- **%s** (%s, `%s`): %s", g.Title, statusText(g.Status), g.Name, escapeMarkdown(g.Items[0].Text))
 		for _, item := range g.Items[1:] {
-			m.line("  - %s", cell(item.Text))
+			m.line("  - %s", escapeMarkdown(item.Text))
 		}
 	}
 	m.line("")
@@ -39,14 +39,14 @@ func WriteMarkdown(w io.Writer, a *Analysis) error {
 		m.line("%s\n", p)
 	}
 	for _, f := range runFacts(a) {
-		m.line("- %s: %s", f.Name, cell(f.Value))
+		m.line("- %s: %s", f.Name, escapeMarkdown(f.Value))
 	}
 	m.line("\nWritten by ocifit-lab on %s.", a.now.UTC().Format(time.DateTime+" UTC"))
 	return m.err
 }
 
-// cell keeps text from ending a table's cell or starting markup.
-func cell(s string) string {
+// escapeMarkdown keeps text from ending a table's cell or starting markup.
+func escapeMarkdown(s string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "*", `\*`).Replace(s)
 }
 
@@ -55,7 +55,7 @@ func (t *textWriter) markdownTable(header []string, rows [][]string) {
 	t.line("|---%s|", strings.Repeat("|--:", len(header)-1))
 	for _, r := range rows {
 		for i := range r {
-			r[i] = cell(r[i])
+			r[i] = escapeMarkdown(r[i])
 		}
 		t.line("| %s |", strings.Join(r, " | "))
 	}
@@ -67,22 +67,8 @@ func (t *textWriter) markdownComparisons(a *Analysis) {
 		return
 	}
 	t.line("## Each model against %s%s\n", a.Baseline, simulatedSuffix(a))
-	var rows [][]string
-	for i := range a.Comparisons {
-		c := &a.Comparisons[i]
-		row := []string{c.Arm, claimText(c.Claim), "-", "-", "-", "-", ratioOf(c.PerRank), ratioOf(c.PerDollar)}
-		if c.RatioOfMedians != nil {
-			row[2], row[3] = ratioText(*c.RatioOfMedians), interval(c.RatioOfMediansCI95)
-		}
-		if c.PHolm != nil {
-			row[4] = pText(*c.PHolm)
-		}
-		if c.CliffsDelta != nil {
-			row[5] = fmt.Sprintf("%+.2f", c.CliffsDelta.Value)
-		}
-		rows = append(rows, row)
-	}
-	t.markdownTable([]string{"Arm", "Claim", "Ratio of medians", "95%", "p (nodes, Holm)", "Cliff's delta", "Per rank", "Per $"}, rows)
+	head, rows := comparisonTable(a.Comparisons, false)
+	t.markdownTable(head, rows)
 }
 
 func (t *textWriter) markdownArms(a *Analysis) {

@@ -10,14 +10,12 @@ import (
 // runChecks are the checks that concern all arms.
 func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check {
 	var checks []Check
-	add := func(name string, status Status, format string, args ...any) {
-		checks = append(checks, Check{Name: name, Status: status, Text: fmt.Sprintf(format, args...)})
-	}
+	add := func(c Check) { checks = append(checks, c) }
 	if a.Simulated {
-		add("real-figures", Limit, "%d trials replay published measurements, %d are estimates by a stated rule, %d were measured.",
-			a.Sources.Replayed, a.Sources.Estimated, a.Sources.Measured)
+		add(realFigures.limits("%d trials replay published measurements, %d are estimates by a stated rule, %d were measured.",
+			a.Sources.Replayed, a.Sources.Estimated, a.Sources.Measured))
 	} else {
-		add("real-figures", Pass, "Every figure was measured by a run of the benchmark.")
+		add(realFigures.passes("Every figure was measured by a run of the benchmark."))
 	}
 	complete, planned, wasted := 0, 0, 0
 	for _, arm := range a.Arms {
@@ -27,29 +25,29 @@ func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check
 	}
 	switch {
 	case complete == planned && wasted == 0:
-		add("whole", Pass, "All %d planned trials are complete, each at the first attempt.", planned)
+		add(wholeRun.passes("All %d planned trials are complete, each at the first attempt.", planned))
 	case complete == planned:
-		add("whole", Note, "All %d planned trials are complete; %s before that failed or were interrupted and are listed.", planned, plural(wasted, "attempt"))
+		add(wholeRun.notes("All %d planned trials are complete; %s before that failed or were interrupted and are listed.", planned, plural(wasted, "attempt")))
 	default:
-		add("whole", Limit, "%d of %d planned trials are complete; the others are missing from every figure here.", complete, planned)
+		add(wholeRun.limits("%d of %d planned trials are complete; the others are missing from every figure here.", complete, planned))
 	}
 	for _, e := range a.Excluded {
 		if e.Reason == "mixed-runs" || e.Reason == "edited" || e.Reason == "stray-folder" {
-			add("untouched", Limit, "The run folder was changed by hand or holds trials of another run; those trials are left out and listed.")
+			add(untouched.limits("The run folder was changed by hand or holds trials of another run; those trials are left out and listed."))
 			break
 		}
 	}
 	if a.Metric.Key == store.MetricGFLOPS && complete > 0 {
-		add("short-runs", Note, "HPCG asks for runs of 1800 seconds before a result is official; these are shorter and only compare with each other.")
+		add(shortRuns.notes("HPCG asks for runs of 1800 seconds before a result is official; these are shorter and only compare with each other."))
 	}
 	if nodes := a.Run.Facts["nodes"]; nodes != "" {
-		add("real-nodes", Limit, "The nodes are %s. A choice of instance type shows nothing here, and these figures compare with no other run.", nodes)
+		add(realNodes.limits("The nodes are %s. A choice of instance type shows nothing here, and these figures compare with no other run.", nodes))
 	}
 	if grid, other := otherGrid(rows); a.Metric.Key == store.MetricGFLOPS && other {
-		add("study-size", Limit, "The local grid is %s, the study's is %s: not comparable with the study or with any run of another size.", gridText(grid), gridText(studyGrid))
+		add(studySize.limits("The local grid is %s, the study's is %s: not comparable with the study or with any run of another size.", gridText(grid), gridText(studyGrid)))
 	}
 	if estimated := a.Sources.Estimated; estimated > 0 {
-		add("estimates", Note, "%s no measurement of the same instance type, image and number of ranks.", plural2(estimated, "trial has", "trials have"))
+		add(estimates.notes("%s no measurement of the same instance type, image and number of ranks.", plural2(estimated, "trial has", "trials have")))
 	}
 	unpriced := 0
 	for _, arm := range rows {
@@ -60,7 +58,7 @@ func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check
 		}
 	}
 	if unpriced > 0 {
-		add("prices", Note, "%s no known price and %s missing from the cost.", plural2(unpriced, "trial has", "trials have"), isAre(unpriced))
+		add(prices.notes("%s no known price and %s missing from the cost.", plural2(unpriced, "trial has", "trials have"), isAre(unpriced)))
 	}
 	return checks
 }

@@ -80,22 +80,8 @@ func (t *textWriter) comparisons(a *Analysis) {
 		return
 	}
 	t.line("Against %s%s", a.Baseline, simulatedSuffix(a))
-	rows := [][]string{{"ARM", "CLAIM", "RATIO", "95%", "P (NODES, HOLM)", "P (TRIALS)", "CLIFF'S D", "PER RANK", "PER $", "NODES"}}
-	for i := range a.Comparisons {
-		c := &a.Comparisons[i]
-		row := []string{c.Arm, string(c.Claim), "-", "-", "-", "-", "-", ratioOf(c.PerRank), ratioOf(c.PerDollar), "-"}
-		if c.RatioOfMedians != nil {
-			row[2], row[3] = ratioText(*c.RatioOfMedians), interval(c.RatioOfMediansCI95)
-		}
-		if c.PHolm != nil {
-			row[4], row[5] = pText(*c.PHolm), pText(c.MannWhitney.P)
-			row[9] = fmt.Sprintf("%d:%d", c.Permutation.ClustersX, c.Permutation.ClustersY)
-		}
-		if c.CliffsDelta != nil {
-			row[6] = fmt.Sprintf("%+.2f", c.CliffsDelta.Value)
-		}
-		rows = append(rows, row)
-	}
+	head, rows := comparisonTable(a.Comparisons, true)
+	rows = slices.Insert(rows, 0, upper(head))
 	t.table(rows)
 	t.line("")
 	for i := range a.Comparisons {
@@ -106,7 +92,7 @@ func (t *textWriter) comparisons(a *Analysis) {
 
 func (t *textWriter) checks(a *Analysis) {
 	t.line("Checks")
-	for _, g := range a.groups() {
+	for _, g := range a.findings() {
 		if g.Status == Pass {
 			continue
 		}
