@@ -279,7 +279,7 @@ func pricesFor(provider string) (prices map[string]float64, note string) {
 }
 
 func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Trial, o experimentOptions) error {
-	pending, err := unfinished(r, trials, o.retryFailed)
+	pending, err := r.Store.Unfinished(trials, o.retryFailed)
 	if err != nil {
 		return err
 	}
@@ -315,22 +315,6 @@ func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Tri
 			"see reason in trial.json of the folders *.failed-* in %s; the same command runs them again", r.Store.Dir())}
 	}
 	return nil
-}
-
-// unfinished filters out what is done, and with failedOnly what was not tried yet.
-func unfinished(r *trial.Runner, trials []study.Trial, failedOnly bool) ([]study.Trial, error) {
-	var out []study.Trial
-	for _, t := range trials {
-		done, err := r.Store.Done(t.Arm.Name, t.N, t.Warmup)
-		if err != nil {
-			return nil, err
-		}
-		if done || failedOnly && !r.Store.Failed(t.Arm.Name, t.N, t.Warmup) {
-			continue
-		}
-		out = append(out, t)
-	}
-	return out, nil
 }
 
 // trialWatch shows one counter per arm.
@@ -383,11 +367,7 @@ func (w *trialWatch) close() {
 func progressOf(dir string, s *study.Study) ([]store.ArmProgress, error) {
 	run, err := store.Open(dir, store.Read)
 	if errors.Is(err, store.ErrNoRun) {
-		rows := make([]store.ArmProgress, 0, len(s.Arms))
-		for _, arm := range s.Arms {
-			rows = append(rows, store.ArmProgress{Name: arm.Name, Model: arm.Model, Trials: s.Repeats})
-		}
-		return rows, nil
+		return store.Planned(s), nil
 	}
 	if err != nil {
 		return nil, err

@@ -215,7 +215,7 @@ func (a *Attempt) finish(t Trial, to string) error {
 		return err
 	}
 	syncDir(a.dir)
-	if err := os.Rename(a.dir, to); err != nil {
+	if err := a.run.spend(t.CostUSD, func() error { return os.Rename(a.dir, to) }); err != nil {
 		return err
 	}
 	syncDir(filepath.Dir(to))

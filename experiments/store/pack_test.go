@@ -44,7 +44,7 @@ func TestPackAndPrune(t *testing.T) {
 		t.Fatalf("%+v, %v", found, err)
 	}
 	plan, err := store.Prune(t.Context(), results, 1, true)
-	if err != nil || len(plan) != 2 || plan[0].Removed || plan[0].Why != "" {
+	if err != nil || len(plan) != 2 || plan[0].Removed || !strings.Contains(plan[0].Why, "would be removed") {
 		t.Errorf("%+v, %v", plan, err)
 	}
 	// One archive is damaged, and nothing may be lost.
@@ -103,6 +103,22 @@ func TestPruneKeepsWhatIsNotSafe(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestPruneDryRunSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	r := create(t, dir)
+	if _, err := r.Pack(t.Context(), filepath.Join(t.TempDir(), "a.tar.gz")); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	got, err := store.Prune(t.Context(), dir, 0, true)
+	if err != nil || len(got) != 1 || got[0].Removed || !strings.Contains(got[0].Why, "would be removed") {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "run.json")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/go-multierror"
 )
 
 // Found is a run folder under a results folder.
@@ -54,6 +56,9 @@ type Pruned struct {
 	Why     string `json:"why,omitempty"` // why it was not removed
 }
 
+// dryRun is why a run that may be removed was not.
+const dryRun = "it would be removed: its archive is whole and of the same content"
+
 // Prune removes all but the newest runs of a results folder. A run is only removed when an archive of it is there, whole and of the same
 // content, and when no program writes to it; the others are named with the reason. With dry nothing is removed, only told.
 func Prune(ctx context.Context, results string, keep int, dry bool) ([]Pruned, error) {
@@ -65,19 +70,22 @@ func Prune(ctx context.Context, results string, keep int, dry bool) ([]Pruned, e
 		return nil, err
 	}
 	var out []Pruned
-	var faults []error
+	var faults *multierror.Error
 	for _, f := range runs[min(keep, len(runs)):] {
 		p := Pruned{Found: f}
 		if p.Why = safelyPacked(ctx, f.Dir); p.Why == "" {
 			p.Removed, err = removeRun(f.Dir, dry)
-			if err != nil {
+			switch {
+			case err != nil:
 				p.Why = err.Error()
-				faults = append(faults, err)
+				faults = multierror.Append(faults, err)
+			case dry:
+				p.Why = dryRun
 			}
 		}
 		out = append(out, p)
 	}
-	return out, errors.Join(faults...)
+	return out, faults.ErrorOrNil()
 }
 
 func removeRun(dir string, dry bool) (bool, error) {

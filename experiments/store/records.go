@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hashicorp/go-multierror"
+
 	"github.com/compspec/ocifit-lab/experiments/study"
 )
 
@@ -41,7 +43,7 @@ func (r *Run) Records(ctx context.Context) ([]Record, error) {
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
-		errs []error
+		errs *multierror.Error
 		next = make(chan int)
 	)
 	for range min(runtime.GOMAXPROCS(0), max(len(list), 1)) {
@@ -49,7 +51,7 @@ func (r *Run) Records(ctx context.Context) ([]Record, error) {
 			for i := range next {
 				if err := r.fillRecord(&list[i]); err != nil {
 					mu.Lock()
-					errs = append(errs, err)
+					errs = multierror.Append(errs, err)
 					mu.Unlock()
 				}
 			}
@@ -66,7 +68,7 @@ func (r *Run) Records(ctx context.Context) ([]Record, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("reading the trials of %s was stopped: %w", r.dir, ctx.Err())
 	}
-	return list, errors.Join(errs...)
+	return list, errs.ErrorOrNil()
 }
 
 // list names the attempts without reading them.
@@ -148,8 +150,22 @@ func Planned(s *study.Study) []ArmProgress {
 	return out
 }
 
-// Spent adds up what all recorded attempts have cost so far, complete or not, in US dollars.
+// Spent is what all recorded attempts have cost so far, complete or not, in US dollars. The folder is read once; a run that is open for
+// writing then adds what its own attempts cost.
 func (r *Run) Spent(ctx context.Context) (float64, error) {
+	r.costs.Lock()
+	defer r.costs.Unlock()
+	if r.spent != nil {
+		return *r.spent, nil
+	}
+	sum, err := r.readSpent(ctx)
+	if err == nil && r.mode == Write {
+		r.spent = &sum
+	}
+	return sum, err
+}
+
+func (r *Run) readSpent(ctx context.Context) (float64, error) {
 	list, err := r.list()
 	if err != nil {
 		return 0, err
@@ -164,4 +180,17 @@ func (r *Run) Spent(ctx context.Context) (float64, error) {
 		}
 	}
 	return sum, nil
+}
+
+// spend makes an attempt's record and its cost appear together, so that a sum that is read meanwhile counts it once.
+func (r *Run) spend(usd float64, record func() error) error {
+	r.costs.Lock()
+	defer r.costs.Unlock()
+	if err := record(); err != nil {
+		return err
+	}
+	if r.spent != nil {
+		*r.spent += usd
+	}
+	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+
+	"github.com/hashicorp/go-multierror"
 )
 
 var attemptName = regexp.MustCompile(`^\.((?:warmup-)?[0-9]+)\.attempt-([0-9]+)$`)
@@ -18,7 +20,7 @@ func (r *Run) recover() error {
 	if err != nil {
 		return err
 	}
-	var faults []error
+	var faults *multierror.Error
 	for _, dir := range left {
 		m := attemptName.FindStringSubmatch(filepath.Base(dir))
 		if m == nil {
@@ -26,10 +28,10 @@ func (r *Run) recover() error {
 		}
 		number, _ := strconv.Atoi(m[2])
 		if err := r.recoverAttempt(dir, m[1], number); err != nil {
-			faults = append(faults, err)
+			faults = multierror.Append(faults, err)
 		}
 	}
-	return errors.Join(faults...)
+	return faults.ErrorOrNil()
 }
 
 func (r *Run) recoverAttempt(dir, trial string, number int) error {

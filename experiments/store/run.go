@@ -65,6 +65,9 @@ type Run struct {
 
 	mu     sync.Mutex
 	active map[string]bool // trials that have an open attempt
+
+	costs sync.Mutex
+	spent *float64 // US dollars; nil until it was asked for
 }
 
 // Create starts a run in a folder that has none, as its only writer. ID, schema version and time are filled in when info lacks them.

@@ -42,6 +42,32 @@ func (r *Run) Done(arm string, n int, warmup bool) (bool, error) {
 	return s.Done, err
 }
 
+// Unfinished returns the trials that are not done, each read once; with failedOnly those alone of which an attempt failed or does not
+// count.
+func (r *Run) Unfinished(trials []study.Trial, failedOnly bool) ([]study.Trial, error) {
+	failed := map[string]map[string]bool{}
+	var out []study.Trial
+	for _, t := range trials {
+		state, err := r.State(t.Arm.Name, t.N, t.Warmup)
+		if err != nil {
+			return nil, err
+		}
+		if state.Done {
+			continue
+		}
+		if failedOnly {
+			if failed[t.Arm.Name] == nil {
+				failed[t.Arm.Name] = r.failedTrials(t.Arm.Name)
+			}
+			if !state.Exists && !failed[t.Arm.Name][key(t.N, t.Warmup)] {
+				continue
+			}
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
 // read reads a trial that is meant to be complete; what is wrong with it is a *Rejection.
 func (r *Run) read(dir, arm string, n int, warmup bool) (*Trial, *Outcome, error) {
 	t, err := readTrial(dir)
@@ -128,7 +154,7 @@ func (r *Run) Progress(s *study.Study) []ArmProgress {
 func (r *Run) failedTrials(arm string) map[string]bool {
 	entries, err := os.ReadDir(r.armDir(arm))
 	if err != nil {
-		return nil
+		return map[string]bool{}
 	}
 	failed := map[string]bool{}
 	for _, e := range entries {

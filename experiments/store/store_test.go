@@ -416,3 +416,90 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// TestSpentIsASum checks that the sum kept while a run is written is the sum that the folder gives.
+func TestSpentIsASum(t *testing.T) {
+	dir := t.TempDir()
+	r, err := store.Create(dir, store.Info{Study: twoArms(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spent := func(r *store.Run) float64 {
+		t.Helper()
+		v, err := r.Spent(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if got := spent(r); got != 0 {
+		t.Errorf("an empty run has cost %v", got)
+	}
+	for n := 1; n <= 2; n++ {
+		a, err := r.Begin("random", n, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := a.Record()
+		record.CostUSD, record.Verdict, record.Reason = float64(n), store.Failed, "for the test"
+		if err := a.Fail(record); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := spent(r), float64(n*(n+1)/2); got != want {
+			t.Errorf("after %d attempts: %v, want %v", n, got, want)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := store.Open(dir, store.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := spent(again); got != 3 {
+		t.Errorf("read from the folder: %v, want 3", got)
+	}
+}
+
+func TestUnfinished(t *testing.T) {
+	s := storetest.Study(t, 4, 2, study.Arm{Name: "random", Model: "random", Tasks: "cores"})
+	r, err := store.Create(t.TempDir(), store.Info{Study: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	storetest.Put(t, r, "random", 1, storetest.Trial{Log: log2(1)})
+	for _, n := range []int{2, 3} {
+		a, err := r.Begin("random", n, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := a.Record()
+		record.Verdict = map[int]store.Verdict{2: store.Failed, 3: store.Interrupted}[n]
+		if err := a.Fail(record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		name       string
+		failedOnly bool
+		want       []int
+	}{
+		{"whatever is not done", false, []int{2, 3, 4}},
+		{"only what failed; what was interrupted has not", true, []int{2}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			left, err := r.Unfinished(s.Trials(), tc.failedOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []int
+			for _, tr := range left {
+				got = append(got, tr.N)
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
