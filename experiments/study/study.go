@@ -31,8 +31,11 @@ const (
 
 // Study is a plan of trials, as read from a study file.
 type Study struct {
-	APIVersion  string `yaml:"apiVersion" json:"apiVersion"`
-	Name        string `yaml:"name" json:"name"`
+	// APIVersion is always ocifit-lab/v1alpha1.
+	APIVersion string `yaml:"apiVersion" json:"apiVersion"`
+	// Name becomes the run's folder: lower-case letters, digits and dashes.
+	Name string `yaml:"name" json:"name"`
+	// Description says in a sentence what the study asks.
 	Description string `yaml:"description" json:"description,omitempty"`
 
 	// Application names the workload: the folder under logs/, the default chart and the default parser.
@@ -47,9 +50,9 @@ type Study struct {
 	Repeats    int    `yaml:"repeats" json:"repeats"`       // measured trials per arm
 	Iterations int    `yaml:"iterations" json:"iterations"` // runs of the application inside one trial
 	Warmup     int    `yaml:"warmup" json:"warmup"`         // trials per arm before the measured ones, never analysed
-	Order      Order  `yaml:"order" json:"order"`
-	Seed       uint64 `yaml:"seed" json:"seed"`       // of the order and of random draws
-	Retries    int    `yaml:"retries" json:"retries"` // further attempts at a failed trial within one run of the program
+	Order      Order  `yaml:"order" json:"order"`           // in which the trials run
+	Seed       uint64 `yaml:"seed" json:"seed"`             // of the order and of random draws
+	Retries    int    `yaml:"retries" json:"retries"`       // further attempts at a failed trial within one run of the program
 
 	// FreshNodes asks for another machine for each trial of an arm: a node that served the arm before is taken away first. An arm
 	// then sees as many machines as it has trials, at the price of a node's start for many of them; arms that come to the same type
@@ -63,7 +66,7 @@ type Study struct {
 	MaxCostUSD float64        `yaml:"maxCost" json:"maxCost,omitempty"`
 	Deadlines  Deadlines      `yaml:"deadlines" json:"deadlines"`
 	Values     map[string]any `yaml:"values" json:"values,omitempty"` // chart values of every arm
-	Arms       []Arm          `yaml:"arms" json:"arms"`
+	Arms       []Arm          `yaml:"arms" json:"arms"`               // what is compared, one or more
 
 	file  string
 	lines map[string]int
@@ -71,9 +74,9 @@ type Study struct {
 
 // Arm is one way to choose the node: a model, with the launch settings of its trials.
 type Arm struct {
-	Name   string         `yaml:"name" json:"name"`
-	Model  string         `yaml:"model" json:"model"`
-	Tasks  string         `yaml:"tasks" json:"tasks"`             // launch policy, see ChartTasks
+	Name   string         `yaml:"name" json:"name"`               // the arm's folder: lower-case letters, digits and dashes
+	Model  string         `yaml:"model" json:"model"`             // random, or a model of the artifact
+	Tasks  string         `yaml:"tasks" json:"tasks"`             // launch policy: "" (one rank), "$(nproc)", "cores" or a count such as "4"
 	Values map[string]any `yaml:"values" json:"values,omitempty"` // chart values of this arm; they win over the study's
 }
 

@@ -35,9 +35,10 @@ type Components struct {
 	MiniClusters string `yaml:"miniclusters,omitempty"`
 	// CachedFeaturesOnly leaves node-feature-discovery out.
 	CachedFeaturesOnly bool `yaml:"cachedFeaturesOnly,omitempty"`
-	// RegistryMirrors are asked before a registry of images, ChartMirrors before a registry or host of charts and manifests.
+	// RegistryMirrors are asked before a registry of images.
 	RegistryMirrors map[string][]string `yaml:"registryMirrors,omitempty"`
-	ChartMirrors    map[string][]string `yaml:"chartMirrors,omitempty"`
+	// ChartMirrors are asked before a registry or host of charts and manifests.
+	ChartMirrors map[string][]string `yaml:"chartMirrors,omitempty"`
 	// Bundle is a file of `bundle create` from which charts, manifests and images are taken.
 	Bundle string `yaml:"bundle,omitempty"`
 	// Charts replaces the pinned source of a component, by the component's name.
@@ -47,7 +48,8 @@ type Components struct {
 // Chart is the source of a component.
 type Chart struct {
 	// Chart is an oci:// reference, an https:// address or a file.
-	Chart  string `yaml:"chart"`
+	Chart string `yaml:"chart"`
+	// Digest is what the chart's archive must have: sha256: and 64 hexadecimal digits. Empty checks nothing.
 	Digest string `yaml:"digest,omitempty"`
 	// Values are laid over those that the lab sets.
 	Values map[string]any `yaml:"values,omitempty"`

@@ -23,33 +23,41 @@ var Providers = []string{"eks", "kind", "sim"}
 
 // Spec is one lab as its user describes it.
 type Spec struct {
+	// APIVersion is always ocifit-lab/v1alpha1.
 	APIVersion string `yaml:"apiVersion"`
 	// Name becomes part of the cluster's name and of the state folder.
 	Name string `yaml:"name"`
-	// Provider is one of Providers.
+	// Provider is eks, kind or sim.
 	Provider string `yaml:"provider"`
 	// Region is the AWS region of provider eks, and the one whose prices are used everywhere.
 	Region string `yaml:"region"`
 	// KubernetesVersion is the minor version of the control plane on eks; sim and kind carry their own.
-	KubernetesVersion string      `yaml:"kubernetesVersion,omitempty"`
-	NodeGroups        []NodeGroup `yaml:"nodeGroups"`
-	Webhook           Webhook     `yaml:"webhook"`
-	Artifact          Artifact    `yaml:"artifact"`
-	Experiment        Experiment  `yaml:"experiment"`
-	Sim               Sim         `yaml:"sim"`
-	EKS               EKS         `yaml:"eks,omitempty"`
-	Kind              Kind        `yaml:"kind,omitempty"`
-	Components        Components  `yaml:"components,omitempty"`
+	KubernetesVersion string `yaml:"kubernetesVersion,omitempty"`
+	// NodeGroups are the nodes that the lab may have. The default is one group for each instance type of the catalogue.
+	NodeGroups []NodeGroup `yaml:"nodeGroups"`
+	Webhook    Webhook     `yaml:"webhook"`
+	Artifact   Artifact    `yaml:"artifact"`
+	Experiment Experiment  `yaml:"experiment"`
+	Sim        Sim         `yaml:"sim"`
+	EKS        EKS         `yaml:"eks,omitempty"`
+	Kind       Kind        `yaml:"kind,omitempty"`
+	Components Components  `yaml:"components,omitempty"`
 }
 
 // NodeGroup is a set of nodes of one instance type that scales between Min and Max.
 type NodeGroup struct {
-	Name         string   `yaml:"name"`
-	InstanceType string   `yaml:"instanceType"`
-	Min          int      `yaml:"min"`
-	Desired      int      `yaml:"desired"`
-	Max          int      `yaml:"max"`
-	Zones        []string `yaml:"zones,omitempty"`
+	// Name is unique among the groups.
+	Name string `yaml:"name"`
+	// InstanceType is one of the catalogue.
+	InstanceType string `yaml:"instanceType"`
+	// Min is the number of nodes that stay when nothing needs them.
+	Min int `yaml:"min"`
+	// Desired is the number of nodes at the start.
+	Desired int `yaml:"desired"`
+	// Max is the number of nodes that the group grows to, 1 or more.
+	Max int `yaml:"max"`
+	// Zones are the availability zones of its nodes; empty leaves the choice to the provider.
+	Zones []string `yaml:"zones,omitempty"`
 	// Sticky marks the group that carries the addons and never scales to zero.
 	Sticky bool `yaml:"sticky,omitempty"`
 }
@@ -66,7 +74,8 @@ type Webhook struct {
 type Artifact struct {
 	// Repository is where the artifact goes, without a tag. Empty means the lab's own registry.
 	Repository string `yaml:"repository,omitempty"`
-	Tag        string `yaml:"tag"`
+	// Tag names the artifact in its repository.
+	Tag string `yaml:"tag"`
 	// Images maps an architecture to the application's image; they are what the webhook sets.
 	Images map[string]string `yaml:"images"`
 }

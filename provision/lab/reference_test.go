@@ -1,0 +1,21 @@
+package lab
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/compspec/ocifit-lab/provision/yamlfile/reference"
+)
+
+var update = flag.Bool("update", false, "rewrite what is generated in README.md")
+
+// TestReference keeps README.md true to the types.
+func TestReference(t *testing.T) {
+	text, err := reference.Markdown(".", "Spec", Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reference.Check("README.md", text, *update); err != nil {
+		t.Error(err)
+	}
+}
