@@ -7,22 +7,36 @@ TRIALS ?= 30
 # The API server reports the version it is linked with.
 K8S := $(shell sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' go.mod)
 KV  := k8s.io/component-base/version
+KUBE_LDFLAGS := -X $(KV).gitVersion=$(K8S) -X $(KV).gitMajor=1 -X $(KV).gitMinor=$(word 2,$(subst ., ,$(K8S))) -X $(KV).gitTreeState=clean
 LDFLAGS := -s -w -X github.com/compspec/ocifit-lab/cmd/cli.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev) \
-  -X $(KV).gitVersion=$(K8S) -X $(KV).gitMajor=1 -X $(KV).gitMinor=$(word 2,$(subst ., ,$(K8S))) -X $(KV).gitTreeState=clean
+  $(KUBE_LDFLAGS)
 
 # The webhook's image is made from this binary alone, so it has to be static. Build and tests take the same flags, so that
 # Kubernetes is compiled once for both.
 export CGO_ENABLED := 0
 race: export CGO_ENABLED := 1
 
-.PHONY: e2e-kind help build demo test vet race bench clean
+# Tools are run at these versions and are no part of the module.
+GOLANGCI    := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+GORELEASER  := go run github.com/goreleaser/goreleaser/v2@v2.18.2
+
+# What does not link Kubernetes' server code, and therefore builds and runs in a minute.
+LIGHT = $$(go list ./... | grep -v -e /cmd/ -e /provision/sim -e /provision/eks -e /webhook/e2e -e '/addons$$')
+# How long each fuzz target runs.
+FUZZTIME ?= 20s
+
+.PHONY: help build install demo test vet race cover fuzz lint fmt verify vuln e2e-kind bench release-check release release-image clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## compile bin/ocifit-lab
 	go build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ocifit-lab
+
+install: ## compile and put ocifit-lab where go install puts programs
+	go install -ldflags '$(LDFLAGS)' ./cmd/ocifit-lab
 
 demo: build ## run the whole study on provider sim: up, experiment all, results, report, down
 	@rm -rf bin/demo && mkdir -p bin/demo && cd bin/demo && \
@@ -39,7 +53,45 @@ vet: ## run go vet; the first time it reads all of Kubernetes, some minutes
 	go vet ./...
 
 race: ## run the tests of everything that does not link Kubernetes' server code under the race detector
-	go test -race $$(go list ./... | grep -v -e /cmd/ -e /provision/sim -e /provision/eks -e /webhook/e2e -e '/addons$$')
+	go test -race $(LIGHT)
+
+cover: ## run the same packages with coverage; bin/cover.html shows the lines
+	@mkdir -p bin
+	go test -coverprofile=bin/cover.out $(LIGHT)
+	go tool cover -html=bin/cover.out -o bin/cover.html
+	@go tool cover -func=bin/cover.out | tail -n 1
+
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	@.ci/fuzz $(FUZZTIME)
+
+lint: ## run golangci-lint; the first time it is compiled and reads all of Kubernetes, some minutes
+	$(GOLANGCI) run ./...
+
+fmt: ## format all Go files with gofumpt
+	$(GOLANGCI) fmt ./...
+
+verify: ## check formatting, go.mod, module checksums and generated references; changes nothing
+	@failed=; \
+	check() { echo "verify: $$1"; shift; "$$@" || failed=1; }; \
+	check "formatting" $(GOLANGCI) fmt --diff ./...; \
+	check "go.mod and go.sum are tidy" go mod tidy -diff; \
+	check "downloaded modules are what go.sum says" go mod verify; \
+	check "references of lab.yaml and study files" go test -run Reference ./provision/lab ./experiments/study; \
+	[ -z "$$failed" ] || { echo "verify: failed; make fmt, go mod tidy or go test -update mend most of it"; exit 1; }
+
+vuln: ## look for known vulnerabilities in what is called; asks the Go vulnerability database
+	$(GOVULNCHECK) ./...
+
+release-check: ## check .goreleaser.yaml
+	$(GORELEASER) check
+
+release: ## build and publish a tagged release: archives, checksums, SBOMs; SNAPSHOT=1 only builds it into dist
+	OCIFIT_LAB_LDFLAGS='$(KUBE_LDFLAGS)' $(GORELEASER) release --clean $(if $(SNAPSHOT),--snapshot --skip=sbom)
+
+release-image: ## push the webhook's image for both architectures from dist to REFERENCE
+	@test -n "$(REFERENCE)" || { echo "name the image: make release-image REFERENCE=registry/repository:tag"; exit 1; }
+	dist/ocifit-lab_linux_amd64*/ocifit-lab webhook image --push $(REFERENCE) \
+	  --binary dist/ocifit-lab_linux_amd64*/ocifit-lab --binary dist/ocifit-lab_linux_arm64*/ocifit-lab
 
 e2e-kind: ## run the lab on a real kind cluster; says so when there is no Docker
 	@.ci/e2e-kind
@@ -51,4 +103,4 @@ bench: build ## print times and memory: the lab on sim, the webhook against one 
 	go test -run - -bench Up -benchtime 1x ./provision/eks
 
 clean: ## remove what make built
-	rm -rf bin
+	rm -rf bin dist

@@ -3,61 +3,61 @@ module github.com/compspec/ocifit-lab
 go 1.26.0
 
 require (
-	github.com/aws/amazon-ec2-instance-selector/v3 v3.1.2
-	github.com/aws/aws-sdk-go-v2 v1.41.3
-	github.com/aws/aws-sdk-go-v2/config v1.32.7
-	github.com/aws/aws-sdk-go-v2/credentials v1.19.7
-	github.com/aws/aws-sdk-go-v2/service/autoscaling v1.64.2
-	github.com/aws/aws-sdk-go-v2/service/cloudformation v1.71.7
-	github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs v1.64.0
-	github.com/aws/aws-sdk-go-v2/service/ec2 v1.294.0
-	github.com/aws/aws-sdk-go-v2/service/eks v1.80.2
-	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing v1.33.21
-	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2 v1.54.8
-	github.com/aws/aws-sdk-go-v2/service/iam v1.53.4
-	github.com/aws/aws-sdk-go-v2/service/pricing v1.34.3
-	github.com/aws/aws-sdk-go-v2/service/sts v1.41.6
-	github.com/aws/smithy-go v1.24.2
-	github.com/distribution/distribution/v3 v3.1.1
-	github.com/evanphx/json-patch/v5 v5.9.11
-	github.com/fsnotify/fsnotify v1.9.0
-	github.com/go-logr/logr v1.4.3
-	github.com/gofrs/flock v0.13.0
-	github.com/google/go-cmp v0.7.0
-	github.com/hashicorp/go-multierror v1.1.1
-	github.com/kris-nova/logger v0.2.2
-	github.com/mattn/go-runewidth v0.0.19
-	github.com/opencontainers/go-digest v1.0.0
-	github.com/opencontainers/image-spec v1.1.1
-	github.com/prometheus/client_golang v1.23.2
-	github.com/rogpeppe/go-internal v1.14.1
-	github.com/sirupsen/logrus v1.9.4
-	github.com/spf13/cobra v1.10.2
-	github.com/spf13/pflag v1.0.10
-	github.com/weaveworks/eksctl v0.225.0
-	go.etcd.io/etcd/client/pkg/v3 v3.6.8
-	go.etcd.io/etcd/server/v3 v3.6.8
-	go.uber.org/zap v1.27.1
-	go.yaml.in/yaml/v3 v3.0.4
-	golang.org/x/sync v0.22.0
-	golang.org/x/term v0.45.0
-	gonum.org/v1/gonum v0.17.0
-	helm.sh/helm/v3 v3.21.4
-	k8s.io/api v0.36.3
-	k8s.io/apiextensions-apiserver v0.36.2
-	k8s.io/apimachinery v0.36.3
-	k8s.io/cli-runtime v0.36.3
-	k8s.io/client-go v0.36.3
-	k8s.io/component-base v0.36.3
-	k8s.io/component-helpers v0.36.3
-	k8s.io/klog/v2 v2.140.0
-	k8s.io/kubernetes v1.36.3
-	k8s.io/utils v0.0.0-20260210185600-b8788abfbbc2
-	oras.land/oras-go/v2 v2.6.1
-	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730
-	sigs.k8s.io/kind v0.33.0
-	sigs.k8s.io/kwok v0.8.0
-	sigs.k8s.io/yaml v1.6.0
+	github.com/aws/amazon-ec2-instance-selector/v3 v3.1.2 // eksctl's version; its types are part of eksctl's provider
+	github.com/aws/aws-sdk-go-v2 v1.41.3 // AWS: eksctl's versions or newer, one set for the program
+	github.com/aws/aws-sdk-go-v2/config v1.32.7 // AWS: profiles, SSO, roles
+	github.com/aws/aws-sdk-go-v2/credentials v1.19.7 // AWS: keys of the endpoint for tests
+	github.com/aws/aws-sdk-go-v2/service/autoscaling v1.64.2 // AWS: node groups that are left
+	github.com/aws/aws-sdk-go-v2/service/cloudformation v1.71.7 // AWS: stacks, their events and what they left
+	github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs v1.64.0 // AWS: log groups that are left
+	github.com/aws/aws-sdk-go-v2/service/ec2 v1.294.0 // AWS: zones, networks, what is left
+	github.com/aws/aws-sdk-go-v2/service/eks v1.80.2 // AWS: cluster, health, versions
+	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing v1.33.21 // AWS: load balancers that are left, classic
+	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2 v1.54.8 // AWS: load balancers that are left
+	github.com/aws/aws-sdk-go-v2/service/iam v1.53.4 // AWS: permissions before anything is made
+	github.com/aws/aws-sdk-go-v2/service/pricing v1.34.3 // AWS: prices of nodes
+	github.com/aws/aws-sdk-go-v2/service/sts v1.41.6 // AWS: who asks, and the cluster's token
+	github.com/aws/smithy-go v1.24.2 // AWS: kinds of errors
+	github.com/distribution/distribution/v3 v3.1.1 // the registry of sim and kind
+	github.com/evanphx/json-patch/v5 v5.9.11 // tests apply the webhook's patches as the API server does
+	github.com/fsnotify/fsnotify v1.9.0 // logs of simulated pods are followed as they grow
+	github.com/go-logr/logr v1.4.3 // controller-runtime's and klog's logger, which is kept quiet
+	github.com/gofrs/flock v0.13.0 // one program at a time per lab and run
+	github.com/google/go-cmp v0.7.0 // tests
+	github.com/hashicorp/go-multierror v1.1.1 // errors of independent operations
+	github.com/kris-nova/logger v0.2.2 // eksctl's logger, whose output is taken over
+	github.com/mattn/go-runewidth v0.0.19 // width of text on a terminal
+	github.com/opencontainers/go-digest v1.0.0 // digests of OCI content
+	github.com/opencontainers/image-spec v1.1.1 // types of OCI content
+	github.com/prometheus/client_golang v1.23.2 // the webhook's metrics
+	github.com/rogpeppe/go-internal v1.14.1 // tests: testscript
+	github.com/sirupsen/logrus v1.9.4 // distribution's logger, which is kept quiet
+	github.com/spf13/cobra v1.10.2 // the command line
+	github.com/spf13/pflag v1.0.10 // flags with a type of ours
+	github.com/weaveworks/eksctl v0.225.0 // the last that knows Kubernetes 1.30 to 1.35 and builds with 0.36; the checksum database lacks it, so raise it by hand
+	go.etcd.io/etcd/client/pkg/v3 v3.6.8 // etcd's own certificates settings
+	go.etcd.io/etcd/server/v3 v3.6.8 // sim's etcd; the version that Kubernetes 1.36 is tested with
+	go.uber.org/zap v1.27.1 // etcd's logger
+	go.yaml.in/yaml/v3 v3.0.4 // lab.yaml and studies, with lines; the maintained fork
+	golang.org/x/sync v0.22.0 // errgroup
+	golang.org/x/term v0.45.0 // whether somebody looks, and how wide the terminal is
+	gonum.org/v1/gonum v0.17.0 // distributions of the statistics
+	helm.sh/helm/v3 v3.21.4 // trials and components are Helm releases; eksctl wants v3
+	k8s.io/api v0.36.3 // Kubernetes: the minor of k8s.io/kubernetes
+	k8s.io/apiextensions-apiserver v0.36.2 // Kubernetes: definition of MiniClusters
+	k8s.io/apimachinery v0.36.3 // Kubernetes
+	k8s.io/cli-runtime v0.36.3 // Kubernetes: Helm's way to a cluster, in tests
+	k8s.io/client-go v0.36.3 // Kubernetes
+	k8s.io/component-base v0.36.3 // Kubernetes: version that the API server reports
+	k8s.io/component-helpers v0.36.3 // Kubernetes: the scheduler's rules, for sim's scaler
+	k8s.io/klog/v2 v2.140.0 // Kubernetes' logger
+	k8s.io/kubernetes v1.36.3 // sim's control plane; 1.36 is what KWOK 0.8 is built for
+	k8s.io/utils v0.0.0-20260210185600-b8788abfbbc2 // Kubernetes
+	oras.land/oras-go/v2 v2.6.1 // artifacts in registries and folders
+	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730 // strict JSON as the API server reads it
+	sigs.k8s.io/kind v0.33.0 // provider kind
+	sigs.k8s.io/kwok v0.8.0 // sim's nodes; wants Kubernetes 0.36
+	sigs.k8s.io/yaml v1.6.0 // manifests
 )
 
 require (
@@ -327,6 +327,8 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.3 // indirect
 )
 
+// k8s.io/kubernetes is no library: it requires its staging modules at v0.0.0, and whoever imports it has to say which ones are meant. All
+// of them are at the release that goes with it; raise them together with it.
 replace (
 	k8s.io/api => k8s.io/api v0.36.3
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.36.3
