@@ -26,7 +26,7 @@ import (
 	"github.com/compspec/ocifit-lab/addons/labcert"
 	"github.com/compspec/ocifit-lab/addons/nfd"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
-	"github.com/compspec/ocifit-lab/addons/source"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/registry"
 	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
@@ -143,15 +143,15 @@ func (w *world) put(name string, data []byte) string {
 	return w.web.URL + "/" + name
 }
 
-func (w *world) sources() source.Options {
-	return source.Options{PlainHTTP: []string{w.registry}, Pause: 10 * time.Millisecond}
+func (w *world) sources() chart.Options {
+	return chart.Options{PlainHTTP: []string{w.registry}, Pause: 10 * time.Millisecond}
 }
 
 // part is a component from a chart or manifest of the test's own.
 func (w *world) part(name, location, version string, data []byte) *component.Component {
 	return &component.Component{
 		Name: name, Namespace: name, Records: lab, Source: w.sources(),
-		Ref: source.Ref{Location: location, Version: version, Digest: digestOf(data)},
+		Ref: chart.Ref{Location: location, Version: version, Digest: digestOf(data)},
 	}
 }
 

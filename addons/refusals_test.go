@@ -13,7 +13,7 @@ import (
 	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/component"
 	"github.com/compspec/ocifit-lab/addons/nfd"
-	"github.com/compspec/ocifit-lab/addons/source"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -30,7 +30,7 @@ func TestDigests(t *testing.T) {
 	address := w.put("digests.yaml", []byte(settings("one")))
 	wrong := w.part("digests", address, "1", []byte("something else"))
 	err := wrong.Install(ctx, w.cluster, quiet)
-	if !errors.Is(err, source.ErrDigest) || !strings.Contains(err.Error(), "nothing was installed") || step.HintOf(err) == "" {
+	if !errors.Is(err, chart.ErrDigest) || !strings.Contains(err.Error(), "nothing was installed") || step.HintOf(err) == "" {
 		t.Errorf("error %v, want the digest's with a hint", err)
 	}
 	if r, err := wrong.Record(ctx, w.cluster); r != nil || err != nil {
@@ -45,13 +45,13 @@ func TestDigests(t *testing.T) {
 	}
 	w.put("digests.yaml", []byte(settings("changed")))
 	open.Values = map[string]any{"a": "b"} // so that there is something to do
-	if err := open.Install(ctx, w.cluster, quiet); !errors.Is(err, source.ErrDigest) {
+	if err := open.Install(ctx, w.cluster, quiet); !errors.Is(err, chart.ErrDigest) {
 		t.Errorf("error %v, want the digest's: version 1 has changed", err)
 	}
 	if err := open.Remove(ctx, w.cluster, quiet); err != nil {
 		t.Fatal(err)
 	}
-	if err := open.Install(ctx, w.cluster, quiet); !errors.Is(err, source.ErrDigest) {
+	if err := open.Install(ctx, w.cluster, quiet); !errors.Is(err, chart.ErrDigest) {
 		t.Errorf("error %v: the lab's folder remembers what the cluster forgot", err)
 	}
 }
@@ -60,18 +60,18 @@ func TestDigests(t *testing.T) {
 func TestServerHasTroubles(t *testing.T) {
 	w := shared
 	data := []byte(settings("x"))
-	ref := source.Ref{Location: w.put("troubled.yaml", data), Digest: digestOf(data)}
+	ref := chart.Ref{Location: w.put("troubled.yaml", data), Digest: digestOf(data)}
 	w.mu.Lock()
 	w.failures["troubled.yaml"] = 3
 	w.mu.Unlock()
-	if _, err := source.Fetch(t.Context(), ref, w.sources()); err != nil {
+	if _, err := chart.Fetch(t.Context(), ref, w.sources()); err != nil {
 		t.Errorf("three refusals: %v", err)
 	}
 	for name, location := range map[string]string{
 		"404 Not Found": w.web.URL + "/none.yaml", "not found": "oci://" + w.registry + "/charts/none", "no such file": filepath.Join(t.TempDir(), "none.tgz"),
 	} {
 		begin := time.Now()
-		_, err := source.Fetch(t.Context(), source.Ref{Location: location, Version: "1"}, source.Options{PlainHTTP: []string{w.registry}, Pause: time.Minute})
+		_, err := chart.Fetch(t.Context(), chart.Ref{Location: location, Version: "1"}, chart.Options{PlainHTTP: []string{w.registry}, Pause: time.Minute})
 		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(step.HintOf(err), "--bundle") {
 			t.Errorf("error %v, want %q and a hint", err, name)
 		}
@@ -79,8 +79,8 @@ func TestServerHasTroubles(t *testing.T) {
 			t.Errorf("%s was tried again", location)
 		}
 	}
-	if _, err := source.Fetch(t.Context(), source.Ref{Location: "https://charts.invalid/troubled.yaml", Digest: digestOf(data)},
-		source.Options{Mirrors: map[string][]string{"charts.invalid": {w.web.URL}}, Pause: time.Millisecond}); err != nil {
+	if _, err := chart.Fetch(t.Context(), chart.Ref{Location: "https://charts.invalid/troubled.yaml", Digest: digestOf(data)},
+		chart.Options{Mirrors: map[string][]string{"charts.invalid": {w.web.URL}}, Pause: time.Millisecond}); err != nil {
 		t.Errorf("through a mirror: %v", err)
 	}
 }
@@ -161,14 +161,14 @@ func TestNeverReady(t *testing.T) {
 func TestBundle(t *testing.T) {
 	w, ctx := shared, t.Context()
 	data := []byte(settings("bundled"))
-	ref := source.Ref{Location: w.put("bundled.yaml", data), Version: "1", Digest: digestOf(data)}
+	ref := chart.Ref{Location: w.put("bundled.yaml", data), Version: "1", Digest: digestOf(data)}
 	image := strings.TrimPrefix(w.push(t, "images/app", "v1", []byte("layer")), "oci://") + ":v1"
 	dir := t.TempDir()
-	out, err := source.NewWriter(filepath.Join(dir, "layout"))
+	out, err := chart.NewWriter(filepath.Join(dir, "layout"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := source.Fetch(ctx, ref, w.sources())
+	content, err := chart.Fetch(ctx, ref, w.sources())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestBundle(t *testing.T) {
 	if err := out.Save(file); err != nil {
 		t.Fatal(err)
 	}
-	b, err := source.OpenBundle(ctx, file)
+	b, err := chart.OpenBundle(ctx, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,14 +192,14 @@ func TestBundle(t *testing.T) {
 		t.Errorf("entries %+v", entries)
 	}
 	part := w.part("bundled", ref.Location, "1", data)
-	part.Source = source.Options{BundleFile: file}
+	part.Source = chart.Options{BundleFile: file}
 	if err := part.Install(ctx, w.cluster, quiet); err != nil {
 		t.Fatal(err)
 	}
 	if err := part.Remove(ctx, w.cluster, quiet); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := source.Fetch(ctx, source.Ref{Location: "https://elsewhere.invalid/x.yaml"}, part.Source); err == nil || !strings.Contains(err.Error(), "has no") {
+	if _, err := chart.Fetch(ctx, chart.Ref{Location: "https://elsewhere.invalid/x.yaml"}, part.Source); err == nil || !strings.Contains(err.Error(), "has no") {
 		t.Errorf("error %v: a bundle must not be left", err)
 	}
 	var images strings.Builder

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/compspec/ocifit-lab/addons/source"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -24,13 +24,13 @@ type Component struct {
 	Name, Namespace string
 	// Records is the namespace where it is written down what was installed.
 	Records string
-	Ref     source.Ref
+	Ref     chart.Ref
 	// Values go into a chart.
 	Values map[string]any
 	// Images replaces images by their name: a moving tag by what is pinned.
 	Images map[string]string
 	// Source says how the chart is reached.
-	Source source.Options
+	Source chart.Options
 	// Lock remembers digests of what has no pinned one; nil forgets.
 	Lock *Lock
 }
@@ -49,7 +49,7 @@ func (c *Component) Install(ctx context.Context, cluster *kube.Cluster, log step
 	if err != nil {
 		return err
 	}
-	if before != nil && before.Complete && before.Wish == c.wish() {
+	if before != nil && before.Complete && before.Wanted == c.wanted() {
 		return nil
 	}
 	log("fetching %s", c.Title())
@@ -86,7 +86,7 @@ func (c *Component) Install(ctx context.Context, cluster *kube.Cluster, log step
 }
 
 // fetch brings the content. What has no pinned digest must stay what it was when it was installed first.
-func (c *Component) fetch(ctx context.Context, before *Record) (source.Content, error) {
+func (c *Component) fetch(ctx context.Context, before *Record) (chart.Content, error) {
 	ref := c.Ref
 	if ref.Digest == "" && before != nil && before.Location == ref.Location && before.Version == ref.Version {
 		ref.Digest = before.Digest
@@ -94,11 +94,11 @@ func (c *Component) fetch(ctx context.Context, before *Record) (source.Content, 
 	if ref.Digest == "" {
 		known, err := c.Lock.get(ref)
 		if err != nil {
-			return source.Content{}, err
+			return chart.Content{}, err
 		}
 		ref.Digest = known
 	}
-	content, err := source.Fetch(ctx, ref, c.Source)
+	content, err := chart.Fetch(ctx, ref, c.Source)
 	if err != nil {
 		return content, fmt.Errorf("%s: %w", c.Name, err)
 	}
@@ -126,7 +126,7 @@ func (c *Component) foreign(ctx context.Context, cluster *kube.Cluster, objects 
 
 // otherManager names who made an object, unless it was this program.
 func otherManager(o *unstructured.Unstructured) string {
-	name := "an unknown hand"
+	name := "something that left no name (its objects have no managed fields)"
 	for _, m := range o.GetManagedFields() {
 		if m.Manager == fieldOwner {
 			return ""
@@ -191,7 +191,7 @@ func (c *Component) Complete(ctx context.Context, cluster *kube.Cluster) error {
 		return errors.New(c.Name + " is not installed")
 	case !r.Complete:
 		return errors.New(c.Name + " was not installed to the end")
-	case r.Wish != c.wish():
+	case r.Wanted != c.wanted():
 		return fmt.Errorf("%s is installed in version %s, not as wanted: %s", c.Name, r.Version, c.Ref.Version)
 	}
 	for _, o := range r.Objects {

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/compspec/ocifit-lab/addons/source"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/chart"
 )
 
 // Lock is a file that remembers the digests of what was first installed under a version that has no pinned one.
@@ -20,7 +20,7 @@ type Lock struct {
 	mu sync.Mutex
 }
 
-func key(ref source.Ref) string { return ref.Location + " " + ref.Version }
+func key(ref chart.Ref) string { return ref.Location + " " + ref.Version }
 
 func (l *Lock) read() (map[string]string, error) {
 	known := map[string]string{}
@@ -37,7 +37,7 @@ func (l *Lock) read() (map[string]string, error) {
 	return known, nil
 }
 
-func (l *Lock) get(ref source.Ref) (string, error) {
+func (l *Lock) get(ref chart.Ref) (string, error) {
 	if l == nil {
 		return "", nil
 	}
@@ -47,7 +47,7 @@ func (l *Lock) get(ref source.Ref) (string, error) {
 	return known[key(ref)], err
 }
 
-func (l *Lock) put(ref source.Ref, digest string) error {
+func (l *Lock) put(ref chart.Ref, digest string) error {
 	if l == nil {
 		return nil
 	}

@@ -13,9 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/yaml"
 
-	"github.com/compspec/ocifit-lab/addons/source"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kube"
 )
 
@@ -29,8 +28,8 @@ type Record struct {
 	Location string `json:"location"`
 	Version  string `json:"version"`
 	Digest   string `json:"digest"`
-	// Wish tells one wanted state from another: source, version, values, images.
-	Wish string `json:"wish"`
+	// Wanted tells one wanted state from another: source, version, values, images.
+	Wanted string `json:"wanted"`
 	// Complete is set when everything was applied.
 	Complete bool     `json:"complete"`
 	Objects  []Object `json:"objects"`
@@ -44,7 +43,7 @@ type Object struct {
 	Name       string `json:"name"`
 }
 
-func (c *Component) wish() string {
+func (c *Component) wanted() string {
 	data, _ := json.Marshal(map[string]any{"ref": c.Ref, "values": c.Values, "images": c.Images, "namespace": c.Namespace})
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:8])
@@ -68,8 +67,8 @@ func (c *Component) Record(ctx context.Context, cluster *kube.Cluster) (*Record,
 	return &r, nil
 }
 
-func record(c *Component, content source.Content, objects []*unstructured.Unstructured) *Record {
-	return &Record{Location: c.Ref.Location, Version: c.Ref.Version, Digest: content.Digest, Wish: c.wish(), Objects: references(objects)}
+func record(c *Component, content chart.Content, objects []*unstructured.Unstructured) *Record {
+	return &Record{Location: c.Ref.Location, Version: c.Ref.Version, Digest: content.Digest, Wanted: c.wanted(), Objects: references(objects)}
 }
 
 func references(objects []*unstructured.Unstructured) []Object {
@@ -98,21 +97,10 @@ func (c *Component) write(ctx context.Context, cluster *kube.Cluster, r *Record)
 	if err != nil {
 		return err
 	}
-	namespace, err := yaml.Marshal(&corev1.Namespace{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: c.Records},
-	})
-	if err != nil {
-		return err
-	}
-	cm, err := yaml.Marshal(&corev1.ConfigMap{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+	return cluster.ApplyTyped(ctx, fieldOwner, kube.Namespace(c.Records), &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: c.recordName(), Namespace: c.Records},
 		Data:       map[string]string{recordKey: string(data)},
 	})
-	if err != nil {
-		return err
-	}
-	return cluster.Apply(ctx, append(append(namespace, "---\n"...), cm...), fieldOwner)
 }
 
 func (c *Component) forget(ctx context.Context, cluster *kube.Cluster) error {

@@ -1,48 +1,37 @@
 package component
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
-	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/chart/loader"
-	"helm.sh/helm/v3/pkg/chartutil"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/compspec/ocifit-lab/addons/source"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kube"
 )
 
 // objects are the component's objects with their namespaces, its own namespace first.
-func (c *Component) objects(cluster *kube.Cluster, content source.Content) ([]*unstructured.Unstructured, error) {
+func (c *Component) objects(cluster *kube.Cluster, content chart.Content) ([]*unstructured.Unstructured, error) {
 	text := content.Data
 	if content.Chart() {
 		version, err := cluster.Discovery.ServerVersion()
 		if err != nil {
 			return nil, cluster.Explain(err)
 		}
-		if text, err = c.Render(content.Data, version.GitVersion); err != nil {
-			return nil, err
+		rendered, err := c.render(content.Data, version.GitVersion)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
+		text = []byte(rendered)
 	}
 	objects, err := kube.Objects(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", content.From, err)
 	}
-	namespace, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&corev1.Namespace{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: c.Namespace},
-	})
-	if err != nil {
-		return nil, err
-	}
 	all := []*unstructured.Unstructured{}
 	if !builtinNamespace(c.Namespace) && !contains(objects, "Namespace", c.Namespace) {
-		all = append(all, &unstructured.Unstructured{Object: namespace})
+		all = append(all, kube.Namespace(c.Namespace))
 	}
 	for _, o := range objects {
 		c.pin(o)
@@ -52,29 +41,13 @@ func (c *Component) objects(cluster *kube.Cluster, content source.Content) ([]*u
 	return all, nil
 }
 
-// Render makes manifests from a chart as Helm would for a cluster of that version, without its hooks: they are jobs that test what
-// Ready tests.
-func (c *Component) Render(archive []byte, kubeVersion string) ([]byte, error) {
-	ch, err := loader.LoadArchive(bytes.NewReader(archive))
+// render leaves hooks out: they are jobs that test what Ready tests.
+func (c *Component) render(archive []byte, kubeVersion string) (string, error) {
+	ch, err := chart.FromArchive(archive)
 	if err != nil {
-		return nil, fmt.Errorf("%s: read the chart: %w", c.Name, err)
+		return "", err
 	}
-	install := action.NewInstall(&action.Configuration{Log: func(string, ...any) {}})
-	install.ReleaseName, install.Namespace = c.Name, c.Namespace
-	install.ClientOnly, install.DryRun, install.IncludeCRDs, install.DisableHooks = true, true, true, true
-	install.KubeVersion, err = chartutil.ParseKubeVersion(kubeVersion)
-	if err != nil {
-		return nil, err
-	}
-	values := c.Values
-	if values == nil {
-		values = map[string]any{}
-	}
-	rel, err := install.Run(ch, values)
-	if err != nil {
-		return nil, fmt.Errorf("%s: render the chart: %w", c.Name, err)
-	}
-	return []byte(rel.Manifest), nil
+	return ch.Render(c.Values, chart.Target{Release: c.Name, Namespace: c.Namespace, KubeVersion: kubeVersion, Definitions: true})
 }
 
 func builtinNamespace(name string) bool { return name == "default" || strings.HasPrefix(name, "kube-") }

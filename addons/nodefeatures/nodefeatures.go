@@ -44,11 +44,7 @@ func (a *Addon) Plan() string {
 
 // Install implements addons.Addon.
 func (a *Addon) Install(ctx context.Context, c *kube.Cluster, _ step.Log) error {
-	manifests, err := a.manifests()
-	if err != nil {
-		return err
-	}
-	return c.Apply(ctx, manifests, fieldOwner)
+	return c.ApplyTyped(ctx, fieldOwner, kube.Namespace(a.Namespace), a.configMap())
 }
 
 // Ready implements addons.Addon.
@@ -78,19 +74,4 @@ func (a *Addon) configMap() *corev1.ConfigMap {
 		ObjectMeta: metav1.ObjectMeta{Name: ConfigMap, Namespace: a.Namespace},
 		Data:       map[string]string{File: string(a.Features)},
 	}
-}
-
-func (a *Addon) manifests() ([]byte, error) {
-	namespace, err := yaml.Marshal(&corev1.Namespace{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
-		ObjectMeta: metav1.ObjectMeta{Name: a.Namespace},
-	})
-	if err != nil {
-		return nil, err
-	}
-	cm, err := yaml.Marshal(a.configMap())
-	if err != nil {
-		return nil, err
-	}
-	return append(append(namespace, "---\n"...), cm...), nil
 }

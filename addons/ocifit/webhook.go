@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/kube"
@@ -54,11 +53,7 @@ func (a *Addon) Install(ctx context.Context, c *kube.Cluster, _ step.Log) error 
 	if err != nil {
 		return err
 	}
-	manifest, err := yaml.Marshal(a.configuration(endpoint))
-	if err != nil {
-		return err
-	}
-	return c.Apply(ctx, manifest, fieldOwner)
+	return c.ApplyTyped(ctx, fieldOwner, a.configuration(endpoint))
 }
 
 // Ready creates a labelled pod as a dry run; it has to come back with an instance type and an image.
@@ -134,7 +129,6 @@ func (a *Addon) configuration(endpoint *provision.WebhookEndpoint) *admission.Mu
 		}
 	}
 	return &admission.MutatingWebhookConfiguration{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: configuration},
 		Webhooks: []admission.MutatingWebhook{{
 			Name:         compat.WebhookName,

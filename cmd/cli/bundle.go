@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/compspec/ocifit-lab/addons/source"
 	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
@@ -81,7 +81,7 @@ type imageEntry struct {
 func labImages(ctx context.Context, spec *lab.Spec) ([]imageEntry, error) {
 	known := map[string]string{}
 	if file := spec.Components.Bundle; file != "" {
-		b, err := source.OpenBundle(ctx, file)
+		b, err := chart.OpenBundle(ctx, file)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +129,7 @@ func (a *app) createBundle(ctx context.Context, o bundleOptions) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	w, err := source.NewWriter(dir)
+	w, err := chart.NewWriter(dir)
 	if err != nil {
 		return err
 	}
@@ -159,22 +159,22 @@ func (a *app) createBundle(ctx context.Context, o bundleOptions) error {
 	if err := w.Save(o.out); err != nil {
 		return err
 	}
-	b, err := source.OpenBundle(ctx, o.out)
+	b, err := chart.OpenBundle(ctx, o.out)
 	if err != nil {
 		return err
 	}
 	return a.print(b.Entries(), func(out io.Writer) error { return entryTable(out, o.out, b.Entries()) })
 }
 
-func (a *app) bundleCharts(ctx context.Context, w *source.Writer, spec *lab.Spec, from source.Options) error {
+func (a *app) bundleCharts(ctx context.Context, w *chart.Writer, spec *lab.Spec, from chart.Options) error {
 	list, err := pinnedComponents(spec)
 	if err != nil {
 		return err
 	}
 	for _, pins := range list {
-		ref := source.Ref{Location: pins.Chart, Version: pins.Version, Digest: pins.Digest}
+		ref := chart.Ref{Location: pins.Chart, Version: pins.Version, Digest: pins.Digest}
 		a.say("%s %s from %s", pins.Name, pins.Version, pins.Chart)
-		content, err := source.Fetch(ctx, ref, from)
+		content, err := chart.Fetch(ctx, ref, from)
 		if err != nil {
 			return fmt.Errorf("%s: %w", pins.Name, err)
 		}
@@ -185,7 +185,7 @@ func (a *app) bundleCharts(ctx context.Context, w *source.Writer, spec *lab.Spec
 	return nil
 }
 
-func entryTable(w io.Writer, file string, entries []source.Entry) error {
+func entryTable(w io.Writer, file string, entries []chart.Entry) error {
 	var rows [][]string
 	for _, e := range entries {
 		what := "chart"

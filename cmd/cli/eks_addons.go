@@ -17,6 +17,7 @@ import (
 	"github.com/compspec/ocifit-lab/addons/labcert"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
 	"github.com/compspec/ocifit-lab/addons/ocifit"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 	"github.com/compspec/ocifit-lab/provision/lab"
@@ -74,7 +75,7 @@ func (s *setup) autoscaler(part *component.Component) addons.Addon {
 				strings.Join(slices.Sorted(maps.Keys(pins.ByMinor)), ", ")))
 		}
 	}
-	part.Values = overlay(autoscaler.Values(o), part.Values)
+	part.Values = chart.Merge(autoscaler.Values(o), part.Values)
 	return &autoscaler.Addon{Component: part}
 }
 
@@ -89,7 +90,7 @@ func stickyPlace(spec *lab.Spec, name string) map[string]any {
 	case autoscalerComponent:
 		return place
 	case "cert-manager":
-		out := overlay(place, nil)
+		out := chart.Merge(place, nil)
 		for _, part := range []string{"webhook", "cainjector", "startupapicheck"} {
 			out[part] = place
 		}

@@ -236,7 +236,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 	}
 	namespace := setup.spec.Experiment.Namespace
 	// Helm would make it with the first release, but decisions may be asked for before.
-	if err := cluster.Apply(ctx, []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: "+namespace+"}\n"), "ocifit-lab"); err != nil {
+	if err := cluster.EnsureNamespace(ctx, namespace); err != nil {
 		return nil, err
 	}
 	env, err := setup.provider.Environment(ctx)
@@ -265,7 +265,7 @@ func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir stri
 		return nil, err
 	}
 	return &trial.Runner{
-		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart.Chart, ChartDigest: chart.Digest, Replacer: replacer, Namespace: namespace,
+		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart, Replacer: replacer, Namespace: namespace,
 		ArtifactRef: ref, Skip: setup.spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(setup.spec, prices) * (trialWithNodeStart + trialRun).Hours(),
 	}, nil
 }

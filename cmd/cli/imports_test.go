@@ -17,7 +17,7 @@ var doors = map[string][]string{
 	"github.com/weaveworks/eksctl":            {"provision/eks"},
 	"github.com/aws/":                         {"provision/eks", "webhook/artifact"},
 	"sigs.k8s.io/kind/":                       {"provision/kind"},
-	"helm.sh/helm/v3/":                        {"experiments/release", "experiments/trial", "addons"},
+	"helm.sh/helm/v3/":                        {"provision/chart", "experiments/release"},
 	"github.com/spf13/cobra":                  {"cmd/cli"},
 }
 

@@ -15,8 +15,8 @@ import (
 
 	"github.com/compspec/ocifit-lab/addons/builtin"
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
-	"github.com/compspec/ocifit-lab/addons/source"
 	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/lab"
@@ -144,7 +144,7 @@ func (s *setup) programImage(ctx context.Context) (string, error) {
 
 // bundleArchive is what a bundle has for the image stores of the nodes.
 func bundleArchive(file string) kind.Archive {
-	open := func() (*source.Bundle, error) { return source.OpenBundle(context.Background(), file) }
+	open := func() (*chart.Bundle, error) { return chart.OpenBundle(context.Background(), file) }
 	return kind.Archive{
 		Name: file,
 		Write: func(w io.Writer) error {
@@ -159,7 +159,7 @@ func bundleArchive(file string) kind.Archive {
 			if err != nil {
 				return false, err
 			}
-			return !slices.ContainsFunc(b.Entries(), func(e source.Entry) bool { return e.Image }), nil
+			return !slices.ContainsFunc(b.Entries(), func(e chart.Entry) bool { return e.Image }), nil
 		},
 	}
 }

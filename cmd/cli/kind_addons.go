@@ -18,7 +18,7 @@ import (
 	"github.com/compspec/ocifit-lab/addons/nfd"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
 	"github.com/compspec/ocifit-lab/addons/ocifit"
-	"github.com/compspec/ocifit-lab/addons/source"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/templates"
@@ -109,21 +109,8 @@ func chartValues(spec *lab.Spec, name string) map[string]any {
 	case "nfd":
 		values = nfd.Values()
 	}
-	values = overlay(values, stickyPlace(spec, name))
-	return overlay(values, spec.Components.Charts[name].Values)
-}
-
-func overlay(a, b map[string]any) map[string]any {
-	out := maps.Clone(a)
-	for k, v := range b {
-		under, ok1 := out[k].(map[string]any)
-		over, ok2 := v.(map[string]any)
-		if ok1 && ok2 {
-			v = overlay(under, over)
-		}
-		out[k] = v
-	}
-	return out
+	values = chart.Merge(values, stickyPlace(spec, name))
+	return chart.Merge(values, spec.Components.Charts[name].Values)
 }
 
 // components are the chosen ones, ready to be installed.
@@ -137,7 +124,7 @@ func (s *setup) components() ([]*component.Component, error) {
 	for _, pins := range list {
 		out = append(out, &component.Component{
 			Name: pins.Name, Namespace: pins.Namespace, Records: systemNamespace, Lock: lock,
-			Ref:    source.Ref{Location: pins.Chart, Version: pins.Version, Digest: pins.Digest},
+			Ref:    chart.Ref{Location: pins.Chart, Version: pins.Version, Digest: pins.Digest},
 			Values: chartValues(s.spec, pins.Name), Images: imagePins(pins), Source: sources(s.spec),
 		})
 	}
@@ -155,8 +142,8 @@ func imagePins(pins templates.Component) map[string]string {
 	return images
 }
 
-func sources(spec *lab.Spec) source.Options {
-	return source.Options{Mirrors: spec.Components.ChartMirrors, BundleFile: spec.Components.Bundle, Pause: time.Second}
+func sources(spec *lab.Spec) chart.Options {
+	return chart.Options{Mirrors: spec.Components.ChartMirrors, BundleFile: spec.Components.Bundle, Pause: time.Second}
 }
 
 // plainInCluster lists the registries that a pod speaks to without TLS.

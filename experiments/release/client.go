@@ -10,12 +10,10 @@ import (
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -108,7 +106,7 @@ func (c *Client) install(ctx context.Context, name string, ch *chart.Chart, valu
 	install.Timeout = remaining(ctx)
 	// The check against the API's OpenAPI document costs its download each time; the API server checks as well.
 	install.DisableOpenAPIValidation = true
-	rel, err := install.Run(clone(ch), plain(values))
+	rel, err := install.Run(ch.Copy(), chart.Plain(values))
 	if err == nil {
 		err = ctx.Err() // Helm takes it for success when only its record of the result could not be written
 	}
@@ -163,13 +161,8 @@ func (c *Client) ensureNamespace(ctx context.Context) error {
 	if c.there {
 		return nil
 	}
-	namespaces := c.cluster.Clientset.CoreV1().Namespaces()
-	_, err := namespaces.Get(ctx, c.namespace, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		_, err = namespaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.namespace}}, metav1.CreateOptions{})
-	}
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("make sure of namespace %s: %w", c.namespace, err)
+	if err := c.cluster.EnsureNamespace(ctx, c.namespace); err != nil {
+		return err
 	}
 	c.there = true
 	return nil

@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes/scheme"
 
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -170,7 +171,7 @@ func TestAgainstAnAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch, err := Load(settings(t))
+	ch, err := chart.FromFS(settings(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func TestInstallIsCutByItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch, err := Load(settings(t))
+	ch, err := chart.FromFS(settings(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	kubefake "helm.sh/helm/v3/pkg/kube/fake"
@@ -30,6 +29,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	restfake "k8s.io/client-go/rest/fake"
 
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -161,7 +161,7 @@ spec: {tasks: {{ .Values.experiment.tasks | quote }}, iterations: {{ .Values.exp
 
 func trialChart(t *testing.T) *chart.Chart {
 	t.Helper()
-	ch, err := Load(trialFiles)
+	ch, err := chart.FromFS(trialFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +371,7 @@ func TestValuesAreCheckedAndKept(t *testing.T) {
 	if d := cmp.Diff(map[string]string{"ocifit-lab/run": "r1"}, values["labels"]); d != "" {
 		t.Errorf("the caller's values changed: %s", d)
 	}
-	manifest, err := Render(ch, "t9", "trials", values)
+	manifest, err := ch.Render(values, chart.Target{Release: "t9", Namespace: "trials"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -389,7 +389,7 @@ func TestValuesAreCheckedAndKept(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "schema") {
 			t.Errorf("%v: %v", bad, err)
 		}
-		if _, err := Render(ch, "bad", "trials", bad); err == nil {
+		if _, err := ch.Render(bad, chart.Target{Release: "bad", Namespace: "trials"}); err == nil {
 			t.Errorf("rendered %v", bad)
 		}
 	}
@@ -414,19 +414,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-func TestLoadFailures(t *testing.T) {
-	for name, fsys := range map[string]fstest.MapFS{
-		"empty":   {},
-		"invalid": {"Chart.yaml": {Data: []byte("apiVersion: v2\nname: x\nversion: not-a-version\n")}},
-		"broken":  {"Chart.yaml": {Data: []byte("a: [")}},
-	} {
-		if _, err := Load(fsys); err == nil || !strings.Contains(err.Error(), "load chart") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if _, err := Render(nil, "a", "b", nil); err == nil {
-		t.Error("rendered no chart")
-	}
+func TestInstallRefuses(t *testing.T) {
 	if _, err := newHelm(t).Install(t.Context(), "a", nil, nil); err == nil {
 		t.Error("installed no chart")
 	}

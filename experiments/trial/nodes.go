@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
-	"github.com/compspec/ocifit-lab/experiments/release"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
@@ -58,7 +58,7 @@ func (n *Nodes) take(ctx context.Context, instanceType string, now func(format s
 
 // decide creates the trial's MiniCluster as a dry run and returns the instance type that came back.
 func (a *attempt) decide(ctx context.Context) (string, error) {
-	text, err := release.Render(a.Chart, a.release, a.Namespace, a.values(a.trial))
+	text, err := a.Chart.Render(a.values(a.trial), chart.Target{Release: a.release, Namespace: a.Namespace})
 	if err != nil {
 		return "", &Failure{"chart", err}
 	}

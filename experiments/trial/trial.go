@@ -12,10 +12,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"helm.sh/helm/v3/pkg/chart"
-
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kube"
 )
 
@@ -33,8 +32,7 @@ type Runner struct {
 	Store       *store.Run
 	Cluster     *kube.Cluster
 	Helm        Releaser
-	Chart       *chart.Chart
-	ChartDigest string // of the chart's content; recorded with each trial
+	Chart       *chart.Chart // its digest is recorded with each trial
 	Namespace   string
 	ArtifactRef string
 	// Skip lists instance types that no decision may choose.
@@ -94,7 +92,7 @@ func (r *Runner) Run(ctx context.Context, t study.Trial, now func(format string,
 		record:  place.Record(),
 	}
 	a.record.Release, a.record.Namespace = a.release, r.Namespace
-	a.record.Chart = r.Chart.Name() + "-" + r.Chart.Metadata.Version + "@" + r.ChartDigest
+	a.record.Chart = r.Chart.Name() + "-" + r.Chart.Metadata.Version + "@" + r.Chart.Digest
 	err = a.run(ctx)
 	if e := a.remove(ctx); e != nil {
 		err = errors.Join(err, e)

@@ -3,10 +3,10 @@ package trial
 import (
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"strconv"
 
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
@@ -48,9 +48,9 @@ func (r *Runner) values(t study.Trial) map[string]any {
 		"minicluster": map[string]any{"size": 1, "save_logs": true},
 	}
 	labels := map[string]any{LabelRun: r.Store.ID(), LabelArm: t.Arm.Name, LabelTrial: number(t)}
-	return merge(merge(merge(values, r.Study.Values), t.Arm.Values), map[string]any{
+	return chart.Merge(chart.Merge(chart.Merge(values, r.Study.Values), t.Arm.Values), map[string]any{
 		"minicluster": map[string]any{"image": compat.DefaultTargetImage},
-		"label":       merge(labels, map[string]any{compat.LabelEnabled: "true"}),
+		"label":       chart.Merge(labels, map[string]any{compat.LabelEnabled: "true"}),
 		"podLabel":    labels,
 		"annotation": map[string]any{
 			compat.AnnotationImageRef: r.ArtifactRef,
@@ -58,19 +58,4 @@ func (r *Runner) values(t study.Trial) map[string]any {
 			compat.AnnotationSeed:     strconv.FormatUint(seed(r.Study.Seed, t), 10),
 		},
 	})
-}
-
-// merge lays b over a; maps are merged, everything else is replaced.
-func merge(a, b map[string]any) map[string]any {
-	out := maps.Clone(a)
-	for k, v := range b {
-		under, ok1 := out[k].(map[string]any)
-		over, ok2 := v.(map[string]any)
-		if ok1 && ok2 {
-			out[k] = merge(under, over)
-		} else {
-			out[k] = v
-		}
-	}
-	return out
 }

@@ -1,4 +1,4 @@
-package release
+package chart
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -32,15 +33,15 @@ func packed(t *testing.T) (folder, archive string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch, err := Load(files)
+	ch, err := FromFS(files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := chartutil.SaveDir(ch, dir); err != nil {
+	if err := chartutil.SaveDir(ch.Chart, dir); err != nil {
 		t.Fatal(err)
 	}
-	if archive, err = chartutil.Save(ch, dir); err != nil {
+	if archive, err = chartutil.Save(ch.Chart, dir); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(dir, "stream"), archive
@@ -56,12 +57,12 @@ func sum(t *testing.T, file string) string {
 }
 
 // whole checks that a chart renders, which needs its library.
-func whole(t *testing.T, ch *Loaded, err error) {
+func whole(t *testing.T, ch *Chart, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := Render(ch.Chart, "a", "b", nil)
+	text, err := ch.Render(nil, Target{Release: "a", Namespace: "b"})
 	if err != nil || !strings.Contains(text, "kind: MiniCluster") {
 		t.Errorf("%v\n%s", err, text)
 	}
@@ -70,11 +71,11 @@ func whole(t *testing.T, ch *Loaded, err error) {
 	}
 }
 
-func TestLoadFromPath(t *testing.T) {
+func TestOpenPath(t *testing.T) {
 	folder, archive := packed(t)
-	a, err := LoadFrom(t.Context(), folder, Options{})
+	a, err := Open(t.Context(), folder, Options{})
 	whole(t, a, err)
-	b, err := LoadFrom(t.Context(), "./stream", Options{Dir: filepath.Dir(folder)})
+	b, err := Open(t.Context(), "./stream", Options{Dir: filepath.Dir(folder)})
 	whole(t, b, err)
 	if a.Digest != b.Digest {
 		t.Errorf("the same folder has the digests %s and %s", a.Digest, b.Digest)
@@ -87,10 +88,10 @@ func TestLoadFromPath(t *testing.T) {
 	if err := os.WriteFile(values, append(data, '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if b, err = LoadFrom(t.Context(), folder, Options{}); err != nil || a.Digest == b.Digest {
+	if b, err = Open(t.Context(), folder, Options{}); err != nil || a.Digest == b.Digest {
 		t.Errorf("%v; another folder has the digest %s too", err, a.Digest)
 	}
-	c, err := LoadFrom(t.Context(), archive, Options{})
+	c, err := Open(t.Context(), archive, Options{})
 	whole(t, c, err)
 	if c.Digest != sum(t, archive) {
 		t.Errorf("digest %s", c.Digest)
@@ -99,11 +100,11 @@ func TestLoadFromPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := LoadFS(files)
+	d, err := FromFS(files)
 	whole(t, d, err)
 }
 
-func TestLoadFromRegistry(t *testing.T) {
+func TestOpenRegistry(t *testing.T) {
 	_, archive := packed(t)
 	r, err := registry.Start(t.Context(), registry.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -124,12 +125,12 @@ func TestLoadFromRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := Options{PlainHTTP: []string{r.Addr()}}
-	ch, err := LoadFrom(t.Context(), "oci://"+at+":0.1.0", o)
+	ch, err := Open(t.Context(), "oci://"+at+":0.1.0", o)
 	whole(t, ch, err)
 	if ch.Digest != pushed.Manifest.Digest {
 		t.Errorf("digest %s, pushed %s", ch.Digest, pushed.Manifest.Digest)
 	}
-	ch, err = LoadFrom(t.Context(), "oci://"+at+"@"+ch.Digest, o)
+	ch, err = Open(t.Context(), "oci://"+at+"@"+ch.Digest, o)
 	whole(t, ch, err)
 
 	other, err := remote.NewRepository(r.Addr() + "/other")
@@ -148,12 +149,12 @@ func TestLoadFromRegistry(t *testing.T) {
 		"oci://x":                       "invalid reference",
 		"oci://" + r.Addr() + "/other@" + d.Digest.String(): `an artifact of type "application/x", not a chart`,
 	} {
-		refused(t, source, o, want)
+		refuse(t, source, o, want)
 	}
-	refused(t, "oci://"+at+":0.1.0", Options{}, "ask the registry") // TLS with a server that has none
+	refuse(t, "oci://"+at+":0.1.0", Options{Pause: time.Millisecond}, "ask the registry") // TLS with a server that has none
 }
 
-func TestLoadFromRepository(t *testing.T) {
+func TestOpenRepository(t *testing.T) {
 	_, archive := packed(t)
 	dir := filepath.Dir(archive)
 	index := repo.NewIndexFile()
@@ -174,7 +175,7 @@ func TestLoadFromRepository(t *testing.T) {
 	}
 	server := httptest.NewServer(http.StripPrefix("/stable", http.FileServer(http.Dir(dir))))
 	t.Cleanup(server.Close)
-	ch, err := LoadFrom(t.Context(), server.URL+"/stable/stream@0.1.0", Options{})
+	ch, err := Open(t.Context(), server.URL+"/stable/stream@0.1.0", Options{})
 	whole(t, ch, err)
 	if ch.Digest != sum(t, archive) {
 		t.Errorf("digest %s", ch.Digest)
@@ -192,18 +193,18 @@ func TestLoadFromRepository(t *testing.T) {
 		"":                 "no source is given",
 		"./nothing-here":   "no such file",
 	} {
-		refused(t, source, Options{}, want)
+		refuse(t, source, Options{}, want)
 	}
 }
 
-func refused(t *testing.T, source string, o Options, want string) {
+func refuse(t *testing.T, source string, o Options, want string) {
 	t.Helper()
-	if ch, err := LoadFrom(t.Context(), source, o); err == nil || !strings.Contains(err.Error(), want) {
+	if ch, err := Open(t.Context(), source, o); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%s: %v, %v; want %q", source, ch, err, want)
 	}
 }
 
-func TestLoadFromEndsWithItsContext(t *testing.T) {
+func TestOpenEndsWithItsContext(t *testing.T) {
 	stuck := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
@@ -215,7 +216,7 @@ func TestLoadFromEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	for _, source := range []string{server.URL + "/a@1", "oci://" + strings.TrimPrefix(server.URL, "http://") + "/a:1"} {
-		if _, err := LoadFrom(ctx, source, Options{PlainHTTP: []string{strings.TrimPrefix(server.URL, "http://")}}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := Open(ctx, source, Options{PlainHTTP: []string{strings.TrimPrefix(server.URL, "http://")}}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v", source, err)
 		}
 	}
@@ -226,7 +227,7 @@ func TestIncompleteCharts(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(folder, "charts")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := LoadFrom(t.Context(), folder, Options{})
+	_, err := Open(t.Context(), folder, Options{})
 	if err == nil || !strings.Contains(err.Error(), "missing in charts/ directory: trial") || !strings.Contains(step.HintOf(err), "helm dependency build") {
 		t.Errorf("%v", err)
 	}
@@ -234,5 +235,20 @@ func TestIncompleteCharts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(library, "Chart.yaml"), []byte("apiVersion: v2\nname: l\nversion: 1.0.0\ntype: library\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, library, Options{}, "a library chart")
+	refuse(t, library, Options{}, "a library chart")
+}
+
+func TestFromFSRefuses(t *testing.T) {
+	for name, fsys := range map[string]fstest.MapFS{
+		"empty":   {},
+		"invalid": {"Chart.yaml": {Data: []byte("apiVersion: v2\nname: x\nversion: not-a-version\n")}},
+		"broken":  {"Chart.yaml": {Data: []byte("a: [")}},
+	} {
+		if _, err := FromFS(fsys); err == nil || !strings.Contains(err.Error(), "load chart") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := (*Chart)(nil).Render(nil, Target{Release: "a", Namespace: "b"}); err == nil {
+		t.Error("rendered no chart")
+	}
 }

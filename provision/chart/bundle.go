@@ -1,16 +1,17 @@
-package source
+package chart
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 
+	"github.com/hashicorp/go-multierror"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	helmregistry "helm.sh/helm/v3/pkg/registry"
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/content/oci"
@@ -120,7 +121,7 @@ func NewWriter(dir string) (*Writer, error) {
 func (w *Writer) AddChart(ctx context.Context, ref Ref, c Content) error {
 	kind := mediaManifest
 	if c.Chart() {
-		kind = chartLayer
+		kind = helmregistry.ChartLayerMediaType
 	}
 	layer := content.NewDescriptorFromBytes(kind, c.Data)
 	there, err := w.store.Exists(ctx, layer)
@@ -147,7 +148,7 @@ func (w *Writer) AddImage(ctx context.Context, name, wanted string, o Options) (
 	if err != nil {
 		return "", fmt.Errorf("image %s: %w", name, err)
 	}
-	var errs []error
+	var errs *multierror.Error
 	for _, place := range o.imagePlaces(ref) {
 		repo, err := remote.NewRepository(place.Registry + "/" + place.Repository)
 		if err != nil {
@@ -161,14 +162,14 @@ func (w *Writer) AddImage(ctx context.Context, name, wanted string, o Options) (
 		}
 		d, err := oras.Copy(ctx, repo, from, w.store, name, oras.DefaultCopyOptions)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("image %s from %s: %w", name, place.Registry, err))
+			errs = multierror.Append(errs, fmt.Errorf("image %s from %s: %w", name, place.Registry, err))
 			continue
 		}
 		d.Annotations = map[string]string{annotationImage: name, ocispec.AnnotationRefName: name}
 		w.index.Manifests = append(w.index.Manifests, d)
 		return d.Digest.String(), nil
 	}
-	return "", step.Try(errors.Join(errs...), "check the network, or name a mirror (--registry-mirror REGISTRY=MIRROR)")
+	return "", step.Try(errs, "check the network, or name a mirror (--registry-mirror REGISTRY=MIRROR)")
 }
 
 // imagePlaces are the image at the mirrors of its registry, and then itself.

@@ -1,4 +1,4 @@
-package source
+package chart
 
 import (
 	"archive/tar"
