@@ -175,7 +175,7 @@ func objectManifest(kind, name string) string {
 // record puts a revision into the store.
 func (h *helm) record(t *testing.T, ch *chart.Chart, revision int, status release.Status, manifest string) {
 	t.Helper()
-	rel := &release.Release{Name: "t1", Namespace: "trials", Version: revision, Info: &release.Info{Status: status}, Chart: ch, Manifest: manifest}
+	rel := &release.Release{Name: "t1", Namespace: "trials", Version: revision, Info: &release.Info{Status: status}, Chart: ch.Chart, Manifest: manifest}
 	rel.Hooks = []*release.Hook{{Name: "farewell", Kind: "Job", Path: "x", Manifest: "apiVersion: v1\nkind: Job\nmetadata: {name: farewell}", Events: []release.HookEvent{release.HookPreDelete}, DeletePolicies: []release.HookDeletePolicy{release.HookFailed}}}
 	if err := storage.Init(h.records).Create(rel); err != nil {
 		t.Fatal(err)

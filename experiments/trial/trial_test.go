@@ -59,18 +59,6 @@ func TestSeedsDifferByTrialAndRepeat(t *testing.T) {
 	}
 }
 
-func TestMergeLaysMapsOverEachOther(t *testing.T) {
-	a := map[string]any{"keep": 1, "deep": map[string]any{"x": 1, "y": 1}, "list": []any{1}}
-	got := merge(a, map[string]any{"deep": map[string]any{"y": 2}, "list": []any{2}, "new": true})
-	want := map[string]any{"keep": 1, "deep": map[string]any{"x": 1, "y": 2}, "list": []any{2}, "new": true}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	if a["deep"].(map[string]any)["y"] != 1 {
-		t.Error("merge changed its argument")
-	}
-}
-
 func finishedPod(annotations map[string]string) *corev1.Pod {
 	at := func(s int) metav1.Time { return metav1.NewTime(time.Date(2025, 7, 21, 0, 0, s, 0, time.UTC)) }
 	return &corev1.Pod{
