@@ -2,9 +2,12 @@ package atomicfile
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -56,5 +59,90 @@ func TestJSON(t *testing.T) {
 	var got map[string]int
 	if err := ReadJSON(path, &got); err != nil || got["a"] != 1 {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestCreateTakesNothingBackHalf(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := Write(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken pipe")
+	err := Create(path, 0o600, func(w io.Writer) error {
+		_, _ = w.Write([]byte("half"))
+		if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 2 || !IsTemp(entries[0].Name()) || IsTemp(entries[1].Name()) {
+			t.Errorf("while it is written: %v", entries)
+		}
+		return broken
+	})
+	if got, _ := os.ReadFile(path); !errors.Is(err, broken) || string(got) != "old" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
+		t.Errorf("left: %v", entries)
+	}
+}
+
+func TestModeHoldsWhateverTheUmask(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	path := filepath.Join(t.TempDir(), "file")
+	if err := Write(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func TestOutputWritesThrough(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, make := range []error{
+		os.WriteFile(at("real"), []byte("old"), 0o640), os.Chmod(at("real"), 0o640), os.Symlink("real", at("link")), os.Symlink("link", at("link to link")),
+		os.Symlink("later", at("dangling")), syscall.Mkfifo(at("pipe"), 0o600), os.Symlink("loop", at("loop")),
+	} {
+		if make != nil {
+			t.Fatal(make)
+		}
+	}
+	said := make(chan string)
+	go func() {
+		data, err := os.ReadFile(at("pipe"))
+		said <- fmt.Sprint(string(data), err)
+	}()
+	for name, c := range map[string]struct {
+		kind fs.FileMode // that stays
+		file string      // that has the text in the end
+	}{
+		"link": {fs.ModeSymlink, "real"}, "link to link": {fs.ModeSymlink, "real"}, "dangling": {fs.ModeSymlink, "later"}, "new": {0, "new"},
+		"pipe": {fs.ModeNamedPipe, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := Output(at(name), []byte("new of "+name), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := os.Lstat(at(name)); err != nil || info.Mode().Type() != c.kind {
+				t.Errorf("%v is there now, %v", info, err)
+			}
+			if c.file != "" {
+				if got, err := os.ReadFile(at(c.file)); err != nil || string(got) != "new of "+name {
+					t.Errorf("%q, %v", got, err)
+				}
+			}
+		})
+	}
+	if got := <-said; got != "new of pipe<nil>" {
+		t.Errorf("through the pipe came %q", got)
+	}
+	if info, err := os.Stat(at("real")); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the owner's mode is gone: %v, %v", info, err)
+	}
+	for _, name := range []string{".", "loop", "none/file"} {
+		if err := Output(at(name), nil, 0o600); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if err := Output(os.DevNull, []byte("x"), 0o600); err != nil {
+		t.Error(err)
 	}
 }

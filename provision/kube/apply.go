@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 const (
@@ -34,7 +36,7 @@ func (c *Cluster) Apply(ctx context.Context, manifests []byte, owner string) err
 
 // ApplyObjects is Apply for objects that are read already.
 func (c *Cluster) ApplyObjects(ctx context.Context, objects []*unstructured.Unstructured, owner string) error {
-	ctx, cancel := bounded(ctx, patience)
+	ctx, cancel := wait.Bounded(ctx, wait.Patience)
 	defer cancel()
 	split := phases(objects, isCRD, isNamespace, isWebhook)
 	definitions, namespaces, webhooks, rest := split[0], split[1], split[2], split[3]
@@ -67,28 +69,16 @@ func (c *Cluster) applyAll(ctx context.Context, objects []*unstructured.Unstruct
 }
 
 func (c *Cluster) applyOne(ctx context.Context, o *unstructured.Unstructured, owner string) error {
-	start := time.Now()
-	for p := newPause(50*time.Millisecond, 2*time.Second); ; {
+	return retry(ctx, "apply "+name(o), func(ctx context.Context) error {
 		target, err := c.resource(o)
 		if err == nil {
 			_, err = target.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: owner, Force: true})
 		}
-		if err == nil {
-			return nil
-		}
 		if meta.IsNoMatchError(err) {
 			c.Mapper.Reset()
 		}
-		if ctx.Err() != nil {
-			return ended(ctx, "apply "+name(o), start, err.Error(), err)
-		}
-		if !again(err, start) {
-			return fmt.Errorf("apply %s: %w", name(o), err)
-		}
-		if p.wait(ctx) != nil {
-			return ended(ctx, "apply "+name(o), start, err.Error(), err)
-		}
-	}
+		return err
+	})
 }
 
 // resource finds where an object lives. Objects that belong in a namespace and name none get the cluster's default.
@@ -138,7 +128,7 @@ func (c *Cluster) waited(ctx context.Context, doing string, start time.Time, see
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return c.Explain(ended(ctx, doing, start, withTrouble(seen, err), err))
+		return c.Explain(wait.Ended(ctx, doing, start, withTrouble(seen, err), err))
 	}
 	return c.Explain(fmt.Errorf("%s: %w", doing, err))
 }

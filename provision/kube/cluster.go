@@ -19,14 +19,11 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
-const (
-	// patience is the deadline of waits whose context has none.
-	patience = 10 * time.Minute
-	// askTime is the deadline of a single question whose context has none.
-	askTime = 30 * time.Second
-)
+// askTime is the deadline of a single question whose context has none.
+const askTime = 30 * time.Second
 
 // Cluster is a live cluster. All methods are safe for concurrent use, and all waits have a deadline: the context's, or
 // ten minutes where it has none.
@@ -90,7 +87,7 @@ func forConfig(config *rest.Config, name, kubeconfig, namespace string) (*Cluste
 
 // Ready asks the API server once whether it is ready. The error says which of its checks fail.
 func (c *Cluster) Ready(ctx context.Context) error {
-	ctx, cancel := bounded(ctx, askTime)
+	ctx, cancel := wait.Bounded(ctx, askTime)
 	defer cancel()
 	body, err := c.Clientset.Discovery().RESTClient().Get().AbsPath("/readyz").Param("verbose", "").Do(ctx).Raw()
 	if err == nil {
@@ -110,26 +107,12 @@ func (c *Cluster) Ready(ctx context.Context) error {
 
 // WaitReady asks until the API server is ready.
 func (c *Cluster) WaitReady(ctx context.Context) error {
-	ctx, cancel := bounded(ctx, patience)
-	defer cancel()
-	start, last := time.Now(), "no answer yet"
-	for p := newPause(50*time.Millisecond, time.Second); ; {
-		err := c.Ready(ctx)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() == nil {
-			last = err.Error()
-		}
-		if p.wait(ctx) != nil {
-			return c.Explain(ended(ctx, "wait for the API server", start, last, err))
-		}
-	}
+	return c.Explain(wait.Retry(ctx, "wait for the API server", wait.Backoff{First: 50 * time.Millisecond, Longest: time.Second}, c.Ready))
 }
 
 // DryRunCreatePod sends the pod through admission without making it, and gives it as it would be stored.
 func (c *Cluster) DryRunCreatePod(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
-	ctx, cancel := bounded(ctx, askTime)
+	ctx, cancel := wait.Bounded(ctx, askTime)
 	defer cancel()
 	namespace := pod.Namespace
 	if namespace == "" {

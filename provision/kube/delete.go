@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // Delete removes the objects of a multi-document YAML text and waits until they are gone; what is absent is fine. The
@@ -30,7 +32,7 @@ func (c *Cluster) Delete(ctx context.Context, manifests []byte) error {
 
 // DeleteObjects is Delete for objects that are read already.
 func (c *Cluster) DeleteObjects(ctx context.Context, objects []*unstructured.Unstructured) error {
-	ctx, cancel := bounded(ctx, patience)
+	ctx, cancel := wait.Bounded(ctx, wait.Patience)
 	defer cancel()
 	declared := map[schema.GroupKind]bool{}
 	for _, o := range objects {
@@ -77,26 +79,19 @@ func (c *Cluster) deleteAll(ctx context.Context, objects []*unstructured.Unstruc
 
 // deleteOne asks for the removal of an object and tells whether it was there.
 func (c *Cluster) deleteOne(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
-	start, foreground := time.Now(), metav1.DeletePropagationForeground
-	for p := newPause(50*time.Millisecond, 2*time.Second); ; {
+	foreground, there := metav1.DeletePropagationForeground, true
+	err := retry(ctx, "delete "+name(o), func(ctx context.Context) error {
 		target, err := c.resource(o)
 		if err == nil {
 			err = target.Delete(ctx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: &foreground})
 		}
-		switch {
-		case err == nil:
-			return true, nil
-		case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
-			return false, nil
-		case ctx.Err() != nil:
-			return false, ended(ctx, "delete "+name(o), start, err.Error(), err)
-		case !again(err, start):
-			return false, fmt.Errorf("delete %s: %w", name(o), err)
+		if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+			there = false
+			return nil
 		}
-		if p.wait(ctx) != nil {
-			return false, ended(ctx, "delete "+name(o), start, err.Error(), err)
-		}
-	}
+		return err
+	})
+	return there && err == nil, err
 }
 
 func (c *Cluster) waitObjectGone(ctx context.Context, o *unstructured.Unstructured) error {
@@ -112,7 +107,7 @@ func (c *Cluster) waitObjectGone(ctx context.Context, o *unstructured.Unstructur
 
 // WaitNamedGone waits until the object of that name is gone, or another one has taken its place.
 func (c *Cluster) WaitNamedGone(ctx context.Context, gvr schema.GroupVersionResource, namespace, name string) error {
-	ctx, cancel := bounded(ctx, patience)
+	ctx, cancel := wait.Bounded(ctx, wait.Patience)
 	defer cancel()
 	return c.waitOneGone(ctx, c.Dynamic.Resource(gvr).Namespace(namespace), gvr.Resource+" "+name+matching(namespace, ""), name)
 }
@@ -137,7 +132,7 @@ func (c *Cluster) waitOneGone(ctx context.Context, target dynamic.ResourceInterf
 // WaitGone waits until nothing of a resource matches the label selector in the namespace; an empty selector means all,
 // an empty namespace all namespaces or a resource outside of them.
 func (c *Cluster) WaitGone(ctx context.Context, gvr schema.GroupVersionResource, namespace, selector string) error {
-	ctx, cancel := bounded(ctx, patience)
+	ctx, cancel := wait.Bounded(ctx, wait.Patience)
 	defer cancel()
 	doing := "wait until no " + gvr.Resource + matching(namespace, selector) + " is left"
 	start, seen := time.Now(), "nothing yet"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // Explain adds what to try where an error shows that the cluster cannot be reached or refuses the user.
@@ -82,45 +82,15 @@ func settling(err error) bool {
 	return false
 }
 
-// again tells whether a request that has failed since start is worth another attempt.
-func again(err error, start time.Time) bool {
-	spent := time.Since(start)
-	return settling(err) && spent < settleTime || transient(err) && spent < reachTime
-}
-
-// bounded gives ctx a deadline if it has none.
-func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, limit)
-}
-
-// ended is the error of a wait whose context is over: a timeout that says what was last seen, or the cancellation.
-func ended(ctx context.Context, doing string, start time.Time, last string, cause error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return step.Timeout(doing, time.Since(start), last, errors.Join(ctx.Err(), cause))
-	}
-	if last != "" {
-		last = "; last seen: " + last
-	}
-	return fmt.Errorf("%s: %w%s", doing, context.Cause(ctx), last)
-}
-
-// pause is a growing time between two attempts.
-type pause struct{ next, longest time.Duration }
-
-func newPause(first, longest time.Duration) *pause { return &pause{first, longest} }
-
-// wait passes the time and reports the end of ctx.
-func (p *pause) wait(ctx context.Context) error {
-	timer := time.NewTimer(p.next)
-	defer timer.Stop()
-	p.next = min(p.longest, p.next*3/2)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+// retry repeats a request while the cluster takes in what came before it, or no server takes the request.
+func retry(ctx context.Context, doing string, request func(ctx context.Context) error) error {
+	start := time.Now()
+	return wait.Retry(ctx, doing, wait.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second}, func(ctx context.Context) error {
+		err := request(ctx)
+		spent := time.Since(start)
+		if err == nil || ctx.Err() != nil || settling(err) && spent < settleTime || transient(err) && spent < reachTime {
+			return err
+		}
+		return wait.Stop(err)
+	})
 }

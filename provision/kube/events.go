@@ -8,12 +8,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // Events gives the events of a namespace that match a field selector such as "involvedObject.name=hpcg-0" or
 // "type=Warning", oldest first. An empty selector means all, an empty namespace all namespaces.
 func (c *Cluster) Events(ctx context.Context, namespace, selector string) ([]corev1.Event, error) {
-	ctx, cancel := bounded(ctx, askTime)
+	ctx, cancel := wait.Bounded(ctx, askTime)
 	defer cancel()
 	got, err := c.Clientset.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: selector})
 	if err != nil {

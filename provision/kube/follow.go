@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // watchTime is how long the server keeps one watch open, in seconds; a new one goes on where it ended.
@@ -48,10 +50,10 @@ func byName(name string) metav1.ListOptions {
 // errRelist says that a watch cannot go on from where it was.
 var errRelist = errors.New("the watch is too old")
 
-// verdict is an error of the one who sees, which no other attempt can change.
-type verdict struct{ error }
+// permanent is an error that no other attempt can change.
+type permanent struct{ error }
 
-func (v verdict) Unwrap() error { return v.error }
+func (p permanent) Unwrap() error { return p.error }
 
 // follow calls see with all matching objects, in the order of their names, at first and after each change, until see
 // says that it has seen enough or fails, or ctx ends. Broken watches are resumed; errors that will not pass end it.
@@ -60,16 +62,16 @@ func follow[T anyObject](ctx context.Context, f feed, opts metav1.ListOptions, s
 	judge := func(all map[string]T) (bool, error) {
 		done, err := see(sorted(all))
 		if err != nil {
-			err = verdict{err}
+			err = permanent{err}
 		}
 		return done, err
 	}
-	p := newPause(100*time.Millisecond, 3*time.Second)
+	pauses := wait.Backoff{First: 100 * time.Millisecond, Longest: 3 * time.Second}.Pauser()
 	for {
 		all, version, err := list[T](ctx, f, opts)
 		if err == nil {
 			trouble = nil
-			p = newPause(100*time.Millisecond, 3*time.Second)
+			pauses.Reset()
 			var done bool
 			if done, err = judge(all); !done && err == nil {
 				err = watchOn(ctx, f, opts, version, all, judge)
@@ -78,7 +80,7 @@ func follow[T anyObject](ctx context.Context, f feed, opts metav1.ListOptions, s
 				return nil
 			}
 		}
-		var final verdict
+		var final permanent
 		switch {
 		case errors.As(err, &final):
 			return final.error
@@ -90,7 +92,7 @@ func follow[T anyObject](ctx context.Context, f feed, opts metav1.ListOptions, s
 		default:
 			return err
 		}
-		if p.wait(ctx) != nil {
+		if pauses.Wait(ctx) != nil {
 			return errors.Join(ctx.Err(), trouble)
 		}
 	}
@@ -121,7 +123,7 @@ func list[T anyObject](ctx context.Context, f feed, opts metav1.ListOptions) (ma
 func watchOn[T anyObject](ctx context.Context, f feed, opts metav1.ListOptions, version string, all map[string]T, judge func(map[string]T) (bool, error)) error {
 	seconds := int64(watchTime)
 	opts.AllowWatchBookmarks, opts.TimeoutSeconds = true, &seconds
-	p := newPause(10*time.Millisecond, time.Second)
+	pauses := wait.Backoff{First: 10 * time.Millisecond, Longest: time.Second}.Pauser()
 	for {
 		opts.ResourceVersion = version
 		w, err := f.watch(ctx, opts)
@@ -137,10 +139,10 @@ func watchOn[T anyObject](ctx context.Context, f feed, opts metav1.ListOptions, 
 			return err
 		}
 		if next != version {
-			p = newPause(10*time.Millisecond, time.Second)
+			pauses.Reset()
 		}
 		version = next
-		if p.wait(ctx) != nil {
+		if pauses.Wait(ctx) != nil {
 			return ctx.Err()
 		}
 	}

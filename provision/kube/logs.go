@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 const (
@@ -23,11 +25,11 @@ const (
 	endTime = 2 * time.Second
 )
 
-// logReader reads the log of one container into a book.
+// logReader reads the log of one container .
 type logReader struct {
 	c                         *Cluster
 	namespace, pod, container string
-	book                      *logBook
+	log                       *lineLog
 	endTime                   time.Duration
 }
 
@@ -41,9 +43,9 @@ func (l *logReader) String() string {
 // is an error, ErrLogGap when a part cannot be read any more. Only what the container wrote gets into w. A container
 // that has not started yet is waited for. Without a deadline in ctx, a day is the limit.
 func (c *Cluster) StreamLogs(ctx context.Context, namespace, pod, container string, w io.Writer) error {
-	ctx, cancel := bounded(ctx, logTime)
+	ctx, cancel := wait.Bounded(ctx, logTime)
 	defer cancel()
-	l := &logReader{c, namespace, pod, container, newLogBook(w), endTime}
+	l := &logReader{c, namespace, pod, container, newLineLog(w), endTime}
 	err := l.follow(ctx)
 	if err == nil {
 		err = l.check(ctx)
@@ -54,27 +56,27 @@ func (c *Cluster) StreamLogs(ctx context.Context, namespace, pod, container stri
 // follow reads until the container has ended.
 func (l *logReader) follow(ctx context.Context) error {
 	start, seen := time.Now(), "nothing yet"
-	for p := newPause(20*time.Millisecond, 2*time.Second); ; {
-		before := len(l.book.entries)
+	for pauses := (wait.Backoff{First: 20 * time.Millisecond, Longest: 2 * time.Second}).Pauser(); ; {
+		before := len(l.log.entries)
 		err := l.read(ctx, true)
-		if final := new(verdict); errors.As(err, final) {
+		if final := new(permanent); errors.As(err, final) {
 			return fmt.Errorf("read %s: %w", l, final.error)
 		}
-		if len(l.book.entries) > before {
-			p = newPause(20*time.Millisecond, 2*time.Second)
+		if len(l.log.entries) > before {
+			pauses.Reset()
 		}
 		over, state, stateErr := l.end(ctx, err == nil)
 		if over {
 			return nil
 		}
-		if final := new(verdict); errors.As(stateErr, final) {
+		if final := new(permanent); errors.As(stateErr, final) {
 			return fmt.Errorf("read %s: %w", l, final.error)
 		}
 		if texts := l.seen(ctx, state, err, stateErr); len(texts) > 0 {
 			seen = strings.Join(texts, "; ")
 		}
-		if p.wait(ctx) != nil {
-			return ended(ctx, "read "+l.String(), start, seen, err)
+		if pauses.Wait(ctx) != nil {
+			return wait.Ended(ctx, "read "+l.String(), start, seen, err)
 		}
 	}
 }
@@ -91,7 +93,7 @@ func (l *logReader) seen(ctx context.Context, state string, errs ...error) []str
 		}
 	}
 	if len(texts) > 0 {
-		texts = append([]string{fmt.Sprintf("%d lines read", len(l.book.entries))}, texts...)
+		texts = append([]string{fmt.Sprintf("%d lines read", len(l.log.entries))}, texts...)
 	}
 	return texts
 }
@@ -100,41 +102,37 @@ func (l *logReader) seen(ctx context.Context, state string, errs ...error) []str
 func (l *logReader) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	doing, start := "compare "+l.String()+" with what was read", time.Now()
-	for p, tries := newPause(50*time.Millisecond, 2*time.Second), 1; ; tries++ {
+	tries := 0
+	return wait.Retry(ctx, "compare "+l.String()+" with what was read", wait.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second}, func(ctx context.Context) error {
 		err := l.read(ctx, false)
-		if err == nil {
-			return nil
-		}
-		if final := new(verdict); errors.As(err, final) {
-			return fmt.Errorf("%s: %w", doing, final.error)
+		tries++
+		if final := new(permanent); errors.As(err, final) {
+			return wait.Stop(final.error)
 		}
 		if (errors.Is(err, errShort) || errors.Is(err, errNoise)) && tries >= 5 {
-			return fmt.Errorf("%s: %w", doing, err)
+			return wait.Stop(err)
 		}
-		if p.wait(ctx) != nil {
-			return ended(ctx, doing, start, err.Error(), err)
-		}
-	}
+		return err
+	})
 }
 
-// read opens the log once and takes in what comes: when following from where the book ends, else all of it. Errors that
-// another attempt cannot change are verdicts.
+// read opens the log once and takes in what comes: when following from where the lines known end, else all of it. Errors that
+// another attempt cannot change are permanent.
 func (l *logReader) read(ctx context.Context, follow bool) error {
 	opts := &corev1.PodLogOptions{Container: l.container, Follow: follow, Timestamps: true}
-	if since := l.book.since(); follow && since != nil {
+	if since := l.log.since(); follow && since != nil {
 		opts.SinceTime = &metav1.Time{Time: *since}
 	}
 	stream, err := l.c.Clientset.CoreV1().Pods(l.namespace).GetLogs(l.pod, opts).Stream(ctx)
 	if err != nil {
 		waiting := strings.Contains(err.Error(), "waiting to start") || strings.Contains(err.Error(), "not available")
 		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsBadRequest(err) && !waiting {
-			return verdict{err}
+			return permanent{err}
 		}
 		return err
 	}
 	defer stream.Close()
-	return l.book.read(stream, !follow)
+	return l.log.read(stream, !follow)
 }
 
 // end tells whether the container has ended, and how it is. With patient set it gives the API server time to learn of it.
@@ -166,7 +164,7 @@ func (l *logReader) end(ctx context.Context, patient bool) (over bool, state str
 	case short.Err() != nil:
 		err = nil
 	case !transient(err):
-		err = verdict{err}
+		err = permanent{err}
 	}
 	return over, state, err
 }

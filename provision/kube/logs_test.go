@@ -129,7 +129,7 @@ func sample(n int) []string {
 func stream(t *testing.T, c *container) (string, error) {
 	t.Helper()
 	var b bytes.Buffer
-	l := &logReader{serve(t, c.ServeHTTP), "trial", "hpcg-0", "hpcg", newLogBook(&b), 20 * time.Millisecond}
+	l := &logReader{serve(t, c.ServeHTTP), "trial", "hpcg-0", "hpcg", newLineLog(&b), 20 * time.Millisecond}
 	err := l.follow(t.Context())
 	if err == nil {
 		err = l.check(t.Context())
@@ -297,18 +297,18 @@ func TestStreamLogsErrors(t *testing.T) {
 	contains(t, evicted.StreamLogs(t.Context(), "trial", "hpcg-0", "hpcg", &bytes.Buffer{}), "never ran", "Failed")
 }
 
-func TestLogBookTakesLongLines(t *testing.T) {
+func TestLineLogTakesLongLines(t *testing.T) {
 	long := strings.Repeat("x", 300_000)
 	var b bytes.Buffer
-	book := newLogBook(&b)
+	lines := newLineLog(&b)
 	text := line(0, long) + line(1, "end")
 	for range 2 {
-		if err := book.read(strings.NewReader(text), true); err != nil {
+		if err := lines.read(strings.NewReader(text), true); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if b.String() != long+"\nend\n" || len(book.entries) != 2 {
-		t.Errorf("%d bytes, %d lines", b.Len(), len(book.entries))
+	if b.String() != long+"\nend\n" || len(lines.entries) != 2 {
+		t.Errorf("%d bytes, %d lines", b.Len(), len(lines.entries))
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // WaitPod waits until cond accepts one of the pods that match the label selector, and gives that pod. It calls cond with
@@ -21,43 +23,43 @@ import (
 // time is over the error says what was last seen: phase, scheduler's message, reasons of containers, last events, and if
 // there was no pod the last warnings in the namespace.
 func (c *Cluster) WaitPod(ctx context.Context, namespace, selector string, cond func(*corev1.Pod) (bool, error)) (*corev1.Pod, error) {
-	ctx, cancel := bounded(ctx, patience)
+	ctx, cancel := wait.Bounded(ctx, wait.Patience)
 	defer cancel()
 	doing, start := "wait for a pod"+matching(namespace, selector), time.Now()
-	seer := &podSeer{cond: cond}
-	err := follow(ctx, c.podFeed(namespace), metav1.ListOptions{LabelSelector: selector}, seer.see)
+	match := &podCondition{cond: cond}
+	err := follow(ctx, c.podFeed(namespace), metav1.ListOptions{LabelSelector: selector}, match.check)
 	if err == nil {
-		return seer.found, nil
+		return match.found, nil
 	}
 	if ctx.Err() == nil {
 		return nil, c.Explain(fmt.Errorf("%s: %w", doing, err))
 	}
-	seen := seer.gone
-	if seer.last != nil || seen == "" {
-		seen = c.lastSeen(ctx, namespace, seer.last)
+	seen := match.gone
+	if match.last != nil || seen == "" {
+		seen = c.lastSeen(ctx, namespace, match.last)
 	}
 	return nil, c.waited(ctx, doing, start, seen, err)
 }
 
-// podSeer asks a condition about pods and remembers the last one.
-type podSeer struct {
+// podCondition asks a condition about pods and remembers the last one.
+type podCondition struct {
 	cond        func(*corev1.Pod) (bool, error)
 	last, found *corev1.Pod
 	gone        string // how the last pod was before it went
 }
 
-func (s *podSeer) see(all []*corev1.Pod) (bool, error) {
-	if len(all) == 0 && s.last != nil {
-		s.gone, s.last = "pod "+s.last.Name+" is gone; it was "+PodState(s.last), nil
+func (m *podCondition) check(all []*corev1.Pod) (bool, error) {
+	if len(all) == 0 && m.last != nil {
+		m.gone, m.last = "pod "+m.last.Name+" is gone; it was "+PodState(m.last), nil
 	}
 	for _, pod := range all {
-		s.last = pod
-		ok, err := s.cond(pod)
+		m.last = pod
+		ok, err := m.cond(pod)
 		if err != nil {
 			return false, fmt.Errorf("pod %s: %w", pod.Name, err)
 		}
 		if ok {
-			s.found = pod
+			m.found = pod
 			return true, nil
 		}
 	}
@@ -197,7 +199,7 @@ func (c *Cluster) WaitNamed(ctx context.Context, gvr schema.GroupVersionResource
 
 func (c *Cluster) wait(ctx context.Context, gvr schema.GroupVersionResource, namespace string, opts metav1.ListOptions, which string,
 	cond func(*unstructured.Unstructured) (bool, string, error)) (*unstructured.Unstructured, error) {
-	ctx, cancel := bounded(ctx, patience)
+	ctx, cancel := wait.Bounded(ctx, wait.Patience)
 	defer cancel()
 	start, seen := time.Now(), "nothing there"
 	var found *unstructured.Unstructured

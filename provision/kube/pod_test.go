@@ -79,9 +79,9 @@ func TestWaitPodSaysWhatWasSeen(t *testing.T) {
 }
 
 func TestPodSeerRemembersAPodThatIsGone(t *testing.T) {
-	s := &podSeer{cond: isRunning}
+	s := &podCondition{cond: isRunning}
 	for _, all := range [][]*corev1.Pod{nil, {pod("hpcg-0", unschedulable)}, nil, nil} {
-		if ok, err := s.see(all); ok || err != nil {
+		if ok, err := s.check(all); ok || err != nil {
 			t.Fatalf("%v %v", ok, err)
 		}
 	}

@@ -29,8 +29,8 @@ type entry struct {
 	hash uint64
 }
 
-// logBook writes each line of a log once, however often and from wherever the log is read, and in order.
-type logBook struct {
+// lineLog writes each line of a log once, however often and from wherever the log is read, and in order.
+type lineLog struct {
 	w       io.Writer
 	seed    maphash.Seed
 	entries []entry
@@ -38,24 +38,24 @@ type logBook struct {
 	stamped bool
 }
 
-func newLogBook(w io.Writer) *logBook { return &logBook{w: w, seed: maphash.MakeSeed()} }
+func newLineLog(w io.Writer) *lineLog { return &lineLog{w: w, seed: maphash.MakeSeed()} }
 
 // since is from when on a broken log has to be read again; nil means from its start.
-func (b *logBook) since() *time.Time {
-	if !b.stamped || len(b.entries) == 0 {
+func (l *lineLog) since() *time.Time {
+	if !l.stamped || len(l.entries) == 0 {
 		return nil
 	}
-	t := time.Unix(0, b.entries[len(b.entries)-1].at).UTC()
+	t := time.Unix(0, l.entries[len(l.entries)-1].at).UTC()
 	return &t
 }
 
 // read takes in a stream that starts with a line known from before, or is new. With last set the stream is the whole
 // log: it must reach to the end of what is known, and its last line may lack the line end.
-func (b *logBook) read(r io.Reader, last bool) (err error) {
-	in, out := bufio.NewReaderSize(r, 64<<10), bufio.NewWriterSize(b.w, 64<<10)
+func (l *lineLog) read(r io.Reader, last bool) (err error) {
+	in, out := bufio.NewReaderSize(r, 64<<10), bufio.NewWriterSize(l.w, 64<<10)
 	flush := func() {
 		if failed := out.Flush(); failed != nil && err == nil {
-			err = verdict{fmt.Errorf("write the log: %w", failed)}
+			err = permanent{fmt.Errorf("write the log: %w", failed)}
 		}
 	}
 	defer flush()
@@ -66,7 +66,7 @@ func (b *logBook) read(r io.Reader, last bool) (err error) {
 		whole := bytes.HasSuffix(line, []byte("\n"))
 		if whole || last && errors.Is(err, io.EOF) && len(line) > 0 {
 			var failed error
-			if at, failed = b.take(out, line, at); failed != nil {
+			if at, failed = l.take(out, line, at); failed != nil {
 				return failed
 			}
 		}
@@ -77,7 +77,7 @@ func (b *logBook) read(r io.Reader, last bool) (err error) {
 	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	if last && max(at, 0) < len(b.entries) {
+	if last && max(at, 0) < len(l.entries) {
 		return errShort
 	}
 	return nil
@@ -85,53 +85,53 @@ func (b *logBook) read(r io.Reader, last bool) (err error) {
 
 // take compares a line with what is known at its place, or writes it if it is new. It gives the place of the next line;
 // a place of -1 means that this is the first line of a stream.
-func (b *logBook) take(out io.Writer, line []byte, at int) (int, error) {
+func (l *lineLog) take(out io.Writer, line []byte, at int) (int, error) {
 	stamp, text, ok := cutStamp(line)
-	if !b.known {
-		b.known, b.stamped = true, ok
+	if !l.known {
+		l.known, l.stamped = true, ok
 	}
-	if !b.stamped {
+	if !l.stamped {
 		stamp, text = 0, line
 	} else if !ok {
 		return at, fmt.Errorf("%w: %q", errNoise, shorten(line))
 	}
-	e := entry{stamp, maphash.Bytes(b.seed, text)}
+	e := entry{stamp, maphash.Bytes(l.seed, text)}
 	if at < 0 {
 		var err error
-		if at, err = b.locate(e); err != nil {
+		if at, err = l.locate(e); err != nil {
 			return at, err
 		}
 	}
-	if at < len(b.entries) {
-		if b.entries[at] != e {
-			return at, verdict{fmt.Errorf("line %d of the log is not what it was: %q", at+1, shorten(text))}
+	if at < len(l.entries) {
+		if l.entries[at] != e {
+			return at, permanent{fmt.Errorf("line %d of the log is not what it was: %q", at+1, shorten(text))}
 		}
 		return at + 1, nil
 	}
 	if _, err := out.Write(text); err != nil {
-		return at, verdict{fmt.Errorf("write the log: %w", err)}
+		return at, permanent{fmt.Errorf("write the log: %w", err)}
 	}
-	b.entries = append(b.entries, e)
+	l.entries = append(l.entries, e)
 	return at + 1, nil
 }
 
 // locate finds the place of a stream's first line.
-func (b *logBook) locate(e entry) (int, error) {
-	if len(b.entries) == 0 {
+func (l *lineLog) locate(e entry) (int, error) {
+	if len(l.entries) == 0 {
 		return 0, nil
 	}
-	for i, known := range b.entries {
+	for i, known := range l.entries {
 		if known == e {
 			return i, nil
 		}
-		if !b.stamped {
+		if !l.stamped {
 			break
 		}
 	}
-	if last := b.entries[len(b.entries)-1]; b.stamped && e.at > last.at {
-		return -1, verdict{fmt.Errorf("%w between %s and %s: it was rotated, or its container restarted", ErrLogGap, clock(last.at), clock(e.at))}
+	if last := l.entries[len(l.entries)-1]; l.stamped && e.at > last.at {
+		return -1, permanent{fmt.Errorf("%w between %s and %s: it was rotated, or its container restarted", ErrLogGap, clock(last.at), clock(e.at))}
 	}
-	return -1, verdict{errors.New("the log does not start as it did before")}
+	return -1, permanent{errors.New("the log does not start as it did before")}
 }
 
 func clock(nanoseconds int64) string {
@@ -160,7 +160,7 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	long := bytes.Clone(line)
 	for errors.Is(err, bufio.ErrBufferFull) {
 		if len(long) > longestLine {
-			return nil, verdict{fmt.Errorf("a line of the log is longer than %d MiB", longestLine>>20)}
+			return nil, permanent{fmt.Errorf("a line of the log is longer than %d MiB", longestLine>>20)}
 		}
 		line, err = in.ReadSlice('\n')
 		long = append(long, line...)
