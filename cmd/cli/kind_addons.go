@@ -167,7 +167,7 @@ func inUse(spec *lab.Spec) map[string]string {
 		facts["node-features"] = "node-feature-discovery, cached where it has none"
 	}
 	if spec.Provider == "kind" {
-		facts["nodes"] = kind.Pretence
+		facts["nodes"] = kind.StandIn
 	}
 	if list, err := pinnedComponents(spec); err == nil {
 		for _, p := range list {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 // ErrDone is what Begin wraps for a trial that is done.
@@ -214,11 +216,11 @@ func (a *Attempt) finish(t Trial, to string) error {
 	if err := writeJSON(filepath.Join(a.dir, trialFile), t); err != nil {
 		return err
 	}
-	syncDir(a.dir)
+	atomicfile.SyncDir(a.dir)
 	if err := a.run.spend(t.CostUSD, func() error { return os.Rename(a.dir, to) }); err != nil {
 		return err
 	}
-	syncDir(filepath.Dir(to))
+	atomicfile.SyncDir(filepath.Dir(to))
 	a.closed = true
 	a.run.release(a.id())
 	return nil

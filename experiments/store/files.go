@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"syscall"
 
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
@@ -37,12 +36,4 @@ func writeJSON(file string, v any) error {
 		return err
 	}
 	return writeFile(file, append(data, '\n'))
-}
-
-// syncDir makes renames inside a folder last; a file system that cannot do it is left alone.
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
-	}
 }

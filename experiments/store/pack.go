@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 // packedFile, beside a run's files, says which archive holds them.
@@ -41,20 +43,13 @@ func (r *Run) Pack(ctx context.Context, archive string) (*Packed, error) {
 	if err := os.MkdirAll(filepath.Dir(archive), 0o755); err != nil {
 		return nil, explain(r.dir, err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(archive), "."+filepath.Base(archive)+".*.tmp")
+	var p *Packed
+	err := atomicfile.Create(archive, 0o600, func(w io.Writer) (err error) {
+		p, err = r.writeArchive(ctx, w)
+		return err
+	})
 	if err != nil {
 		return nil, explain(filepath.Dir(archive), err)
-	}
-	p, err := r.writeArchive(ctx, tmp)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), archive)
-	}
-	if err != nil {
-		return nil, explain(filepath.Dir(archive), errors.Join(err, os.Remove(tmp.Name())))
 	}
 	if p.Archive, err = filepath.Abs(archive); err != nil {
 		return nil, err

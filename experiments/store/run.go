@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/filelock"
 )
 
 const (
@@ -61,7 +61,7 @@ type Run struct {
 	info   Info
 	mode   Mode
 	parser Parser
-	lock   *flock.Flock
+	lock   *filelock.Lock
 
 	mu     sync.Mutex
 	active map[string]bool // trials that have an open attempt
@@ -100,7 +100,7 @@ func Create(dir string, info Info) (*Run, error) {
 	if err := writeJSON(filepath.Join(dir, runFile), info); err != nil {
 		return nil, errors.Join(explain(dir, err), r.Close())
 	}
-	syncDir(dir)
+	atomicfile.SyncDir(dir)
 	return r, nil
 }
 
@@ -200,10 +200,7 @@ func difference(a, b *study.Study) string {
 
 // Close gives up the lock.
 func (r *Run) Close() error {
-	if r.lock == nil {
-		return nil
-	}
-	return r.lock.Close()
+	return r.lock.Release()
 }
 
 // ID returns the run's unique name, fit for a label value.

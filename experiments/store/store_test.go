@@ -20,6 +20,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/store/storetest"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/filelock"
 )
 
 func twoArms(t testing.TB) *study.Study {
@@ -286,8 +287,8 @@ func TestSecondWriterIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := store.Open(r.Dir(), store.Write)
-	var locked *store.LockedError
-	if !errors.As(err, &locked) || locked.PID != cmd.Process.Pid {
+	var locked *filelock.HeldError
+	if !errors.As(err, &locked) || locked.Holder.PID != cmd.Process.Pid {
 		t.Fatalf("got %v, want process %d named", err, cmd.Process.Pid)
 	}
 	if _, err := store.Open(r.Dir(), store.Read); err != nil {

@@ -10,6 +10,8 @@ import (
 	"path"
 	"path/filepath"
 	"time"
+
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 // readFromTar returns one file of a tar file.
@@ -68,38 +70,24 @@ func copyTar(file string, w io.Writer, instead map[string][]byte) error {
 }
 
 // packFolder writes the files of an OCI layout to a tar file. Equal files give equal bytes.
-func packFolder(dir, file string) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			tmp.Close()
-			os.Remove(tmp.Name())
-		}
-	}()
-	out := tar.NewWriter(tmp)
-	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		rel, err := filepath.Rel(dir, name)
-		if err != nil {
-			return err
-		}
-		if path.Dir(filepath.ToSlash(rel)) == "ingest" {
-			return nil
-		}
-		return addFile(out, name, filepath.ToSlash(rel))
+func packFolder(dir, file string) error {
+	return atomicfile.Create(file, 0o644, func(w io.Writer) error {
+		out := tar.NewWriter(w)
+		err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			rel, err := filepath.Rel(dir, name)
+			if err != nil {
+				return err
+			}
+			if path.Dir(filepath.ToSlash(rel)) == "ingest" {
+				return nil
+			}
+			return addFile(out, name, filepath.ToSlash(rel))
+		})
+		return errors.Join(err, out.Close())
 	})
-	if err = errors.Join(err, out.Close()); err != nil {
-		return err
-	}
-	if err = errors.Join(tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), file)
 }
 
 func addFile(out *tar.Writer, name, as string) error {

@@ -3,13 +3,12 @@ package eks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -172,18 +171,5 @@ func writeFile(name string, data []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", strings.TrimSpace(name), err)
-	}
-	return nil
+	return atomicfile.Write(name, data, mode)
 }

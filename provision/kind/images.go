@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/webhook/image"
 )
@@ -350,5 +350,5 @@ func (p *Provider) archiveNames() string {
 }
 
 func (p *Provider) noteArchives() error {
-	return os.WriteFile(p.archiveNote(), []byte(p.archiveNames()), 0o600)
+	return atomicfile.Write(p.archiveNote(), []byte(p.archiveNames()), 0o600)
 }

@@ -22,8 +22,8 @@ import (
 // DefaultNodeImage is the node image that this version of kind was released with, pinned by digest.
 const DefaultNodeImage = defaults.Image
 
-// Pretence is said wherever results of such a cluster are shown.
-const Pretence = "containers of this machine that only carry the labels of instance types: every figure is this machine's, no price applies"
+// StandIn is said wherever results of such a cluster are shown.
+const StandIn = "containers of this machine that only carry the labels of instance types: every figure is this machine's, no price applies"
 
 // Identity is the instance type that a node stands for.
 type Identity struct {
@@ -214,7 +214,7 @@ func (p *Provider) Status(ctx context.Context) (provision.Status, error) {
 		return s, nil
 	}
 	mark := p.readMark()
-	s.Facts = map[string]string{"engine": string(e) + " " + p.inform.Version, "nodeImage": p.opts.NodeImage, "nodes": Pretence}
+	s.Facts = map[string]string{"engine": string(e) + " " + p.inform.Version, "nodeImage": p.opts.NodeImage, "nodes": StandIn}
 	if address, err := p.registryAddress(ctx, e); err == nil {
 		s.Facts["registry"] = address
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // registryPort is where the registry listens within the cluster's network.
@@ -90,23 +91,18 @@ func (p *Provider) startRegistry(ctx context.Context, log step.Log) error {
 		"--user", "0", ref, RegistryCommand, ":"+registryPort, "/var/lib/registry"); err != nil {
 		return err
 	}
-	var seen error
-	for {
+	err = wait.Retry(ctx, "wait for the registry", wait.Every(100*time.Millisecond), func(ctx context.Context) error {
 		address, err := p.registryAddress(ctx, e)
-		if err == nil {
-			err = answers(ctx, address)
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			return nil
-		}
-		seen = err
-		select {
-		case <-ctx.Done():
-			said, _ := e.ask(context.WithoutCancel(ctx), "logs", "--tail", "5", p.registryName())
-			return fmt.Errorf("wait for the registry: %w; last seen: %w\n%s", ctx.Err(), seen, said)
-		case <-time.After(100 * time.Millisecond):
-		}
+		return answers(ctx, address)
+	})
+	if err != nil {
+		said, _ := e.ask(context.WithoutCancel(ctx), "logs", "--tail", "5", p.registryName())
+		return fmt.Errorf("%w\n%s", err, said)
 	}
+	return nil
 }
 
 func (p *Provider) removeRegistry(ctx context.Context, _ step.Log) error {

@@ -8,12 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/filelock"
 	"github.com/compspec/ocifit-lab/provision/lab"
 )
 
@@ -120,27 +119,14 @@ func (d *Dir) RemoveUnused() error {
 	return d.Remove()
 }
 
-// Lock keeps other `up` and `down` of the same lab away until release is called or the process ends.
+// Lock keeps other programs that change the lab or run trials on it away until release is called or the process ends.
 func (d *Dir) Lock() (release func(), err error) {
 	if err := os.MkdirAll(d.path, 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(d.Path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := filelock.Acquire(d.Path("lock"), fmt.Sprintf("lab %q", filepath.Base(d.path)))
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		holder := make([]byte, 32)
-		n, _ := f.ReadAt(holder, 0)
-		f.Close()
-		return nil, fmt.Errorf("another ocifit-lab (process %s) is working on lab %q; wait for it to end, or stop it", strings.TrimSpace(string(holder[:n])), filepath.Base(d.path))
-	}
-	if err := f.Truncate(0); err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-	}
-	return func() { f.Close() }, nil
+	return func() { _ = lock.Release() }, nil
 }

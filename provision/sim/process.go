@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/compspec/ocifit-lab/provision/filelock"
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // process is one process for certain: a number alone could have been given to another one since.
@@ -89,12 +93,9 @@ func (p process) stop(grace time.Duration) error {
 }
 
 func (p process) awaitEnd(limit time.Duration) bool {
-	for deadline := time.Now().Add(limit); p.alive(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return wait.Until(ctx, "", wait.Every(10*time.Millisecond), func(context.Context) (bool, string, error) { return !p.alive(), "", nil }) == nil
 }
 
 // memory returns the resident memory of the process now and at its peak, in bytes; zero where the system does not tell.
@@ -116,48 +117,12 @@ func (p process) memory() (now, peak int64) {
 	return now, peak
 }
 
-// lockFile takes a lock for as long as this process holds the file open; who is named in the error of the one that comes second.
-func lockFile(path, what string) (release func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		defer f.Close()
-		holder, _ := os.ReadFile(path)
-		return nil, fmt.Errorf("%w: process %s holds %s", errLocked, strings.TrimSpace(string(holder)), what)
-	}
-	err = f.Truncate(0)
-	if err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	return func() { f.Close() }, nil
-}
-
-var errLocked = errors.New("already running")
-
 // lockHolder tells which process holds the lock.
 func lockHolder(path string) (process, bool) {
-	f, err := os.Open(path)
-	if err != nil {
+	holder, held := filelock.HolderOf(path)
+	if !held {
 		return process{}, false
 	}
-	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
-		return process{}, false
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return process{}, false
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil {
-		return process{}, false
-	}
-	started, err := startTime(pid)
-	return process{PID: pid, Started: started}, err == nil
+	started, err := startTime(holder.PID)
+	return process{PID: holder.PID, Started: started}, err == nil
 }

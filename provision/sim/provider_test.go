@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/filelock"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -66,12 +67,12 @@ func TestUpTwiceAtOnce(t *testing.T) {
 	if err := os.MkdirAll(string(p.dir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	release, err := lockFile(p.dir.upLock(), "")
+	lock, err := filelock.Acquire(p.dir.upLock(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
-	if err := up(t, p); !errors.Is(err, errLocked) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+	defer lock.Release()
+	if err := up(t, p); !errors.Is(err, filelock.ErrHeld) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
 		t.Errorf("error %v, want one that names process %d", err, os.Getpid())
 	}
 }
@@ -140,17 +141,19 @@ func TestLockHolder(t *testing.T) {
 	if _, held := lockHolder(path); held {
 		t.Error("a lock that does not exist is held")
 	}
-	release, err := lockFile(path, "it")
+	lock, err := filelock.Acquire(path, "it")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if holder, held := lockHolder(path); !held || holder.PID != os.Getpid() {
 		t.Errorf("holder %+v, %v", holder, held)
 	}
-	if _, err := lockFile(path, "it"); !errors.Is(err, errLocked) {
+	if _, err := filelock.Acquire(path, "it"); !errors.Is(err, filelock.ErrHeld) {
 		t.Errorf("second lock: %v", err)
 	}
-	release()
+	if err := lock.Release(); err != nil {
+		t.Error(err)
+	}
 	if _, held := lockHolder(path); held {
 		t.Error("held after release")
 	}

@@ -4,10 +4,11 @@ package sim
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"github.com/hashicorp/go-multierror"
 
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/sim/scaler"
@@ -35,25 +36,25 @@ type Settings struct {
 
 // Validate tells every fault of the settings.
 func (s Settings) Validate() error {
-	var errs []error
+	var errs *multierror.Error
 	if s.APIServerPort < 0 || s.APIServerPort > 65535 {
-		errs = append(errs, fmt.Errorf("API server port %d: want 0 (any free port) to 65535", s.APIServerPort))
+		errs = multierror.Append(errs, fmt.Errorf("API server port %d: want 0 (any free port) to 65535", s.APIServerPort))
 	}
 	if s.TimeScale < 0 {
-		errs = append(errs, fmt.Errorf("time scale %v: want 0 (no waiting), 1 (real time) or between", s.TimeScale))
+		errs = multierror.Append(errs, fmt.Errorf("time scale %v: want 0 (no waiting), 1 (real time) or between", s.TimeScale))
 	}
 	if s.NodeStart < 0 || s.ScaleDownAfter < 0 {
-		errs = append(errs, fmt.Errorf("node start %s and scale-down %s must not be negative", s.NodeStart, s.ScaleDownAfter))
+		errs = multierror.Append(errs, fmt.Errorf("node start %s and scale-down %s must not be negative", s.NodeStart, s.ScaleDownAfter))
 	}
 	seen := map[string]bool{}
 	for _, g := range s.Groups {
-		errs = append(errs, g.Validate())
+		errs = multierror.Append(errs, g.Validate())
 		if seen[g.Name] {
-			errs = append(errs, fmt.Errorf("node group %s is there twice", g.Name))
+			errs = multierror.Append(errs, fmt.Errorf("node group %s is there twice", g.Name))
 		}
 		seen[g.Name] = true
 	}
-	return errors.Join(errs...)
+	return errs.ErrorOrNil()
 }
 
 // folder is the part of a lab's state folder that belongs to this provider.

@@ -15,6 +15,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/compspec/ocifit-lab/provision/filelock"
 	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
 	"github.com/compspec/ocifit-lab/provision/sim/simclock"
 )
@@ -77,11 +78,11 @@ func Supervise(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	release, err := lockFile(dir.lock(), "the simulated cluster in "+string(dir))
+	lock, err := filelock.Acquire(dir.lock(), "the simulated cluster in "+string(dir))
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer lock.Release()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}

@@ -12,8 +12,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
+
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/filelock"
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // stopGrace is how long a supervisor may take to end before it is killed.
@@ -43,11 +47,11 @@ func (p *Provider) up(ctx context.Context, log step.Log) error {
 	if err := os.MkdirAll(string(p.dir), 0o700); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	release, err := lockFile(p.dir.upLock(), "the start of this cluster")
+	lock, err := filelock.Acquire(p.dir.upLock(), "the start of this cluster")
 	if err != nil {
-		return step.Try(err, "wait for it to end, or stop it")
+		return err
 	}
-	defer release()
+	defer lock.Release()
 	if r, err := readReport(p.dir); err == nil && r != nil && r.Process.alive() {
 		log("ending the supervisor (process %d) that runs with other settings or does not answer", r.Process.PID)
 		if err := r.Process.stop(stopGrace); err != nil {
@@ -101,14 +105,14 @@ func (p *Provider) spawn() (*child, error) {
 // await follows the status file until the supervisor is ready or gone.
 func (p *Provider) await(ctx context.Context, c *child, log step.Log) error {
 	doing := ""
-	for {
+	return wait.Until(ctx, fmt.Sprintf("wait for the supervisor (process %d)", c.pid), wait.Every(20*time.Millisecond), func(context.Context) (bool, string, error) {
 		r, err := readReport(p.dir)
 		if err != nil {
-			return err
+			return false, "", err
 		}
 		mine := r != nil && r.Process.PID == c.pid
 		if mine && r.Phase == phaseRunning {
-			return nil
+			return true, "", nil
 		}
 		if mine && r.Doing != doing {
 			doing = r.Doing
@@ -116,12 +120,11 @@ func (p *Provider) await(ctx context.Context, c *child, log step.Log) error {
 		}
 		select {
 		case err := <-c.ended:
-			return p.died(c, err)
-		case <-ctx.Done():
-			return fmt.Errorf("the supervisor (process %d) is not ready: %w; last seen: %s", c.pid, context.Cause(ctx), doing)
-		case <-time.After(20 * time.Millisecond):
+			return false, "", p.died(c, err)
+		default:
+			return false, doing, nil
 		}
-	}
+	})
 }
 
 // died explains the early end of a supervisor.
@@ -160,7 +163,7 @@ func (p *Provider) down(_ context.Context, log step.Log) error {
 		// A damaged status must not keep the cluster alive: the lock still tells the process.
 		log("%v", err)
 	}
-	var errs []error
+	var errs *multierror.Error
 	if r != nil {
 		p.mu.Lock()
 		p.known = append(p.known, *r)
@@ -168,19 +171,19 @@ func (p *Provider) down(_ context.Context, log step.Log) error {
 		if r.Process.alive() {
 			log("ending the supervisor (process %d)", r.Process.PID)
 		}
-		errs = append(errs, r.Process.stop(stopGrace))
+		errs = multierror.Append(errs, r.Process.stop(stopGrace))
 	}
 	if holder, ok := lockHolder(p.dir.lock()); ok {
 		log("ending the supervisor (process %d) that has not reported itself", holder.PID)
-		errs = append(errs, holder.stop(stopGrace))
+		errs = multierror.Append(errs, holder.stop(stopGrace))
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errs.ErrorOrNil(); err != nil {
 		return err
 	}
 	for _, path := range []string{p.opts.Kubeconfig, string(p.dir)} {
 		if err := os.RemoveAll(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
+			errs = multierror.Append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return errs.ErrorOrNil()
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
 	"k8s.io/client-go/rest"
 
 	"github.com/compspec/ocifit-lab/provision/pki"
@@ -122,22 +123,22 @@ func (c *ControlPlane) Failed() <-chan error { return c.failed }
 // Stop ends the components: controllers, API server, etcd. When the context's deadline comes first, what still runs is left to
 // the end of the process and an error says what it was; the data is safe in either case.
 func (c *ControlPlane) Stop(ctx context.Context) error {
-	var errs []error
+	var errs *multierror.Error
 	c.stopOnce.Do(func() {
 		close(c.stopping)
 		if c.stopControllers != nil {
 			c.stopControllers()
-			errs = append(errs, awaitGroup(ctx, &c.controllers, "controllers"))
+			errs = multierror.Append(errs, awaitGroup(ctx, &c.controllers, "controllers"))
 		}
 		if c.stopAPIServer != nil {
 			c.stopAPIServer()
-			errs = append(errs, awaitGroup(ctx, &c.apiServer, "API server"))
+			errs = multierror.Append(errs, awaitGroup(ctx, &c.apiServer, "API server"))
 		}
 		if c.etcd != nil {
-			errs = append(errs, c.etcd.stop(ctx))
+			errs = multierror.Append(errs, c.etcd.stop(ctx))
 		}
 	})
-	return errors.Join(errs...)
+	return errs.ErrorOrNil()
 }
 
 // run starts a component; its end before Stop is a failure of the whole control plane.

@@ -9,6 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // pollEvery is short because the one who waits is alone with the server.
@@ -19,7 +21,7 @@ func (c *ControlPlane) awaitReady(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	return c.poll(ctx, "API server is not ready", func() (bool, string) {
+	return c.poll(ctx, "wait for the API server", func() (bool, string) {
 		body, err := client.RESTClient().Get().AbsPath("/readyz").Param("verbose", "true").DoRaw(ctx)
 		if err == nil {
 			return true, ""
@@ -37,7 +39,7 @@ func (c *ControlPlane) awaitServiceAccount(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	return c.poll(ctx, "controllers are not ready", func() (bool, string) {
+	return c.poll(ctx, "wait for the controllers", func() (bool, string) {
 		_, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return false, "no default service account yet"
@@ -51,19 +53,15 @@ func (c *ControlPlane) awaitServiceAccount(ctx context.Context) error {
 
 // poll asks until it is so, a component fails or the context ends; the error tells what was last seen.
 func (c *ControlPlane) poll(ctx context.Context, what string, ask func() (bool, string)) error {
-	for {
-		ok, seen := ask()
-		if ok {
-			return nil
-		}
+	return wait.Until(ctx, what, wait.Every(pollEvery), func(context.Context) (bool, string, error) {
 		select {
 		case err := <-c.failed:
-			return err
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w; last seen: %s", what, ctx.Err(), seen)
-		case <-time.After(pollEvery):
+			return false, "", err
+		default:
 		}
-	}
+		ok, seen := ask()
+		return ok, seen, nil
+	})
 }
 
 func failedChecks(body string) string {

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/compspec/ocifit-lab/provision/pki"
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // kubelet answers for all nodes what the API server asks kubelets: the logs of containers.
@@ -197,10 +198,9 @@ func (c podClient) Gone(ctx context.Context, pod *corev1.Pod, container string) 
 			return nil
 		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if err := wait.Pause(ctx, 100*time.Millisecond); err != nil {
+				return err
 			}
-			time.Sleep(100 * time.Millisecond)
 			continue
 		}
 		if state, err := containerState(now, container); now.UID != pod.UID || err != nil || !state.running {

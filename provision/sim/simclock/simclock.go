@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // Clock is simulated time.
@@ -50,17 +52,7 @@ func (c scaled) Now() time.Time {
 func (c scaled) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
 
 func (c scaled) Sleep(ctx context.Context, d time.Duration) error {
-	if err := ctx.Err(); err != nil || d <= 0 {
-		return err
-	}
-	timer := time.NewTimer(time.Duration(float64(d) * c.scale))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait.Pause(ctx, time.Duration(float64(d)*c.scale))
 }
 
 func (c scaled) SleepUntil(ctx context.Context, t time.Time) error {
