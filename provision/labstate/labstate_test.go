@@ -59,8 +59,8 @@ func TestLockKeepsASecondOneAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Lock(); err == nil || !strings.Contains(err.Error(), "another ocifit-lab") {
-		t.Errorf("error %v, want one that names the other program", err)
+	if _, err := d.Lock(); err == nil || !strings.Contains(err.Error(), `lab "a" is in use by process`) {
+		t.Errorf("error %v, want one that names this process", err)
 	}
 	release()
 	again, err := d.Lock()
