@@ -12,8 +12,8 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// place is a node, existing or to come, with the pods on it.
-type place struct {
+// placement is a node, existing or to come, with the pods on it.
+type placement struct {
 	node *corev1.Node
 	pods []*corev1.Pod
 }
@@ -33,7 +33,7 @@ const (
 
 // refuse tells why the pod cannot go there; "" means that it can. It asks what the scheduler asks, by the scheduler's own helpers
 // where they exist: node selector and affinity, taints, requests, and required anti-affinity between pods of one host.
-func (p *place) refuse(pod *corev1.Pod) string {
+func (p *placement) refuse(pod *corev1.Pod) string {
 	if p.node.Spec.Unschedulable {
 		return reasonCordoned
 	}
@@ -59,7 +59,7 @@ func (p *place) refuse(pod *corev1.Pod) string {
 }
 
 // lacks names the first resource of which too little is left.
-func (p *place) lacks(pod *corev1.Pod) corev1.ResourceName {
+func (p *placement) lacks(pod *corev1.Pod) corev1.ResourceName {
 	if free, ok := p.node.Status.Allocatable[corev1.ResourcePods]; ok && int64(len(p.pods)) >= free.Value() {
 		return "pods"
 	}
@@ -77,7 +77,7 @@ func (p *place) lacks(pod *corev1.Pod) corev1.ResourceName {
 	return ""
 }
 
-func (p *place) fits(name corev1.ResourceName, requests corev1.ResourceList) bool {
+func (p *placement) fits(name corev1.ResourceName, requests corev1.ResourceList) bool {
 	want, ok := requests[name]
 	if !ok || want.IsZero() {
 		return true

@@ -12,7 +12,7 @@ import (
 // world is what a decision to grow looks at.
 type world struct {
 	groups  []Group
-	places  []*place // existing and booting nodes with their pods
+	places  []*placement // existing and booting nodes with their pods
 	sizes   map[string]int
 	pending []*corev1.Pod // unschedulable, oldest first
 }
@@ -45,13 +45,13 @@ func (w *world) plan(newName func(Group) string) (decisions []growth, nodes []*c
 		w.sizes[group.Name] = size + 1
 		node := group.node(newName(*group))
 		nodes = append(nodes, node)
-		w.places = append(w.places, &place{node: node, pods: []*corev1.Pod{pod}})
+		w.places = append(w.places, &placement{node: node, pods: []*corev1.Pod{pod}})
 		decisions = append(decisions, growth{pod: pod, group: group, from: size, to: size + 1})
 	}
 	return decisions, nodes
 }
 
-func (w *world) roomFor(pod *corev1.Pod) *place {
+func (w *world) roomFor(pod *corev1.Pod) *placement {
 	for _, p := range w.places {
 		if p.refuse(pod) == "" {
 			return p
@@ -66,7 +66,7 @@ func (w *world) cheapest(pod *corev1.Pod) (*Group, string) {
 	reasons := map[string]int{}
 	for i := range w.groups {
 		g := &w.groups[i]
-		template := place{node: g.node(g.Name + "-template")}
+		template := placement{node: g.node(g.Name + "-template")}
 		if reason := template.refuse(pod); reason != "" {
 			reasons[reason]++
 			continue

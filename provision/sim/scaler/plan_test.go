@@ -52,10 +52,10 @@ func notIn(instanceTypes ...string) func(*corev1.Pod) {
 	}
 }
 
-func existing(g Group, taints []corev1.Taint, pods ...*corev1.Pod) *place {
+func existing(g Group, taints []corev1.Taint, pods ...*corev1.Pod) *placement {
 	node := g.node(g.Name + "-0")
 	node.Spec.Taints = taints
-	return &place{node: node, pods: pods}
+	return &placement{node: node, pods: pods}
 }
 
 func TestPlan(t *testing.T) {
@@ -67,7 +67,7 @@ func TestPlan(t *testing.T) {
 	tests := []struct {
 		name   string
 		groups []Group
-		places []*place
+		places []*placement
 		sizes  map[string]int
 		pods   []*corev1.Pod
 		want   []string
@@ -87,15 +87,15 @@ func TestPlan(t *testing.T) {
 			p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"nvidia.com/gpu": resource.MustParse("1")}
 			p.Spec.Containers[0].Resources.Requests = p.Spec.Containers[0].Resources.Limits
 		})}, []string{"a: no: 1 Insufficient nvidia.com/gpu"}},
-		{"room on a node that exists", []Group{big}, []*place{existing(big, nil)}, map[string]int{"big": 1}, []*corev1.Pod{pod("a", cpu("10"))}, nil},
-		{"room on a node that boots", []Group{big}, []*place{existing(big, []corev1.Taint{{Key: taintNotReady, Effect: corev1.TaintEffectNoSchedule}})},
+		{"room on a node that exists", []Group{big}, []*placement{existing(big, nil)}, map[string]int{"big": 1}, []*corev1.Pod{pod("a", cpu("10"))}, nil},
+		{"room on a node that boots", []Group{big}, []*placement{existing(big, []corev1.Taint{{Key: taintNotReady, Effect: corev1.TaintEffectNoSchedule}})},
 			map[string]int{"big": 1}, []*corev1.Pod{pod("a", cpu("10"))}, nil},
-		{"the node is full", []Group{wide}, []*place{existing(big, nil, pod("old", cpu("25")))}, map[string]int{"big": 1}, []*corev1.Pod{pod("a", cpu("10"))}, []string{"a: big 1->2"}},
-		{"the node is being removed", []Group{wide}, []*place{existing(big, []corev1.Taint{{Key: taintToBeDeleted, Effect: corev1.TaintEffectNoSchedule}})},
+		{"the node is full", []Group{wide}, []*placement{existing(big, nil, pod("old", cpu("25")))}, map[string]int{"big": 1}, []*corev1.Pod{pod("a", cpu("10"))}, []string{"a: big 1->2"}},
+		{"the node is being removed", []Group{wide}, []*placement{existing(big, []corev1.Taint{{Key: taintToBeDeleted, Effect: corev1.TaintEffectNoSchedule}})},
 			map[string]int{"big": 1}, []*corev1.Pod{pod("a")}, []string{"a: big 1->2"}},
-		{"a taint that is tolerated", []Group{wide}, []*place{existing(big, noSchedule)}, map[string]int{"big": 1},
+		{"a taint that is tolerated", []Group{wide}, []*placement{existing(big, noSchedule)}, map[string]int{"big": 1},
 			[]*corev1.Pod{pod("a", func(p *corev1.Pod) { p.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}} })}, nil},
-		{"a taint that is not", []Group{wide}, []*place{existing(big, noSchedule)}, map[string]int{"big": 1}, []*corev1.Pod{pod("a")}, []string{"a: big 1->2"}},
+		{"a taint that is not", []Group{wide}, []*placement{existing(big, noSchedule)}, map[string]int{"big": 1}, []*corev1.Pod{pod("a")}, []string{"a: big 1->2"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -150,9 +150,9 @@ func TestPlanNeverExceedsMaximum(t *testing.T) {
 	}
 }
 
-func (p *place) lacksAny() bool {
+func (p *placement) lacksAny() bool {
 	for i, last := range p.pods {
-		before := place{node: p.node, pods: append(append([]*corev1.Pod(nil), p.pods[:i]...), p.pods[i+1:]...)}
+		before := placement{node: p.node, pods: append(append([]*corev1.Pod(nil), p.pods[:i]...), p.pods[i+1:]...)}
 		if before.lacks(last) != "" {
 			return true
 		}

@@ -62,8 +62,8 @@ type scaler struct {
 	wake     chan struct{}
 
 	// Of the loop alone.
-	told map[types.UID]string // the last refusal told about a pod
-	idle map[string]time.Time // since when a node has had no pods
+	refused map[types.UID]string // the last refusal told about a pod
+	idle    map[string]time.Time // since when a node has had no pods
 
 	mu      sync.Mutex
 	booting map[string]*corev1.Node // by name, until the lister shows it
@@ -85,7 +85,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("client of the scaler: %w", err)
 	}
 	s := &scaler{Options: o, client: client, wake: make(chan struct{}, 1),
-		booting: map[string]*corev1.Node{}, told: map[types.UID]string{}, idle: map[string]time.Time{}}
+		booting: map[string]*corev1.Node{}, refused: map[types.UID]string{}, idle: map[string]time.Time{}}
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	defer broadcaster.Shutdown()
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
@@ -203,7 +203,7 @@ func (s *scaler) wakeAt(ctx context.Context, t time.Time) context.CancelFunc {
 
 // grow looks at the unschedulable pods once.
 func (s *scaler) grow(ctx context.Context) error {
-	w, err := s.look()
+	w, err := s.snapshot()
 	if err != nil {
 		return err
 	}
@@ -248,8 +248,8 @@ func (s *scaler) failure() error {
 	return s.failed
 }
 
-// look gathers nodes, pods and sizes as they are now.
-func (s *scaler) look() (*world, error) {
+// snapshot gathers nodes, pods and sizes as they are now.
+func (s *scaler) snapshot() (*world, error) {
 	nodes, err := s.nodes.List(labels.Everything())
 	if err != nil {
 		return nil, err
@@ -259,9 +259,9 @@ func (s *scaler) look() (*world, error) {
 		return nil, err
 	}
 	w := &world{groups: s.Groups, sizes: map[string]int{}}
-	byName := map[string]*place{}
+	byName := map[string]*placement{}
 	for _, n := range nodes {
-		byName[n.Name] = &place{node: n}
+		byName[n.Name] = &placement{node: n}
 	}
 	s.mu.Lock()
 	for name, n := range s.booting {
@@ -269,7 +269,7 @@ func (s *scaler) look() (*world, error) {
 			delete(s.booting, name)
 			continue
 		}
-		byName[name] = &place{node: n}
+		byName[name] = &placement{node: n}
 	}
 	s.mu.Unlock()
 	for _, pod := range pods {
@@ -284,7 +284,7 @@ func (s *scaler) look() (*world, error) {
 		w.places = append(w.places, p)
 		w.sizes[p.node.Labels[GroupLabel]]++
 	}
-	slices.SortFunc(w.places, func(a, b *place) int { return cmp.Compare(a.node.Name, b.node.Name) })
+	slices.SortFunc(w.places, func(a, b *placement) int { return cmp.Compare(a.node.Name, b.node.Name) })
 	slices.SortFunc(w.pending, func(a, b *corev1.Pod) int {
 		return cmp.Or(a.CreationTimestamp.Time.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name))
 	})
@@ -294,16 +294,16 @@ func (s *scaler) look() (*world, error) {
 
 // forget drops what was told about pods that are gone.
 func (s *scaler) forget(pods []*corev1.Pod) {
-	if len(s.told) == 0 {
+	if len(s.refused) == 0 {
 		return
 	}
 	alive := map[types.UID]bool{}
 	for _, p := range pods {
 		alive[p.UID] = true
 	}
-	for uid := range s.told {
+	for uid := range s.refused {
 		if !alive[uid] {
-			delete(s.told, uid)
+			delete(s.refused, uid)
 		}
 	}
 }
@@ -311,13 +311,13 @@ func (s *scaler) forget(pods []*corev1.Pod) {
 // tell records the decision as an event of the pod, a refusal only when it is news.
 func (s *scaler) tell(d growth) {
 	if d.group == nil {
-		if s.told[d.pod.UID] != d.refusals {
-			s.told[d.pod.UID] = d.refusals
+		if s.refused[d.pod.UID] != d.refusals {
+			s.refused[d.pod.UID] = d.refusals
 			s.recorder.Eventf(d.pod, corev1.EventTypeNormal, "NotTriggerScaleUp", "pod didn't trigger scale-up: %s", d.refusals)
 		}
 		return
 	}
-	delete(s.told, d.pod.UID)
+	delete(s.refused, d.pod.UID)
 	s.Log("pod %s/%s: node group %s grows %d->%d (max %d)", d.pod.Namespace, d.pod.Name, d.group.Name, d.from, d.to, d.group.Max)
 	s.recorder.Eventf(d.pod, corev1.EventTypeNormal, "TriggeredScaleUp", "pod triggered scale-up: [{%s %d->%d (max: %d)}]", d.group.Name, d.from, d.to, d.group.Max)
 }

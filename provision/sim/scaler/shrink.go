@@ -2,18 +2,17 @@ package scaler
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 )
 
 // shrink removes the nodes that are to be replaced and those that have been unneeded for long enough, and returns when, in simulated
@@ -33,11 +32,11 @@ func (s *scaler) shrink(ctx context.Context) (next time.Time, err error) {
 			used[p.Spec.NodeName] = true
 		}
 	}
-	var errs []error
+	var errs *multierror.Error
 	remove := func(n *corev1.Node, why string) bool {
 		gone, err := s.remove(ctx, n, why)
 		if err != nil && ctx.Err() == nil {
-			errs = append(errs, err)
+			errs = multierror.Append(errs, err)
 		}
 		return gone
 	}
@@ -54,8 +53,17 @@ func (s *scaler) shrink(ctx context.Context) (next time.Time, err error) {
 		for _, n := range due {
 			remove(n, fmt.Sprintf("unneeded for %s", s.UnneededTime))
 		}
+		nodes = slices.DeleteFunc(nodes, func(n *corev1.Node) bool { return slices.Contains(due, n) })
 	}
-	return next, errors.Join(errs...)
+	// A removal that failed, or a scaler that was killed in one, leaves a node that no pod can come to.
+	for _, n := range nodes {
+		if toBeDeleted(n) && !replaceable(n) {
+			if err := s.setTaint(ctx, n.Name, false); err != nil && ctx.Err() == nil {
+				errs = multierror.Append(errs, err)
+			}
+		}
+	}
+	return next, errs.ErrorOrNil()
 }
 
 func replaceable(n *corev1.Node) bool {
@@ -150,17 +158,31 @@ func (s *scaler) remove(ctx context.Context, node *corev1.Node, why string) (gon
 
 // setTaint puts the mark of a node to be removed on or off, without touching other taints. A node that is gone is fine.
 func (s *scaler) setTaint(ctx context.Context, name string, on bool) error {
-	taint := map[string]string{"key": taintToBeDeleted, "value": strconv.FormatInt(s.Clock.Now().Unix(), 10), "effect": string(corev1.TaintEffectNoSchedule)}
-	if !on {
-		taint = map[string]string{"key": taintToBeDeleted, "$patch": "delete"}
-	}
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"taints": []any{taint}}})
-	if err != nil {
+	nodes := s.client.CoreV1().Nodes()
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		node, err := nodes.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if toBeDeleted(node) == on {
+			return nil
+		}
+		if on {
+			node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: taintToBeDeleted,
+				Value: strconv.FormatInt(s.Clock.Now().Unix(), 10), Effect: corev1.TaintEffectNoSchedule})
+		} else {
+			node.Spec.Taints = slices.DeleteFunc(node.Spec.Taints, isToBeDeleted)
+		}
+		_, err = nodes.Update(ctx, node, metav1.UpdateOptions{})
 		return err
-	}
-	_, err = s.client.CoreV1().Nodes().Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("taint node %s: %w", name, err)
 	}
 	return nil
 }
+
+func isToBeDeleted(t corev1.Taint) bool { return t.Key == taintToBeDeleted }
+
+// toBeDeleted tells whether new pods are kept off the node because it is about to go.
+func toBeDeleted(n *corev1.Node) bool { return slices.ContainsFunc(n.Spec.Taints, isToBeDeleted) }
