@@ -25,6 +25,9 @@ const DefaultNodeImage = defaults.Image
 // StandIn is said wherever results of such a cluster are shown.
 const StandIn = "containers of this machine that only carry the labels of instance types: every figure is this machine's, no price applies"
 
+// lostAfter is how long nothing may answer on this machine before the cluster counts as stopped.
+const lostAfter = 30 * time.Second
+
 // Identity is the instance type that a node stands for.
 type Identity struct {
 	Group        string
@@ -178,7 +181,11 @@ func (p *Provider) Connect(context.Context) (*kube.Cluster, error) {
 	if _, err := os.Stat(p.opts.Kubeconfig); err != nil {
 		return nil, step.Try(errors.New("the kind cluster does not run"), "run `ocifit-lab up`")
 	}
-	return kube.Connect(p.opts.Kubeconfig)
+	c, err := kube.Connect(p.opts.Kubeconfig)
+	if err == nil {
+		c.LostAfter = lostAfter
+	}
+	return c, err
 }
 
 // Environment tells where the registry is, from here and from the cluster.

@@ -69,7 +69,7 @@ func (c *Cluster) applyAll(ctx context.Context, objects []*unstructured.Unstruct
 }
 
 func (c *Cluster) applyOne(ctx context.Context, o *unstructured.Unstructured, owner string) error {
-	return retry(ctx, "apply "+name(o), func(ctx context.Context) error {
+	return c.retry(ctx, "apply "+name(o), func(ctx context.Context) error {
 		target, err := c.resource(o)
 		if err == nil {
 			_, err = target.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: owner, Force: true})
@@ -104,7 +104,7 @@ func (c *Cluster) resource(o *unstructured.Unstructured) (dynamic.ResourceInterf
 // waitEstablished waits until the API server serves the kind that a definition declares.
 func (c *Cluster) waitEstablished(ctx context.Context, definition string) error {
 	start, seen := time.Now(), "not there"
-	err := follow(ctx, dynamicFeed(c.Dynamic.Resource(crds)), byName(definition), func(all []*unstructured.Unstructured) (bool, error) {
+	err := follow(ctx, c.dynamicFeed(c.Dynamic.Resource(crds)), byName(definition), func(all []*unstructured.Unstructured) (bool, error) {
 		for _, o := range all {
 			if o.GetName() != definition {
 				continue

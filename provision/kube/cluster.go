@@ -3,6 +3,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -36,6 +37,10 @@ type Cluster struct {
 	Dynamic    dynamic.Interface
 	Discovery  discovery.CachedDiscoveryInterface // kept in memory
 	Mapper     meta.ResettableRESTMapper          // on Discovery
+	// Alive, if set, is asked when no server takes a request; its error says that the cluster has ended and why.
+	Alive func() error
+	// LostAfter is how long no server may take a request before a wait gives the cluster up; 0 means ten minutes.
+	LostAfter time.Duration
 }
 
 // Connect reads the current context of a kubeconfig file. It does not touch the cluster; see Ready.
@@ -107,7 +112,13 @@ func (c *Cluster) Ready(ctx context.Context) error {
 
 // WaitReady asks until the API server is ready.
 func (c *Cluster) WaitReady(ctx context.Context) error {
-	return c.Explain(wait.Retry(ctx, "wait for the API server", wait.Backoff{First: 50 * time.Millisecond, Longest: time.Second}, c.Ready))
+	return c.Explain(wait.Retry(ctx, "wait for the API server", wait.Backoff{First: 50 * time.Millisecond, Longest: time.Second}, func(ctx context.Context) error {
+		err := c.Ready(ctx)
+		if errors.Is(err, ErrLost) {
+			return wait.Stop(err)
+		}
+		return err
+	}))
 }
 
 // DryRunCreatePod sends the pod through admission without making it, and gives it as it would be stored.

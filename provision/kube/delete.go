@@ -80,7 +80,7 @@ func (c *Cluster) deleteAll(ctx context.Context, objects []*unstructured.Unstruc
 // deleteOne asks for the removal of an object and tells whether it was there.
 func (c *Cluster) deleteOne(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
 	foreground, there := metav1.DeletePropagationForeground, true
-	err := retry(ctx, "delete "+name(o), func(ctx context.Context) error {
+	err := c.retry(ctx, "delete "+name(o), func(ctx context.Context) error {
 		target, err := c.resource(o)
 		if err == nil {
 			err = target.Delete(ctx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: &foreground})
@@ -115,7 +115,7 @@ func (c *Cluster) WaitNamedGone(ctx context.Context, gvr schema.GroupVersionReso
 func (c *Cluster) waitOneGone(ctx context.Context, target dynamic.ResourceInterface, what, name string) error {
 	start, seen := time.Now(), "nothing yet"
 	var first types.UID
-	err := follow(ctx, dynamicFeed(target), byName(name), func(all []*unstructured.Unstructured) (bool, error) {
+	err := follow(ctx, c.dynamicFeed(target), byName(name), func(all []*unstructured.Unstructured) (bool, error) {
 		i := slices.IndexFunc(all, func(o *unstructured.Unstructured) bool { return o.GetName() == name })
 		if i < 0 {
 			return true, nil
@@ -137,7 +137,7 @@ func (c *Cluster) WaitGone(ctx context.Context, gvr schema.GroupVersionResource,
 	doing := "wait until no " + gvr.Resource + matching(namespace, selector) + " is left"
 	start, seen := time.Now(), "nothing yet"
 	target := c.Dynamic.Resource(gvr).Namespace(namespace)
-	err := follow(ctx, dynamicFeed(target), metav1.ListOptions{LabelSelector: selector}, func(all []*unstructured.Unstructured) (bool, error) {
+	err := follow(ctx, c.dynamicFeed(target), metav1.ListOptions{LabelSelector: selector}, func(all []*unstructured.Unstructured) (bool, error) {
 		left := make([]string, 0, len(all))
 		for _, o := range all {
 			left = append(left, o.GetName()+" "+holdup(o))

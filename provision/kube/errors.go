@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -22,6 +23,9 @@ import (
 func (c *Cluster) Explain(err error) error {
 	if err == nil || step.HintOf(err) != "" {
 		return err
+	}
+	if lost := c.lost(time.Now(), err); lost != nil {
+		return lost
 	}
 	host := "the cluster"
 	if c.Config != nil && c.Config.Host != "" {
@@ -44,6 +48,39 @@ func (c *Cluster) Explain(err error) error {
 	return err
 }
 
+// ErrLost marks errors of a cluster that has ended, or that nothing answers for any more: no other request will do better.
+var ErrLost = errors.New("the cluster does not run any more")
+
+// lostAfter is the time of Cluster.LostAfter where that is not set.
+const lostAfter = 10 * time.Minute
+
+// lost gives the error that ends a wait when requests have met no server since some time, or nil when waiting may help.
+func (c *Cluster) lost(since time.Time, err error) error {
+	if err == nil || errors.Is(err, ErrLost) {
+		return err
+	}
+	if !transient(err) {
+		return nil
+	}
+	limit := c.LostAfter
+	if limit == 0 {
+		limit = lostAfter
+	}
+	var why error
+	switch {
+	case c.Alive != nil && c.Alive() != nil:
+		why = c.Alive()
+	case unreachable(err) && time.Since(since) > limit:
+		why = fmt.Errorf("no server took a request for %s", limit)
+	default:
+		return nil
+	}
+	return step.Try(fmt.Errorf("%w: %w (%w)", ErrLost, why, err), "start it again with `ocifit-lab up`, then run the same command again")
+}
+
+// Unreachable tells whether err means that no server took the request, or will any more.
+func Unreachable(err error) bool { return err != nil && (errors.Is(err, ErrLost) || unreachable(err)) }
+
 // unreachable tells whether err means that no server took the request.
 func unreachable(err error) bool {
 	var dns *net.DNSError
@@ -54,7 +91,7 @@ func unreachable(err error) bool {
 func transient(err error) bool {
 	var network net.Error
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, ErrLost), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return false
 	case unreachable(err), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -83,10 +120,13 @@ func settling(err error) bool {
 }
 
 // retry repeats a request while the cluster takes in what came before it, or no server takes the request.
-func retry(ctx context.Context, doing string, request func(ctx context.Context) error) error {
+func (c *Cluster) retry(ctx context.Context, doing string, request func(ctx context.Context) error) error {
 	start := time.Now()
 	return wait.Retry(ctx, doing, wait.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second}, func(ctx context.Context) error {
 		err := request(ctx)
+		if lost := c.lost(start, err); lost != nil {
+			return wait.Stop(lost)
+		}
 		spent := time.Since(start)
 		if err == nil || ctx.Err() != nil || settling(err) && spent < settleTime || transient(err) && spent < reachTime {
 			return err

@@ -32,10 +32,13 @@ type anyObject interface {
 type feed struct {
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	// lost gives the error that ends the following when no server has taken a request since some time.
+	lost func(since time.Time, err error) error
 }
 
-func dynamicFeed(r dynamic.ResourceInterface) feed {
+func (c *Cluster) dynamicFeed(r dynamic.ResourceInterface) feed {
 	return feed{
+		lost: c.lost,
 		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return r.List(ctx, o) },
 		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return r.Watch(ctx, o)
@@ -59,6 +62,7 @@ func (p permanent) Unwrap() error { return p.error }
 // says that it has seen enough or fails, or ctx ends. Broken watches are resumed; errors that will not pass end it.
 func follow[T anyObject](ctx context.Context, f feed, opts metav1.ListOptions, see func(all []T) (bool, error)) error {
 	var trouble error
+	reached := time.Now()
 	judge := func(all map[string]T) (bool, error) {
 		done, err := see(sorted(all))
 		if err != nil {
@@ -76,6 +80,7 @@ func follow[T anyObject](ctx context.Context, f feed, opts metav1.ListOptions, s
 			if done, err = judge(all); !done && err == nil {
 				err = watchOn(ctx, f, opts, version, all, judge)
 			}
+			reached = time.Now()
 			if err == nil {
 				return nil
 			}
@@ -89,6 +94,9 @@ func follow[T anyObject](ctx context.Context, f feed, opts metav1.ListOptions, s
 		case errors.Is(err, errRelist):
 		case transient(err):
 			trouble = err
+			if lost := f.lost(reached, err); lost != nil {
+				return lost
+			}
 		default:
 			return err
 		}

@@ -56,6 +56,7 @@ func (c *Cluster) StreamLogs(ctx context.Context, namespace, pod, container stri
 // follow reads until the container has ended.
 func (l *logReader) follow(ctx context.Context) error {
 	start, seen := time.Now(), "nothing yet"
+	reached := start
 	for pauses := (wait.Backoff{First: 20 * time.Millisecond, Longest: 2 * time.Second}).Pauser(); ; {
 		before := len(l.log.entries)
 		err := l.read(ctx, true)
@@ -71,6 +72,11 @@ func (l *logReader) follow(ctx context.Context) error {
 		}
 		if final := new(permanent); errors.As(stateErr, final) {
 			return fmt.Errorf("read %s: %w", l, final.error)
+		}
+		if err == nil || len(l.log.entries) > before || stateErr == nil && state != "" {
+			reached = time.Now()
+		} else if lost := l.c.lost(reached, err); lost != nil {
+			return fmt.Errorf("read %s: %w", l, lost)
 		}
 		if texts := l.seen(ctx, state, err, stateErr); len(texts) > 0 {
 			seen = strings.Join(texts, "; ")

@@ -69,6 +69,7 @@ func (m *podCondition) check(all []*corev1.Pod) (bool, error) {
 func (c *Cluster) podFeed(namespace string) feed {
 	pods := c.Clientset.CoreV1().Pods(namespace)
 	return feed{
+		lost:  c.lost,
 		list:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return pods.List(ctx, o) },
 		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) { return pods.Watch(ctx, o) },
 	}
@@ -204,7 +205,7 @@ func (c *Cluster) wait(ctx context.Context, gvr schema.GroupVersionResource, nam
 	start, seen := time.Now(), "nothing there"
 	var found *unstructured.Unstructured
 	target := c.Dynamic.Resource(gvr).Namespace(namespace)
-	err := follow(ctx, dynamicFeed(target), opts, func(all []*unstructured.Unstructured) (bool, error) {
+	err := follow(ctx, c.dynamicFeed(target), opts, func(all []*unstructured.Unstructured) (bool, error) {
 		seen = "nothing there"
 		for _, o := range all {
 			ok, text, err := cond(o)

@@ -84,7 +84,32 @@ func (p *Provider) Connect(context.Context) (*kube.Cluster, error) {
 	if r == nil || !r.Process.alive() || r.Phase != phaseRunning {
 		return nil, step.Try(errors.New("the simulated cluster does not run"), "run `ocifit-lab up`")
 	}
-	return kube.Connect(p.opts.Kubeconfig)
+	cluster, err := kube.Connect(p.opts.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	process := r.Process
+	cluster.Alive = func() error {
+		if process.alive() {
+			return nil
+		}
+		return fmt.Errorf("its supervisor (process %d) has ended%s", process.PID, p.lastWords(process))
+	}
+	return cluster, nil
+}
+
+// lastWords is what a supervisor that has ended reported of its end, if it did.
+func (p *Provider) lastWords(of process) string {
+	r, err := readReport(p.dir)
+	switch {
+	case err != nil || r == nil || r.Process != of:
+		return ""
+	case r.Error != "":
+		return ": " + r.Error
+	case r.Phase == phaseStopped:
+		return ": it was told to stop"
+	}
+	return ", killed or crashed; see " + p.dir.log()
 }
 
 // Environment tells where the supervisor serves registry and webhook.
