@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -82,8 +83,11 @@ func (a *Addon) Ready(ctx context.Context, c *kube.Cluster) (err error) {
 		return fmt.Errorf("a test certificate was not issued: %w", err)
 	}
 	secret, err := c.Clientset.CoreV1().Secrets(a.Proof).Get(ctx, name, metav1.GetOptions{})
-	if err != nil || len(secret.Data["tls.crt"]) == 0 {
-		return fmt.Errorf("a test certificate was said to be issued, but its secret holds none: %w", errors.Join(err))
+	if err != nil {
+		return fmt.Errorf("a test certificate was said to be issued, but its secret cannot be read: %w", err)
+	}
+	if len(secret.Data["tls.crt"]) == 0 {
+		return errors.New("a test certificate was said to be issued, but its secret holds none")
 	}
 	return nil
 }
@@ -112,13 +116,13 @@ func (a *Addon) create(ctx context.Context, c *kube.Cluster, gvr schema.GroupVer
 func (a *Addon) clean(ctx context.Context, c *kube.Cluster, name string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), proofTime)
 	defer cancel()
-	var errs []error
+	var errs *multierror.Error
 	for _, gvr := range []schema.GroupVersionResource{certificates, issuers, {Version: "v1", Resource: "secrets"}} {
 		if err := c.Dynamic.Resource(gvr).Namespace(a.Proof).Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			errs = append(errs, err)
+			errs = multierror.Append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return errs.ErrorOrNil()
 }
 
 // Remove implements addons.Addon.

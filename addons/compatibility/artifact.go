@@ -62,7 +62,11 @@ func (*Addon) Needs() []string { return nil }
 
 // Plan implements addons.Addon.
 func (a *Addon) Plan() string {
-	return fmt.Sprintf("push the compatibility artifact (14 models and random) to %s", a.Title)
+	what := "the published models and random"
+	if models, err := predict.Published(); err == nil {
+		what = fmt.Sprintf("%d models and random", len(models))
+	}
+	return fmt.Sprintf("push the compatibility artifact (%s) to %s", what, a.Title)
 }
 
 // Install implements addons.Addon.

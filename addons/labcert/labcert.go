@@ -3,15 +3,10 @@ package labcert
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/compspec/ocifit-lab/provision/kube"
+	"github.com/compspec/ocifit-lab/provision/pki"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -27,8 +23,7 @@ const (
 	fieldOwner = "ocifit-lab"
 	// CAKey is where the secret holds the authority's certificate, as cert-manager does.
 	CAKey = "ca.crt"
-	// validity is longer than any study; renewBefore is when the next up makes a new one.
-	validity    = 365 * 24 * time.Hour
+	// renewBefore is when the next up makes a new one; a certificate is good for a year.
 	renewBefore = 30 * 24 * time.Hour
 )
 
@@ -63,23 +58,13 @@ func (a *Addon) Install(ctx context.Context, c *kube.Cluster, log step.Log) erro
 		return nil
 	}
 	log("issuing a certificate: %v", why)
-	authority, cert, key, err := issue(a.now(), a.hosts())
-	if err != nil {
-		return err
-	}
-	namespace, err := yaml.Marshal(&corev1.Namespace{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: a.Namespace},
-	})
+	authority, cert, err := issue(a.now(), a.hosts())
 	if err != nil {
 		return err
 	}
 	secret := a.secret()
-	secret.Data = map[string][]byte{CAKey: authority, corev1.TLSCertKey: cert, corev1.TLSPrivateKeyKey: key}
-	text, err := yaml.Marshal(secret)
-	if err != nil {
-		return err
-	}
-	return c.Apply(ctx, append(append(namespace, "---\n"...), text...), fieldOwner)
+	secret.Data = map[string][]byte{CAKey: authority, corev1.TLSCertKey: cert.CertPEM, corev1.TLSPrivateKeyKey: cert.KeyPEM}
+	return c.ApplyTyped(ctx, fieldOwner, kube.Namespace(a.Namespace), secret)
 }
 
 // Ready verifies the certificate as the API server would.
@@ -138,44 +123,12 @@ func (a *Addon) now() time.Time {
 	return time.Now()
 }
 
-// issue makes an authority, uses its key once and throws it away: nobody can issue another certificate that the API server trusts.
-func issue(now time.Time, hosts []string) (authority, cert, key []byte, err error) {
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// issue uses an authority's key once and throws it away: nobody can issue another certificate that the API server trusts.
+func issue(now time.Time, hosts []string) (authority []byte, cert *pki.Pair, err error) {
+	ca, err := pki.New("webhook", now)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	ca := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: "ocifit-lab"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(validity),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: hosts[0]}, DNSNames: hosts, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(leafKey)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	block := func(kind string, der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}) }
-	return block("CERTIFICATE", caDER), block("CERTIFICATE", der), block("PRIVATE KEY", keyDER), nil
-}
-
-func serial() *big.Int {
-	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		panic(err) // the system's randomness does not fail
-	}
-	return n
+	cert, err = ca.Issue(pki.Request{CommonName: hosts[0], DNSNames: hosts, From: now})
+	return ca.CertPEM, cert, err
 }

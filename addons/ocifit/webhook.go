@@ -135,7 +135,7 @@ func (a *Addon) configuration(endpoint *provision.WebhookEndpoint) *admission.Mu
 			ClientConfig: admission.WebhookClientConfig{URL: &endpoint.URL, CABundle: endpoint.CABundle},
 			Rules: []admission.RuleWithOperations{
 				rule("", "v1", "pods"),
-				rule("flux-framework.org", "v1alpha2", "miniclusters"),
+				rule(compat.FluxGroup, compat.FluxVersion, compat.FluxResource),
 			},
 			// Only what asks for a selection reaches the webhook: a webhook that matches its own pods can never start.
 			ObjectSelector: &metav1.LabelSelector{MatchLabels: map[string]string{compat.LabelEnabled: "true"}},

@@ -1,4 +1,5 @@
-// Package pki is the lab's own certificate authority: every TLS connection of the simulated cluster is proved by certificates made here.
+// Package pki is the lab's own certificate authority, which stands in for cert-manager and proves every TLS connection of the simulated
+// cluster.
 package pki
 
 import (
@@ -28,7 +29,7 @@ const (
 	backdate = time.Hour
 )
 
-// Authority signs certificates. Its key never leaves the state folder.
+// Authority signs certificates. Its key never leaves the state folder, or the memory.
 type Authority struct {
 	Name    string
 	CertPEM []byte
@@ -44,6 +45,8 @@ type Request struct {
 	Organization []string
 	IPs          []net.IP
 	DNSNames     []string
+	// From is when the certificate's year begins; zero is now.
+	From time.Time
 }
 
 // Pair is a certificate with its key, both PEM encoded.
@@ -60,11 +63,28 @@ func LoadOrCreate(dir, name string) (*Authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("certificate folder: %w", err)
 	}
+	made, err := New(name, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	keyPEM, err := encodeKey(made.key)
+	if err != nil {
+		return nil, err
+	}
+	pair := Pair{CertPEM: made.CertPEM, KeyPEM: keyPEM}
+	if _, _, err := pair.Write(dir, name); err != nil {
+		return nil, err
+	}
+	return a, a.load()
+}
+
+// New makes an authority whose key is in memory alone: once that is dropped, nobody can issue another certificate.
+func New(name string, now time.Time) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make key of authority %s: %w", name, err)
 	}
-	template, err := newTemplate(pkix.Name{CommonName: "ocifit-lab " + name}, authorityLife)
+	template, err := newTemplate(pkix.Name{CommonName: "ocifit-lab " + name}, now, authorityLife)
 	if err != nil {
 		return nil, err
 	}
@@ -74,15 +94,11 @@ func LoadOrCreate(dir, name string) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign authority %s: %w", name, err)
 	}
-	keyPEM, err := encodeKey(key)
+	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("authority %s: %w", name, err)
 	}
-	pair := Pair{CertPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), KeyPEM: keyPEM}
-	if _, _, err := pair.Write(dir, name); err != nil {
-		return nil, err
-	}
-	return a, a.load()
+	return &Authority{Name: name, CertPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), cert: cert, key: key}, nil
 }
 
 func (a *Authority) load() error {
@@ -119,7 +135,11 @@ func (a *Authority) Issue(r Request) (*Pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make key for %s: %w", r.CommonName, err)
 	}
-	template, err := newTemplate(pkix.Name{CommonName: r.CommonName, Organization: r.Organization}, leafLife)
+	from := r.From
+	if from.IsZero() {
+		from = time.Now()
+	}
+	template, err := newTemplate(pkix.Name{CommonName: r.CommonName, Organization: r.Organization}, from, leafLife)
 	if err != nil {
 		return nil, err
 	}
@@ -182,13 +202,12 @@ func SigningKey(dir string) (string, error) {
 	return file, atomicfile.Write(file, data, 0o600)
 }
 
-func newTemplate(subject pkix.Name, life time.Duration) (*x509.Certificate, error) {
+func newTemplate(subject pkix.Name, from time.Time, life time.Duration) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
 		return nil, fmt.Errorf("draw serial number: %w", err)
 	}
-	now := time.Now()
-	return &x509.Certificate{SerialNumber: serial, Subject: subject, NotBefore: now.Add(-backdate), NotAfter: now.Add(life)}, nil
+	return &x509.Certificate{SerialNumber: serial, Subject: subject, NotBefore: from.Add(-backdate), NotAfter: from.Add(life)}, nil
 }
 
 func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {

@@ -10,11 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 // GVR names the resource in a dynamic client; GVK is its kind.
 var (
-	GVR = schema.GroupVersionResource{Group: "flux-framework.org", Version: "v1alpha2", Resource: "miniclusters"}
+	GVR = schema.GroupVersionResource{Group: compat.FluxGroup, Version: compat.FluxVersion, Resource: compat.FluxResource}
 	GVK = GVR.GroupVersion().WithKind("MiniCluster")
 )
 
