@@ -21,9 +21,11 @@ require (
 	github.com/distribution/distribution/v3 v3.1.1 // the registry of sim and kind
 	github.com/evanphx/json-patch/v5 v5.9.11 // tests apply the webhook's patches as the API server does
 	github.com/fsnotify/fsnotify v1.9.0 // logs of simulated pods are followed as they grow
+	github.com/go-json-experiment/json v1.27.2 // the webhook reads reviews with jsontext
 	github.com/go-logr/logr v1.4.3 // controller-runtime's and klog's logger, which is kept quiet
 	github.com/gofrs/flock v0.13.0 // one program at a time per lab and run
 	github.com/google/go-cmp v0.7.0 // tests
+	github.com/google/go-containerregistry v0.20.7 // the webhook's own image; 0.22 would raise golang.org/x under Kubernetes
 	github.com/hashicorp/go-multierror v1.1.1 // errors of independent operations
 	github.com/kris-nova/logger v0.2.2 // eksctl's logger, whose output is taken over
 	github.com/mattn/go-runewidth v0.0.19 // width of text on a terminal
@@ -115,6 +117,7 @@ require (
 	github.com/containerd/errdefs v1.0.0 // indirect
 	github.com/containerd/errdefs/pkg v0.3.0 // indirect
 	github.com/containerd/log v0.1.0 // indirect
+	github.com/containerd/stargz-snapshotter/estargz v0.18.1 // indirect
 	github.com/containerd/ttrpc v1.2.7 // indirect
 	github.com/containerd/typeurl/v2 v2.2.3 // indirect
 	github.com/coreos/go-oidc v2.5.0+incompatible // indirect
@@ -239,6 +242,7 @@ require (
 	github.com/tidwall/pretty v1.2.1 // indirect
 	github.com/tidwall/sjson v1.2.5 // indirect
 	github.com/tmc/grpc-websocket-proxy v0.0.0-20220101234140-673ab2c3ae75 // indirect
+	github.com/vbatts/tar-split v0.12.2 // indirect
 	github.com/wzshiming/ctc v1.2.3 // indirect
 	github.com/wzshiming/easycel v0.6.0 // indirect
 	github.com/wzshiming/winseq v0.0.0-20200720163736-7fa652d2b50e // indirect

@@ -17,7 +17,7 @@ var doors = map[string][]string{
 	"github.com/weaveworks/eksctl":            {"provision/eks"},
 	"github.com/aws/":                         {"provision/eks", "webhook/artifact"},
 	"sigs.k8s.io/kind/":                       {"provision/kind"},
-	"helm.sh/helm/v3/":                        {"provision/chart", "experiments/release"},
+	"helm.sh/helm/v3/":                        {"provision/chart", "experiments/release", "webhook/deploy"},
 	"github.com/spf13/cobra":                  {"cmd/cli"},
 }
 

@@ -59,8 +59,8 @@ var rows = []map[string]string{
 	row("m7g.16xlarge", "arm64", "false", "31", "54273", "ARM"),
 }
 
-// lab is a decider over four types, with all published models.
-func lab(t testing.TB, edit func(*Config)) (*Decider, *features.Index) {
+// newDecider is a decider over four types, with all published models.
+func newDecider(t testing.TB, edit func(*Config)) (*Decider, *features.Index) {
 	t.Helper()
 	var cs []features.Candidate
 	for _, r := range rows {
@@ -169,7 +169,7 @@ func TestSelect(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, index := lab(t, c.edit)
+			d, index := newDecider(t, c.edit)
 			resp, report := d.Review(t.Context(), request(c.object))
 			if !resp.Allowed || report.Result != ResultSelected {
 				t.Fatalf("%+v", resp.Result)
@@ -247,7 +247,7 @@ func TestDeny(t *testing.T) {
 		"not a pod":            {`{"kind":"Pod","metadata":{"labels":7}}`, ReasonBadObject, "decode the Pod", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, _ := lab(t, nil)
+			d, _ := newDecider(t, nil)
 			resp, report := d.Review(t.Context(), request(c.object))
 			if resp.Allowed || resp.Patch != nil || report.Result != ResultDenied || report.Reason != c.reason {
 				t.Fatalf("%+v", report)
@@ -260,7 +260,7 @@ func TestDeny(t *testing.T) {
 }
 
 func TestUnchanged(t *testing.T) {
-	d, _ := lab(t, nil)
+	d, _ := newDecider(t, nil)
 	good := pod(map[string]string{"image-ref": ref, "model": "fom"}, "")
 	for name, edit := range map[string]func(*admissionv1.AdmissionRequest){
 		"not enabled": func(r *admissionv1.AdmissionRequest) {
@@ -282,7 +282,7 @@ func TestUnchanged(t *testing.T) {
 }
 
 func TestLiveNodeWithNewKernel(t *testing.T) {
-	d, index := lab(t, nil)
+	d, index := newDecider(t, nil)
 	labels := map[string]string{}
 	for k, v := range rows[0] {
 		labels[k] = v
@@ -305,7 +305,7 @@ func TestLiveNodeWithNewKernel(t *testing.T) {
 }
 
 func TestStaleArtifactIsSaid(t *testing.T) {
-	d, _ := lab(t, nil)
+	d, _ := newDecider(t, nil)
 	resp, report := d.Review(t.Context(), request(pod(map[string]string{"image-ref": "stale:v1", "model": "fom"}, "")))
 	if len(resp.Warnings) != 1 || len(report.Outcome.Decision.Notes) != 1 {
 		t.Errorf("%q %q", resp.Warnings, report.Outcome.Decision.Notes)
@@ -329,9 +329,9 @@ func TestSeeds(t *testing.T) {
 	}
 	named := pod(map[string]string{"image-ref": ref, "model": "random"}, "")
 	generated := strings.Replace(named, `"name":"p"`, `"generateName":"p-"`, 1)
-	a, _ := lab(t, nil)
-	b, _ := lab(t, nil)
-	other, _ := lab(t, func(c *Config) { c.Seed = 8 })
+	a, _ := newDecider(t, nil)
+	b, _ := newDecider(t, nil)
+	other, _ := newDecider(t, func(c *Config) { c.Seed = 8 })
 	if draw(a, named, false) != draw(a, named, false) || draw(a, named, false) != draw(b, named, true) {
 		t.Error("the same name must draw the same")
 	}
@@ -348,7 +348,7 @@ func TestSeeds(t *testing.T) {
 }
 
 func TestMiniCluster(t *testing.T) {
-	d, _ := lab(t, nil)
+	d, _ := newDecider(t, nil)
 	object := strings.Replace(pod(map[string]string{"image-ref": ref, "model": "fom"}, `"pod":{"labels":{"a":"b"}},`), `"Pod"`, `"MiniCluster"`, 1)
 	resp, _ := d.Review(t.Context(), request(object))
 	p, err := jsonpatch.DecodePatch(resp.Patch)
@@ -372,7 +372,7 @@ func TestMiniCluster(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	d, _ := lab(t, nil)
+	d, _ := newDecider(t, nil)
 	explain := func(object string) *Explanation {
 		t.Helper()
 		e, err := d.Explain(t.Context(), []byte(object))
@@ -426,7 +426,7 @@ func TestDenialUnwraps(t *testing.T) {
 }
 
 func FuzzReview(f *testing.F) {
-	d, _ := lab(f, nil)
+	d, _ := newDecider(f, nil)
 	f.Add([]byte(pod(map[string]string{"image-ref": ref, "model": "fom"}, "")), true)
 	f.Add([]byte(pod(map[string]string{"image-ref": ref, "model": "random", "seed": "1"}, `"pod":null,"flux":{"container":null},`)), false)
 	f.Add([]byte(strings.NewReplacer("metadata", "metAdata", "spec", "Spec").Replace(pod(map[string]string{"image-ref": ref, "model": "fom"}, ""))), true)
@@ -454,7 +454,7 @@ func FuzzReview(f *testing.F) {
 }
 
 func BenchmarkReview(b *testing.B) {
-	d, _ := lab(b, nil)
+	d, _ := newDecider(b, nil)
 	r := request(pod(map[string]string{"image-ref": ref, "model": "fom"}, ""))
 	b.ReportAllocs()
 	for b.Loop() {

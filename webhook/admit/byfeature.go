@@ -28,8 +28,8 @@ type Machine struct {
 // byFeatures finds the image for the machines that the pod may meet. They need not be alike, but must agree in the
 // image: the pod goes wherever its node selector allows. The selection adds nothing to the selector.
 func (d *Decider) byFeatures(o *patch.Object, a *artifact.Artifact) *selection {
-	key := memoryKey{features: a.Features, selector: fullSelectorKey(o.NodeSelector())}
-	return d.remember(key, func() *selection {
+	key := cacheKey{features: a.Features, selector: fullSelectorKey(o.NodeSelector())}
+	return d.cached(key, func() *selection {
 		rows := d.cfg.Features.Matching(o.NodeSelector(), a.Features.Labels())
 		skipped := 0
 		rows = slices.DeleteFunc(rows, func(c features.Candidate) bool {

@@ -30,10 +30,10 @@ func (d *Decider) byModel(ctx context.Context, o *patch.Object, namespace string
 	}
 	scorer := a.Scorers[model.Name]
 	switch {
-	case scorer == nil && d.cfg.Server != nil:
+	case scorer == nil && d.cfg.ModelServer != nil:
 		table, err := d.ask(ctx, o, model)
 		s := d.conclude(a, model, tag, table, err)
-		s.decision.Server = d.cfg.ServerURL
+		s.decision.Server = d.cfg.ModelServerURL
 		return s, nil
 	case scorer == nil:
 		scorer = d.models[model.Name]
@@ -42,7 +42,7 @@ func (d *Decider) byModel(ctx context.Context, o *patch.Object, namespace string
 		return nil, deny(ReasonUnknownModel, http.StatusUnprocessableEntity,
 			"the artifact asks for the model %q, which neither it nor this webhook has; the webhook has %s", model.Name, strings.Join(d.Models(), ", "))
 	}
-	return d.remember(memoryKey{model: model, selector: d.selectorKey(o)}, func() *selection {
+	return d.cached(cacheKey{model: model, selector: d.selectorKey(o)}, func() *selection {
 		table, err := predict.Rank(scorer, model.Direction, d.cfg.Features.Candidates(scorer), d.options(o, model))
 		return d.conclude(a, model, tag, table, err).finish()
 	}), nil
@@ -65,7 +65,7 @@ func pick(o *patch.Object, a *artifact.Artifact) (*compat.Model, string, error) 
 
 // draw chooses by chance from the pool, which is the same for many objects.
 func (d *Decider) draw(o *patch.Object, a *artifact.Artifact, model *compat.Model, tag string, seed uint64) *selection {
-	pool, err := d.rememberPool(memoryKey{model: model, selector: d.selectorKey(o)}, func() (*predict.Pool, error) {
+	pool, err := d.cachedPool(cacheKey{model: model, selector: d.selectorKey(o)}, func() (*predict.Pool, error) {
 		return predict.NewPool(d.cfg.Features.Candidates(nil), d.options(o, model))
 	})
 	var table *predict.Table
@@ -83,7 +83,7 @@ func (d *Decider) ask(ctx context.Context, o *patch.Object, model *compat.Model)
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)*9/10)
 		defer cancel()
 	}
-	return d.cfg.Server.Rank(ctx, model.Name, model.Direction, d.cfg.Features.Candidates(nil), d.options(o, model))
+	return d.cfg.ModelServer.Rank(ctx, model.Name, model.Direction, d.cfg.Features.Candidates(nil), d.options(o, model))
 }
 
 func (d *Decider) options(o *patch.Object, model *compat.Model) predict.Options {

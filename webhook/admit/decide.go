@@ -35,7 +35,7 @@ type FeatureSource interface {
 	Identity() string
 }
 
-// Ranker is a model server; *predict.Server is one.
+// Ranker is a model server; *predict.Client is one.
 type Ranker interface {
 	Rank(ctx context.Context, model string, direction compat.Direction, candidates []features.Candidate, opts predict.Options) (*predict.Table, error)
 }
@@ -45,10 +45,10 @@ type Config struct {
 	Specs    SpecSource
 	Features FeatureSource
 	Models   []*predict.Model
-	// Server, if set, chooses instead of Models, at ServerURL. Formulas that an artifact brings along are still used,
+	// ModelServer, if set, chooses instead of Models, at ModelServerURL. Formulas that an artifact brings along are still used,
 	// and draws are still this process's.
-	Server    Ranker
-	ServerURL string
+	ModelServer    Ranker
+	ModelServerURL string
 	// Prices in USD per hour by instance type, for ties.
 	Prices map[string]float64
 	// Skip names instance types that are never chosen.
@@ -64,7 +64,7 @@ type Decider struct {
 	cfg    Config
 	models map[string]*predict.Model
 	seeds  seeder
-	memory memory
+	cache  cache
 }
 
 // New returns a Decider.

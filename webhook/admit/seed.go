@@ -17,7 +17,7 @@ import (
 type seeder struct {
 	base uint64
 	// counters number the objects that are created under one generateName, where the name is not known yet.
-	// The array bounds the memory; names that share a cell share its numbers.
+	// The array bounds the memory; names that share a counter share its numbers.
 	counters [1024]atomic.Uint64
 }
 
@@ -46,11 +46,11 @@ func (s *seeder) forObject(o *patch.Object, namespace string, dryRun bool) (uint
 // number counts the objects of a key from 1; a dry run only looks.
 func (s *seeder) number(key []string, dryRun bool) uint64 {
 	h := sha256.Sum256([]byte(strings.Join(key, "\x00")))
-	cell := &s.counters[binary.LittleEndian.Uint64(h[:8])%uint64(len(s.counters))]
+	counter := &s.counters[binary.LittleEndian.Uint64(h[:8])%uint64(len(s.counters))]
 	if dryRun {
-		return cell.Load() + 1
+		return counter.Load() + 1
 	}
-	return cell.Add(1)
+	return counter.Add(1)
 }
 
 func (s *seeder) derive(key []string) uint64 {

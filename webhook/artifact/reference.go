@@ -76,8 +76,8 @@ type store interface {
 	content.Tagger
 }
 
-// place is where a reference points to.
-type place struct {
+// source is where a reference points to.
+type source struct {
 	store store
 	// name is the tag or digest inside the store.
 	name string
@@ -88,19 +88,19 @@ type place struct {
 	pinned     bool
 }
 
-// places lists where the artifact can be had, the best place first: mirrors, then what the reference says.
-func (o Options) places(ctx context.Context, ref string) ([]place, error) {
+// sources lists where the artifact can be had, the best first: mirrors, then what the reference says.
+func (o Options) sources(ctx context.Context, ref string) ([]source, error) {
 	if o.Layouts {
 		if l, ok := parseLayout(ref); ok {
 			p, err := l.open(ctx, false)
-			return []place{p}, err
+			return []source{p}, err
 		}
 	}
 	r, err := ParseReference(ref)
 	if err != nil {
 		return nil, err
 	}
-	var list []place
+	var list []source
 	for _, m := range append(slices.Clone(o.Mirrors[r.Registry]), r.Registry) {
 		p, err := o.remote(m, r)
 		if err != nil {
@@ -111,8 +111,8 @@ func (o Options) places(ctx context.Context, ref string) ([]place, error) {
 	return list, nil
 }
 
-// target is the one place that an artifact is pushed to.
-func (o Options) target(ctx context.Context, ref string) (place, error) {
+// target is the one source that an artifact is pushed to.
+func (o Options) target(ctx context.Context, ref string) (source, error) {
 	if o.Layouts {
 		if l, ok := parseLayout(ref); ok {
 			return l.open(ctx, true)
@@ -120,16 +120,16 @@ func (o Options) target(ctx context.Context, ref string) (place, error) {
 	}
 	r, err := ParseReference(ref)
 	if err != nil {
-		return place{}, err
+		return source{}, err
 	}
 	return o.remote(r.Registry, r)
 }
 
 // remote opens the repository of a reference at its registry or at a mirror.
-func (o Options) remote(base string, r registry.Reference) (place, error) {
+func (o Options) remote(base string, r registry.Reference) (source, error) {
 	repo, err := remote.NewRepository(strings.TrimSuffix(base, "/") + "/" + r.Repository)
 	if err != nil {
-		return place{}, fmt.Errorf("%w: %q at %q: %w", ErrReference, r.Repository, base, err)
+		return source{}, fmt.Errorf("%w: %q at %q: %w", ErrReference, r.Repository, base, err)
 	}
 	client := o.HTTPClient
 	if client == nil {
@@ -142,7 +142,7 @@ func (o Options) remote(base string, r registry.Reference) (place, error) {
 	repo.Client = &auth.Client{Client: client, Cache: tokens, Credential: o.Credential, ClientID: "ocifit-lab"}
 	repo.PlainHTTP = slices.Contains(o.PlainHTTP, repo.Reference.Registry)
 	repo.MaxMetadataBytes = compat.MaxArtifactBytes
-	return place{store: repo, name: r.Reference, full: r.String(), repository: r.Registry + "/" + r.Repository, pinned: pinned(r)}, nil
+	return source{store: repo, name: r.Reference, full: r.String(), repository: r.Registry + "/" + r.Repository, pinned: pinned(r)}, nil
 }
 
 // within applies the timeout.

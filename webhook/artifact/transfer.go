@@ -120,27 +120,27 @@ func Digest(ctx context.Context, ref string, opts Options) (string, error) {
 	return d.Digest.String(), err
 }
 
-// resolve asks one place after the other which manifest the reference names.
-func resolve(ctx context.Context, ref string, opts Options) (ocispec.Descriptor, place, error) {
+// resolve asks one source after the other which manifest the reference names.
+func resolve(ctx context.Context, ref string, opts Options) (ocispec.Descriptor, source, error) {
 	ctx, cancel := opts.within(ctx)
 	defer cancel()
-	places, err := opts.places(ctx, ref)
+	sources, err := opts.sources(ctx, ref)
 	if err != nil {
-		return ocispec.Descriptor{}, place{}, err
+		return ocispec.Descriptor{}, source{}, err
 	}
 	var failed []error
-	for _, p := range places {
+	for _, p := range sources {
 		d, err := p.store.Resolve(ctx, p.name)
 		if err == nil {
 			return d, p, nil
 		}
 		failed = append(failed, err)
 	}
-	return ocispec.Descriptor{}, place{}, unavailable(ref, errors.Join(failed...))
+	return ocispec.Descriptor{}, source{}, unavailable(ref, errors.Join(failed...))
 }
 
 // fetch reads manifest and layers of a resolved artifact.
-func fetch(ctx context.Context, p place, d ocispec.Descriptor) (*Content, error) {
+func fetch(ctx context.Context, p source, d ocispec.Descriptor) (*Content, error) {
 	if d.MediaType != ocispec.MediaTypeImageManifest {
 		return nil, fmt.Errorf("%w: %s is a %s", ErrContent, p.full, d.MediaType)
 	}
@@ -162,7 +162,7 @@ func fetch(ctx context.Context, p place, d ocispec.Descriptor) (*Content, error)
 	return c, nil
 }
 
-func fetchLayers(ctx context.Context, p place, layers []ocispec.Descriptor, c *Content) error {
+func fetchLayers(ctx context.Context, p source, layers []ocispec.Descriptor, c *Content) error {
 	found := make([]string, 0, len(layers))
 	total := int64(0)
 	for _, l := range layers {
@@ -196,7 +196,7 @@ func fetchLayers(ctx context.Context, p place, layers []ocispec.Descriptor, c *C
 	return nil
 }
 
-func fetchAll(ctx context.Context, p place, d ocispec.Descriptor) ([]byte, error) {
+func fetchAll(ctx context.Context, p source, d ocispec.Descriptor) ([]byte, error) {
 	if d.Size > compat.MaxArtifactBytes {
 		return nil, fmt.Errorf("%w: %s holds %d bytes in one part, the limit is %d", ErrContent, p.full, d.Size, compat.MaxArtifactBytes)
 	}

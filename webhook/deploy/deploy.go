@@ -13,9 +13,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
 	"sigs.k8s.io/yaml"
 )
 
@@ -100,10 +103,10 @@ var (
 
 // Validate says what is wrong with the values. Texts that go into the templates as they are must be simple ones.
 func (v Values) Validate() error {
-	var errs []error
+	var errs *multierror.Error
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
+			errs = multierror.Append(errs, fmt.Errorf(format, args...))
 		}
 	}
 	check(v.Flavor == FlavorOurs || v.Flavor == FlavorUpstream, "flavor is %q, must be %s or %s", v.Flavor, FlavorOurs, FlavorUpstream)
@@ -127,8 +130,10 @@ func (v Values) Validate() error {
 	}
 	_, err := time.ParseDuration(v.ArtifactMaxStale)
 	check(err == nil, "artifactMaxStale is %q, must be a duration such as 1h", v.ArtifactMaxStale)
-	errs = append(errs, v.Certificates.validate())
-	return errors.Join(errs...)
+	if err := v.Certificates.validate(); err != nil {
+		errs = multierror.Append(errs, err)
+	}
+	return errs.ErrorOrNil()
 }
 
 func (c Certificates) validate() error {
@@ -148,86 +153,46 @@ func (c Certificates) validate() error {
 }
 
 // Render returns the manifests as YAML documents, those of one file together, files in the order in which they can be
-// applied.
+// applied. Helm's own engine renders them, so that an installation by Helm gets the same objects.
 func Render(v Values, namespace string) ([]byte, error) {
-	if err := v.Validate(); err != nil {
-		return nil, err
-	}
 	if !dnsName.MatchString(namespace) || namespace == "kube-system" {
 		return nil, fmt.Errorf("namespace %q: give the webhook a namespace of its own", namespace)
 	}
-	data, err := yaml.Marshal(v)
+	files, err := Chart(v)
 	if err != nil {
 		return nil, err
 	}
-	values := map[string]any{}
-	if err := yaml.Unmarshal(data, &values); err != nil {
-		return nil, err
+	rendered, err := render(files, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("manifests of the webhook: %w", err)
 	}
-	in := map[string]any{"Values": values, "Release": map[string]any{"Namespace": namespace}}
 	var out bytes.Buffer
 	for _, name := range []string{"rbac", "certificate", "service", "deployment", "upstream", "webhook"} {
-		text, err := renderFile(name+".yaml", in)
-		if err != nil {
-			return nil, err
-		}
-		if strings.TrimSpace(text) != "" {
-			fmt.Fprintf(&out, "---\n%s\n", strings.TrimSpace(text))
+		if text := strings.TrimSpace(rendered[path.Join(chartName, "templates", name+".yaml")]); text != "" {
+			fmt.Fprintf(&out, "---\n%s\n", text)
 		}
 	}
 	return out.Bytes(), nil
 }
 
-// renderFile executes one template with those functions of Helm's that the templates use.
-func renderFile(name string, in any) (string, error) {
-	data, err := chart.ReadFile(path.Join("chart/templates", name))
+// chartName is the name in Chart.yaml.
+const chartName = "ocifit-lab-webhook"
+
+// render runs a chart's templates with its own values; a value that no one defined is an error.
+func render(files map[string][]byte, namespace string) (map[string]string, error) {
+	var list []*loader.BufferedFile
+	for name, data := range files {
+		list = append(list, &loader.BufferedFile{Name: name, Data: data})
+	}
+	c, err := loader.LoadFiles(list)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	t, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{
-		"quote":   func(s any) string { return fmt.Sprintf("%q", fmt.Sprint(s)) },
-		"join":    join,
-		"list":    func(items ...any) []any { return items },
-		"int64":   whole,
-		"toYaml":  toYAML,
-		"nindent": nindent,
-	}).Parse(string(data))
+	values, err := chartutil.ToRenderValues(c, nil, chartutil.ReleaseOptions{Name: chartName, Namespace: namespace, IsInstall: true}, chartutil.DefaultCapabilities)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, in); err != nil {
-		return "", err
-	}
-	return b.String(), nil
-}
-
-// whole writes a number without exponent.
-func whole(v any) (int64, error) {
-	x, ok := v.(float64)
-	if !ok {
-		return 0, fmt.Errorf("%v is not a number", v)
-	}
-	return int64(x), nil
-}
-
-func join(sep string, v any) string {
-	items, _ := v.([]any)
-	texts := make([]string, len(items))
-	for i, item := range items {
-		texts[i] = fmt.Sprint(item)
-	}
-	return strings.Join(texts, sep)
-}
-
-func toYAML(v any) (string, error) {
-	data, err := yaml.Marshal(v)
-	return strings.TrimSuffix(string(data), "\n"), err
-}
-
-func nindent(n int, text string) string {
-	pad := "\n" + strings.Repeat(" ", n)
-	return pad + strings.ReplaceAll(text, "\n", pad)
+	return engine.Engine{Strict: true}.Render(c, values)
 }
 
 // Chart returns the files of the Helm chart, by their path inside it. Its values.yaml has the given values where they

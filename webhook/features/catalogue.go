@@ -6,13 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strconv"
 
+	"github.com/hashicorp/go-multierror"
 	kjson "sigs.k8s.io/json"
 
 	"github.com/compspec/ocifit-lab/webhook/compat"
@@ -83,7 +83,7 @@ func LoadCatalogue(data []byte, identity string) (*Catalogue, error) {
 	var raw []map[string]string
 	strict, err := kjson.UnmarshalStrict(data, &raw, kjson.DisallowDuplicateFields)
 	if err == nil && len(strict) > 0 {
-		err = errors.Join(strict...)
+		err = multierror.Append(nil, strict...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("node features: expected a JSON list of objects whose values are strings: %w", err)
@@ -111,16 +111,16 @@ func LoadCatalogue(data []byte, identity string) (*Catalogue, error) {
 // hashRows digests rows with their lengths written before them, so that no two contents look alike.
 func hashRows(rows []Candidate) string {
 	h := sha256.New()
-	part := func(s string) {
+	field := func(s string) {
 		_, _ = io.WriteString(h, strconv.Itoa(len(s)))
 		_, _ = io.WriteString(h, ":"+s)
 	}
-	part(strconv.Itoa(len(rows)))
+	field(strconv.Itoa(len(rows)))
 	for _, r := range rows {
-		part(strconv.Itoa(len(r.Labels)))
+		field(strconv.Itoa(len(r.Labels)))
 		for _, k := range slices.Sorted(maps.Keys(r.Labels)) {
-			part(k)
-			part(r.Labels[k])
+			field(k)
+			field(r.Labels[k])
 		}
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))

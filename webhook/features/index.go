@@ -37,7 +37,7 @@ type Index struct {
 	catalogue *Catalogue
 	cached    map[string]*Candidate
 	types     map[string]*liveType
-	nodes     map[string]placed
+	nodes     map[string]nodeEntry
 	declared  map[string]bool
 }
 
@@ -53,15 +53,15 @@ type variant struct {
 	nodes  int
 }
 
-// placed remembers under which type and variant a node is counted, and how its labels differ from the variant's.
-type placed struct {
-	typ     *liveType
-	variant *variant
-	own     []own
+// nodeEntry remembers under which type and variant a node is counted, and how its labels differ from the variant's.
+type nodeEntry struct {
+	typ       *liveType
+	variant   *variant
+	overrides []override
 }
 
-// own is a label of one node that its variant's first node has not, or has with another value.
-type own struct {
+// override is a label of one node that its variant's first node has not, or has with another value.
+type override struct {
 	key, value string
 	absent     bool
 }
@@ -72,7 +72,7 @@ func NewIndex(identity string) *Index {
 	if identity == "" {
 		identity = compat.LabelInstanceType
 	}
-	return &Index{identity: identity, types: map[string]*liveType{}, nodes: map[string]placed{}, declared: map[string]bool{}}
+	return &Index{identity: identity, types: map[string]*liveType{}, nodes: map[string]nodeEntry{}, declared: map[string]bool{}}
 }
 
 // Identity is the label that a decision selects nodes by.
@@ -129,7 +129,7 @@ func (x *Index) Put(n Node) {
 func (x *Index) put(node, typ string, labels map[string]string) {
 	key := x.featureKey(labels)
 	if p, ok := x.nodes[node]; ok && p.typ.name == typ && p.variant.key == key {
-		x.nodes[node] = placed{p.typ, p.variant, differences(labels, p.variant.labels)}
+		x.nodes[node] = nodeEntry{p.typ, p.variant, differences(labels, p.variant.labels)}
 		return
 	}
 	x.remove(node)
@@ -145,7 +145,7 @@ func (x *Index) put(node, typ string, labels map[string]string) {
 		x.generation.Add(1)
 	}
 	v.nodes++
-	x.nodes[node] = placed{lt, v, differences(labels, v.labels)}
+	x.nodes[node] = nodeEntry{lt, v, differences(labels, v.labels)}
 	x.recounted(lt)
 }
 

@@ -83,8 +83,8 @@ func (x *Index) distinguishes(label string) bool {
 
 // featureKey digests the labels that distinguish a node.
 func (x *Index) featureKey(labels map[string]string) digest {
-	var room [128]string
-	keys := room[:0]
+	var buffer [128]string
+	keys := buffer[:0]
 	for k := range labels {
 		if x.distinguishes(k) {
 			keys = append(keys, k)
@@ -107,9 +107,9 @@ func (x *Index) featureKey(labels map[string]string) digest {
 // declare a dozen.
 func (x *Index) declare(labels []string) {
 	x.mu.RLock()
-	fresh := slices.ContainsFunc(labels, func(l string) bool { return !x.distinguishes(l) && l != x.identity })
+	unknown := slices.ContainsFunc(labels, func(l string) bool { return !x.distinguishes(l) && l != x.identity })
 	x.mu.RUnlock()
-	if !fresh {
+	if !unknown {
 		return
 	}
 	x.mu.Lock()
@@ -125,11 +125,11 @@ func (x *Index) declare(labels []string) {
 }
 
 // differences lists how labels differ from those of the variant's first node: a name, a zone, seldom more.
-func differences(labels, base map[string]string) []own {
-	var out []own
+func differences(labels, base map[string]string) []override {
+	var out []override
 	for k, v := range labels {
 		if have, ok := base[k]; !ok || have != v {
-			out = append(out, own{key: k, value: v})
+			out = append(out, override{key: k, value: v})
 		}
 	}
 	if len(labels)-len(out) == len(base) {
@@ -137,16 +137,16 @@ func differences(labels, base map[string]string) []own {
 	}
 	for k := range base {
 		if _, ok := labels[k]; !ok {
-			out = append(out, own{key: k, absent: true})
+			out = append(out, override{key: k, absent: true})
 		}
 	}
 	return slices.Clip(out)
 }
 
 // labels puts a node's labels together again.
-func (p placed) labels() map[string]string {
+func (p nodeEntry) labels() map[string]string {
 	out := maps.Clone(p.variant.labels)
-	for _, o := range p.own {
+	for _, o := range p.overrides {
 		if o.absent {
 			delete(out, o.key)
 		} else {
@@ -157,8 +157,8 @@ func (p placed) labels() map[string]string {
 }
 
 // label is one of a node's labels.
-func (p placed) label(key string) (string, bool) {
-	for _, o := range p.own {
+func (p nodeEntry) label(key string) (string, bool) {
+	for _, o := range p.overrides {
 		if o.key == key {
 			return o.value, !o.absent
 		}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // architectures are ELF's machines under the names that images use.
@@ -15,21 +15,21 @@ var architectures = map[elf.Machine]string{
 
 // Inspect tells what platform a binary is for. One that is not for Linux, or needs an interpreter and libraries that an
 // otherwise empty image does not have, is refused with what to do.
-func Inspect(file string) (ocispec.Platform, error) {
+func Inspect(file string) (v1.Platform, error) {
 	f, err := elf.Open(file)
 	if err != nil {
-		return ocispec.Platform{}, fmt.Errorf("%s is not a Linux executable (%w); build one with GOOS=linux CGO_ENABLED=0 and name it", file, err)
+		return v1.Platform{}, fmt.Errorf("%s is not a Linux executable (%w); build one with GOOS=linux CGO_ENABLED=0 and name it", file, err)
 	}
 	defer f.Close()
 	arch, ok := architectures[f.Machine]
 	if !ok || f.Class != elf.ELFCLASS64 {
-		return ocispec.Platform{}, fmt.Errorf("%s is for %s, which no image is made for", file, f.Machine)
+		return v1.Platform{}, fmt.Errorf("%s is for %s, which no image is made for", file, f.Machine)
 	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
 			libs, _ := f.ImportedLibraries()
-			return ocispec.Platform{}, fmt.Errorf("%s is linked dynamically (%s), and the image has no libraries; build it with CGO_ENABLED=0", file, strings.Join(libs, ", "))
+			return v1.Platform{}, fmt.Errorf("%s is linked dynamically (%s), and the image has no libraries; build it with CGO_ENABLED=0", file, strings.Join(libs, ", "))
 		}
 	}
-	return ocispec.Platform{OS: "linux", Architecture: arch}, nil
+	return v1.Platform{OS: "linux", Architecture: arch}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/compspec/ocifit-lab/webhook/artifact/artifacttest"
@@ -50,8 +51,8 @@ func TestBuild(t *testing.T) {
 	if err != nil || again.Digest != img.Digest {
 		t.Errorf("built again: %s, %v; first %s", again.Digest, err, img.Digest)
 	}
-	for _, d := range img.manifests {
-		m, err := img.manifest(t.Context(), d)
+	for _, one := range img.images {
+		m, err := one.Manifest()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,24 +71,24 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-func checkConfig(t *testing.T, img *Image, m ocispec.Manifest) {
+func checkConfig(t *testing.T, img *Image, m *v1.Manifest) {
 	t.Helper()
 	var config ocispec.Image
-	data, err := os.ReadFile(filepath.Join(img.Dir, blob(m.Config.Digest)))
+	data, err := os.ReadFile(filepath.Join(img.dir, blob(m.Config.Digest)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(data, &config); err != nil {
 		t.Fatal(err)
 	}
-	if config.OS != "linux" || config.Config.User != User || config.Config.Entrypoint[0] != "/lab" || config.Config.Cmd[0] != "serve" || config.Config.Labels["a"] != "b" {
+	if config.OS != "linux" || config.Config.User != user || config.Config.Entrypoint[0] != "/lab" || config.Config.Cmd[0] != "serve" || config.Config.Labels["a"] != "b" {
 		t.Errorf("%+v", config)
 	}
 }
 
-func checkLayer(t *testing.T, img *Image, m ocispec.Manifest) {
+func checkLayer(t *testing.T, img *Image, m *v1.Manifest) {
 	t.Helper()
-	f, err := os.Open(filepath.Join(img.Dir, blob(m.Layers[0].Digest)))
+	f, err := os.Open(filepath.Join(img.dir, blob(m.Layers[0].Digest)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package image
 
 import (
 	"archive/tar"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -11,45 +10,34 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 const certificatesPath = "etc/ssl/certs/ca-certificates.crt"
 
-// certificatePlaces are where Linux systems keep the authorities they trust.
-var certificatePlaces = []string{
+// certificateFiles are where Linux systems keep the authorities they trust.
+var certificateFiles = []string{
 	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
 }
 
 // epoch is the time of everything in an image: equal content must have equal digests.
-var epoch = time.Unix(0, 0)
+var epoch = time.Unix(0, 0).UTC()
 
-// writeLayer writes the layer as a gzipped tar and returns its description and the digest of the tar itself.
-func writeLayer(ctx context.Context, to io.Writer, file string, o Options) (ocispec.Descriptor, digest.Digest, error) {
-	packed, plain := digest.Canonical.Digester(), digest.Canonical.Digester()
-	size := &counter{}
-	zip, err := gzip.NewWriterLevel(io.MultiWriter(to, packed.Hash(), size), gzip.BestSpeed)
-	if err != nil {
-		return ocispec.Descriptor{}, "", err
-	}
-	t := tar.NewWriter(io.MultiWriter(zip, plain.Hash()))
-	if err := errors.Join(fill(ctx, t, file, o), t.Close(), zip.Close()); err != nil {
-		return ocispec.Descriptor{}, "", err
-	}
-	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: packed.Digest(), Size: size.n}, plain.Digest(), nil
-}
-
-type counter struct{ n int64 }
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	return len(p), nil
+// contents is the tar of the image's files. A reader that is closed early ends the writing of it.
+func (o Options) contents(ctx context.Context, binary string) io.ReadCloser {
+	r, w := io.Pipe()
+	go func() {
+		t := tar.NewWriter(w)
+		err := o.fill(ctx, t, binary)
+		if err == nil {
+			err = t.Close()
+		}
+		w.CloseWithError(err)
+	}()
+	return r
 }
 
 // fill writes the files of the image.
-func fill(ctx context.Context, t *tar.Writer, file string, o Options) error {
+func (o Options) fill(ctx context.Context, t *tar.Writer, binary string) error {
 	for _, dir := range []string{"etc/", "etc/ssl/", "etc/ssl/certs/", "tmp/"} {
 		mode := int64(0o755)
 		if dir == "tmp/" {
@@ -59,11 +47,11 @@ func fill(ctx context.Context, t *tar.Writer, file string, o Options) error {
 			return err
 		}
 	}
-	uid, gid, _ := strings.Cut(User, ":")
-	if err := add(t, "etc/passwd", 0o644, []byte("root:x:0:0:root:/:/none\nnonroot:x:"+uid+":"+gid+":nonroot:/tmp:/none\n")); err != nil {
+	uid, gid, _ := strings.Cut(user, ":")
+	if err := add(t, "etc/passwd", []byte("root:x:0:0:root:/:/none\nnonroot:x:"+uid+":"+gid+":nonroot:/tmp:/none\n")); err != nil {
 		return err
 	}
-	if err := add(t, "etc/group", 0o644, []byte("root:x:0:\nnonroot:x:"+gid+":\n")); err != nil {
+	if err := add(t, "etc/group", []byte("root:x:0:\nnonroot:x:"+gid+":\n")); err != nil {
 		return err
 	}
 	certs, err := certificates(o.Certificates)
@@ -71,15 +59,15 @@ func fill(ctx context.Context, t *tar.Writer, file string, o Options) error {
 		return err
 	}
 	if certs != nil {
-		if err := add(t, certificatesPath, 0o644, certs); err != nil {
+		if err := add(t, certificatesPath, certs); err != nil {
 			return err
 		}
 	}
-	return addFile(ctx, t, o.Name, file)
+	return addFile(ctx, t, o.Name, binary)
 }
 
-func add(t *tar.Writer, name string, mode int64, data []byte) error {
-	if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(data)), ModTime: epoch}); err != nil {
+func add(t *tar.Writer, name string, data []byte) error {
+	if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(data)), ModTime: epoch}); err != nil {
 		return err
 	}
 	_, err := t.Write(data)
@@ -121,8 +109,8 @@ func certificates(file string) ([]byte, error) {
 	if file != "" {
 		return os.ReadFile(file)
 	}
-	for _, place := range certificatePlaces {
-		data, err := os.ReadFile(place)
+	for _, name := range certificateFiles {
+		data, err := os.ReadFile(name)
 		if err == nil {
 			return data, nil
 		}

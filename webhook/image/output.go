@@ -6,15 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"oras.land/oras-go/v2"
+	"oras.land/oras-go/v2/content/oci"
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -42,7 +43,11 @@ func (i *Image) Push(ctx context.Context, ref string, o Registry) (string, error
 	}
 	repo.PlainHTTP = slices.Contains(o.PlainHTTP, r.Registry)
 	repo.Client = &auth.Client{Client: &http.Client{}, Cache: auth.NewCache(), Credential: o.Credential, ClientID: "ocifit-lab"}
-	d, err := oras.Copy(ctx, i.store, i.Tag, repo, r.ReferenceOrDefault(), oras.DefaultCopyOptions)
+	store, err := oci.NewWithContext(ctx, i.dir)
+	if err != nil {
+		return "", fmt.Errorf("push %s: %w", ref, err)
+	}
+	d, err := oras.Copy(ctx, store, i.Digest, repo, r.ReferenceOrDefault(), oras.DefaultCopyOptions)
 	if err != nil {
 		return "", fmt.Errorf("push %s: %w", ref, err)
 	}
@@ -57,7 +62,8 @@ type dockerManifest struct {
 }
 
 // Archive writes the image to a tar file that `docker load`, `ctr image import` and `kind load image-archive` read, under
-// the given name. Docker without containerd's store reads the first architecture only. The file appears when complete.
+// the given name: the layout with docker's description beside it. Docker without containerd's store reads the first
+// architecture only. The file appears when complete.
 func (i *Image) Archive(ctx context.Context, file, name string) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-")
 	if err != nil {
@@ -69,66 +75,48 @@ func (i *Image) Archive(ctx context.Context, file, name string) (err error) {
 			os.Remove(tmp.Name())
 		}
 	}()
-	if err := errors.Join(i.writeArchive(ctx, tmp, name), tmp.Chmod(0o644), tmp.Close()); err != nil {
+	if err := i.write(name); err != nil {
+		return err
+	}
+	t := tar.NewWriter(tmp)
+	if err := i.addAll(ctx, t, name); err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	if err := errors.Join(t.Close(), tmp.Chmod(0o644), tmp.Close()); err != nil {
 		return err
 	}
 	return os.Rename(tmp.Name(), file)
 }
 
-func (i *Image) writeArchive(ctx context.Context, to io.Writer, name string) error {
-	root := i.root
-	root.Annotations = map[string]string{ocispec.AnnotationRefName: name, "io.containerd.image.name": name}
-	index, err := json.Marshal(ocispec.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{root},
+// addAll adds docker's description, then the files of the layout.
+func (i *Image) addAll(ctx context.Context, t *tar.Writer, name string) error {
+	list, err := i.describe(name)
+	if err != nil {
+		return err
+	}
+	if err := add(t, "manifest.json", list); err != nil {
+		return err
+	}
+	return fs.WalkDir(os.DirFS(i.dir), ".", func(p string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		return addFile(ctx, t, p, filepath.Join(i.dir, filepath.FromSlash(p)))
 	})
-	if err != nil {
-		return err
-	}
-	blobs := []ocispec.Descriptor{i.root}
-	var docker []dockerManifest
-	for n, d := range i.manifests {
-		m, err := i.manifest(ctx, d)
-		if err != nil {
-			return err
-		}
-		blobs = append(append(blobs, d, m.Config), m.Layers...)
-		if n == 0 {
-			docker = append(docker, dockerManifest{Config: blob(m.Config.Digest), RepoTags: []string{name}, Layers: []string{blob(m.Layers[0].Digest)}})
-		}
-	}
-	list, err := json.Marshal(docker)
-	if err != nil {
-		return err
-	}
-	t := tar.NewWriter(to)
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)}, {"index.json", index}, {"manifest.json", list}} {
-		if err := add(t, f.name, 0o644, f.data); err != nil {
-			return err
-		}
-	}
-	seen := map[string]bool{}
-	for _, d := range blobs {
-		path := blob(d.Digest)
-		if seen[path] {
-			continue
-		}
-		seen[path] = true
-		if err := addFile(ctx, t, path, filepath.Join(i.Dir, path)); err != nil {
-			return err
-		}
-	}
-	return t.Close()
 }
 
-func (i *Image) manifest(ctx context.Context, d ocispec.Descriptor) (ocispec.Manifest, error) {
-	var m ocispec.Manifest
-	r, err := i.store.Fetch(ctx, d)
+// describe is docker's description of the first architecture.
+func (i *Image) describe(name string) ([]byte, error) {
+	m, err := i.images[0].Manifest()
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	defer r.Close()
-	return m, json.NewDecoder(r).Decode(&m)
+	d := dockerManifest{Config: blob(m.Config.Digest), RepoTags: []string{name}}
+	for _, l := range m.Layers {
+		d.Layers = append(d.Layers, blob(l.Digest))
+	}
+	return json.Marshal([]dockerManifest{d})
 }
+
+// blob is the path of a blob inside a layout.
+func blob(h v1.Hash) string { return path.Join("blobs", h.Algorithm, h.Hex) }

@@ -66,7 +66,7 @@ func selected(spec any, names []string) ([]string, error) {
 	}
 	if o, ok := spec.(*object); ok && o.class.name == "_RemainderColsList" {
 		if spec, ok = field(o, "data"); !ok {
-			return nil, errors.New("the columns of the remainder are not told")
+			return nil, errors.New("the columns of the remainder are not given")
 		}
 	}
 	if o, ok := spec.(*object); ok && o.class == (global{"builtins", "slice"}) {

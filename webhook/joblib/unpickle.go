@@ -94,7 +94,7 @@ func (u *unpickler) step(op byte) error {
 	case ']', '}', ')', 't', 'l', 'd', 0x85, 0x86, 0x87, 'a', 'e', 's', 'u':
 		return u.container(op)
 	case 'q', 'r', 0x94, 'h', 'j':
-		return u.remember(op)
+		return u.memoize(op)
 	case 'c', 0x93:
 		return u.global(op)
 	case 'R', 0x81, 0x92, 'b':
@@ -246,8 +246,8 @@ func (d *dict) fill(items []any) error {
 	return nil
 }
 
-// remember writes to and reads from the memo.
-func (u *unpickler) remember(op byte) error {
+// memoize writes to and reads from the memo.
+func (u *unpickler) memoize(op byte) error {
 	i := len(u.memo)
 	if width := map[byte]int{'q': 1, 'h': 1, 'r': 4, 'j': 4}[op]; width > 0 {
 		b, err := u.bytes(width)

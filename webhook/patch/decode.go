@@ -106,7 +106,7 @@ func readSpec(r *rawjson.Reader, s *Spec) error {
 		"nodeSelector":   texts(r, &s.NodeSelector),
 		"containers":     func() error { return each(r, &s.Containers, readContainer) },
 		"initContainers": func() error { return each(r, &s.InitContainers, readContainer) },
-		"pod":            func() error { return optional(r, &s.Pod, readPodPart) },
+		"pod":            func() error { return optional(r, &s.Pod, readPodTemplate) },
 		"flux":           func() error { return optional(r, &s.Flux, readFlux) },
 	})
 }
@@ -115,10 +115,10 @@ func readContainer(r *rawjson.Reader, c *Container) error {
 	return fields(r, map[string]func() error{"name": text(r, &c.Name), "image": text(r, &c.Image)})
 }
 
-func readPodPart(r *rawjson.Reader, p *PodPart) error {
+func readPodTemplate(r *rawjson.Reader, p *PodTemplate) error {
 	return fields(r, map[string]func() error{"nodeSelector": texts(r, &p.NodeSelector), "annotations": texts(r, &p.Annotations)})
 }
 
-func readFlux(r *rawjson.Reader, f *FluxPart) error {
+func readFlux(r *rawjson.Reader, f *FluxSpec) error {
 	return fields(r, map[string]func() error{"container": func() error { return optional(r, &f.Container, readContainer) }})
 }

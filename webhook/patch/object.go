@@ -47,8 +47,8 @@ type Spec struct {
 	NodeSelector   map[string]string `json:"nodeSelector"`
 	Containers     []Container       `json:"containers"`
 	InitContainers []Container       `json:"initContainers"`
-	Pod            *PodPart          `json:"pod"`
-	Flux           *FluxPart         `json:"flux"`
+	Pod            *PodTemplate      `json:"pod"`
+	Flux           *FluxSpec         `json:"flux"`
 }
 
 // Container of a Pod or MiniCluster.
@@ -57,14 +57,14 @@ type Container struct {
 	Image string `json:"image"`
 }
 
-// PodPart is what a MiniCluster says about its pods.
-type PodPart struct {
+// PodTemplate is what a MiniCluster says about its pods.
+type PodTemplate struct {
 	NodeSelector map[string]string `json:"nodeSelector"`
 	Annotations  map[string]string `json:"annotations"`
 }
 
-// FluxPart is what a MiniCluster says about Flux.
-type FluxPart struct {
+// FluxSpec is what a MiniCluster says about Flux.
+type FluxSpec struct {
 	Container *Container `json:"container"`
 }
 

@@ -41,7 +41,7 @@ func Build(o *Object, c Change) ([]Operation, error) {
 	if o.Kind == Pod {
 		ops = addMap(ops, "/spec/nodeSelector", o.Spec.NodeSelector, c.NodeSelector)
 	} else {
-		ops = addPodPart(ops, o.Spec.Pod, c)
+		ops = addPodTemplate(ops, o.Spec.Pod, c)
 		ops = addFluxView(ops, o.Spec.Flux, c.FluxView)
 	}
 	if o.Metadata == nil {
@@ -65,7 +65,7 @@ func images(s *Spec, c Change) []Operation {
 	return ops
 }
 
-func addPodPart(ops []Operation, p *PodPart, c Change) []Operation {
+func addPodTemplate(ops []Operation, p *PodTemplate, c Change) []Operation {
 	if p == nil {
 		return addObject(ops, "/spec/pod", map[string]map[string]string{
 			"nodeSelector": c.NodeSelector, "annotations": c.Annotations,
@@ -75,7 +75,7 @@ func addPodPart(ops []Operation, p *PodPart, c Change) []Operation {
 	return addMap(ops, "/spec/pod/annotations", p.Annotations, c.Annotations)
 }
 
-func addFluxView(ops []Operation, f *FluxPart, image string) []Operation {
+func addFluxView(ops []Operation, f *FluxSpec, image string) []Operation {
 	container := map[string]string{"image": image}
 	switch {
 	case image == "":

@@ -3,11 +3,11 @@ package predict
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/go-multierror"
 	kjson "sigs.k8s.io/json"
 
 	"github.com/compspec/ocifit-lab/webhook/compat"
@@ -49,7 +49,7 @@ func DecodeModel(data []byte) (*Model, error) {
 	}
 	var f file
 	strict, err := kjson.UnmarshalStrict(data, &f, kjson.DisallowDuplicateFields, kjson.DisallowUnknownFields)
-	if err = errors.Join(append(strict, err)...); err != nil {
+	if err = multierror.Append(nil, append(strict, err)...).ErrorOrNil(); err != nil {
 		return nil, fmt.Errorf("model file: %w", err)
 	}
 	if f.Format != Format {

@@ -141,8 +141,8 @@ func (m *Model) Labels() []string { return slices.Clone(m.labels) }
 // out of the model's domain the score is NaN and outOfDomain says, for each label concerned, that it is absent
 // or has a value the model does not know: the formula's terms would no longer cancel there.
 func (m *Model) Score(labels map[string]string) (score float64, outOfDomain []string) {
-	var room [maxLabels]int
-	codes := room[:len(m.labels)]
+	var buffer [maxLabels]int
+	codes := buffer[:len(m.labels)]
 	if !m.encode(labels, codes) {
 		return math.NaN(), m.OutOfDomain(labels)
 	}

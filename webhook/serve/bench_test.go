@@ -146,8 +146,8 @@ func serveCluster(tb testing.TB, c *cluster) string {
 	return "http://" + ln.Addr().String()
 }
 
-// scene is a webhook over a fleet.
-func scene(tb testing.TB, types, nodes int) (*site, *cluster) {
+// newCluster is a webhook over a fleet.
+func newCluster(tb testing.TB, types, nodes int) (*site, *cluster) {
 	tb.Helper()
 	rows := fleet(tb, types)
 	c := &cluster{rows: rows, nodes: nodes, churn: make(chan int)}
@@ -322,7 +322,7 @@ func BenchmarkAdmissions(b *testing.B) {
 		tag                 string
 	}{{25, 0, 0, "fom"}, {25, 0, 0, "random"}, {1000, 10_000, 50, "fom"}} {
 		b.Run(fmt.Sprintf("types=%d/nodes=%d/model=%s", c.types, c.nodes, c.tag), func(b *testing.B) {
-			s, fake := scene(b, c.types, c.nodes)
+			s, fake := newCluster(b, c.types, c.nodes)
 			url, body := noop(b, s), fullReview(s, c.tag)
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
@@ -491,7 +491,7 @@ func reportMemory(b *testing.B, pid int) {
 
 // BenchmarkHandler is one admission without the network: what the webhook adds to a no-op.
 func BenchmarkHandler(b *testing.B) {
-	s, _ := scene(b, 25, 0)
+	s, _ := newCluster(b, 25, 0)
 	body := []byte(fullReview(s, "fom"))
 	srv, _, err := prepare(Config{
 		FeaturesFile: filepath.Join(s.dir, "fleet.json"), PlainHTTPRegistries: []string{s.registry.Host}, DecisionTimeout: time.Second, MaxBody: 1 << 20,

@@ -32,11 +32,11 @@ type certificate struct {
 	mu        sync.Mutex
 	current   *tls.Certificate
 	cert, key stamp
-	looked    time.Time
+	checked   time.Time
 }
 
-// lookEvery bounds how often the files are looked at.
-const lookEvery = time.Second
+// checkEvery bounds how often the files are checked at.
+const checkEvery = time.Second
 
 func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
@@ -71,8 +71,8 @@ func (c *certificate) load() error {
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.looked) >= lookEvery {
-		c.looked = now
+	if now := time.Now(); now.Sub(c.checked) >= checkEvery {
+		c.checked = now
 		if err := c.load(); err != nil {
 			c.log.Warn("the certificate could not be read again; the last good one stays", "error", err)
 		}

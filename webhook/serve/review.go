@@ -10,7 +10,7 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/rawjson"
 )
 
-// decodeReview reads the part of an AdmissionReview that is looked at. The object stays as it is written, and a part
+// decodeReview reads the part of an AdmissionReview that is checked at. The object stays as it is written, and a part
 // of the body.
 func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
 	r := rawjson.New(body)

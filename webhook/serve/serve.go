@@ -102,11 +102,11 @@ func prepare(cfg Config) (*server, string, error) {
 	})
 	s.metrics = newMetrics(s.index, specs)
 	decide := admit.Config{
-		Specs: specs, Features: s.index, Models: cfg.Models, ServerURL: cfg.ModelServerURL,
+		Specs: specs, Features: s.index, Models: cfg.Models, ModelServerURL: cfg.ModelServerURL,
 		Prices: cfg.Prices, Skip: cfg.Skip, TieBreak: cfg.TieBreak, Seed: cfg.Seed,
 	}
 	if cfg.ModelServerURL != "" {
-		decide.Server = &predict.Server{URL: cfg.ModelServerURL}
+		decide.ModelServer = &predict.Client{URL: cfg.ModelServerURL}
 	}
 	if s.decider, err = admit.New(decide); err != nil {
 		return nil, last, err

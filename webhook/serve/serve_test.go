@@ -350,7 +350,7 @@ func TestCertificateRotates(t *testing.T) {
 		t.Fatal(got)
 	}
 	s.write(t, "tls.crt", []byte("half written"))
-	time.Sleep(lookEvery)
+	time.Sleep(checkEvery)
 	if got := serial(); got != "1" {
 		t.Errorf("a broken certificate replaced the good one: %s", got)
 	}

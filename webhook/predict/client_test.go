@@ -15,7 +15,7 @@ import (
 )
 
 // server answers by Answer, as the study's server does by its own code.
-func server(t *testing.T, edit func(*Response)) *Server {
+func server(t *testing.T, edit func(*Response)) *Client {
 	t.Helper()
 	ms := models(t)
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,11 +43,11 @@ func server(t *testing.T, edit func(*Response)) *Server {
 		_ = json.NewEncoder(w).Encode(answer)
 	}))
 	t.Cleanup(h.Close)
-	return &Server{URL: h.URL + "/"}
+	return &Client{URL: h.URL + "/"}
 }
 
 // Through the protocol, every selection of the study comes out as with the formulas themselves.
-func TestServerSelectsTheSame(t *testing.T) {
+func TestClientSelectsTheSame(t *testing.T) {
 	s, srv := loadStudy(t), server(t, nil)
 	for _, b := range s.best {
 		opts := Options{TieBreak: TieBreakFirst}
@@ -67,7 +67,7 @@ func TestServerSelectsTheSame(t *testing.T) {
 	}
 }
 
-func TestServerLeavesOutWhatItMisses(t *testing.T) {
+func TestClientLeavesOutWhatTheServerMisses(t *testing.T) {
 	s, srv := loadStudy(t), server(t, nil)
 	bare := features.Candidate{InstanceType: "new.large", Architecture: "amd64", Labels: map[string]string{compat.LabelInstanceType: "new.large"}}
 	table, err := srv.Rank(t.Context(), "fom", compat.Maximize, append([]features.Candidate{bare}, s.types...), Options{})
@@ -82,23 +82,23 @@ func TestServerLeavesOutWhatItMisses(t *testing.T) {
 	}
 }
 
-func TestServerFailures(t *testing.T) {
+func TestClientFailures(t *testing.T) {
 	s := loadStudy(t)
 	down := httptest.NewServer(http.NotFoundHandler())
 	down.Close()
 	text := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }))
 	defer text.Close()
 	for name, c := range map[string]struct {
-		srv   *Server
+		srv   *Client
 		model string
 		says  string
 	}{
-		"down":          {&Server{URL: down.URL}, "fom", "MODEL_SERVER_URL"},
-		"not JSON":      {&Server{URL: text.URL}, "fom", "JSON"},
+		"down":          {&Client{URL: down.URL}, "fom", "MODEL_SERVER_URL"},
+		"not JSON":      {&Client{URL: text.URL}, "fom", "JSON"},
 		"unknown model": {server(t, nil), "speed", "404"},
 		"not offered":   {server(t, func(r *Response) { r.SelectedInstance = map[string]string{compat.LabelInstanceType: "x"} }), "fom", "none of the 22"},
 		"out of range":  {server(t, func(r *Response) { r.SelectedInstance, r.InstanceIndex = nil, 22 }), "fom", "none of the 22"},
-		"bad URL":       {&Server{URL: "http://[::1"}, "fom", "model server"},
+		"bad URL":       {&Client{URL: "http://[::1"}, "fom", "model server"},
 	} {
 		if _, err := c.srv.Rank(t.Context(), c.model, compat.Maximize, s.types, Options{}); !errors.Is(err, ErrServer) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)

@@ -63,7 +63,7 @@ func patched(t *testing.T, d *Decider, object string) (map[string]any, Report) {
 }
 
 func TestByFeatures(t *testing.T) {
-	d, index := lab(t, withArtifact(t, "feature:v1", compat.MediaTypeFeatures, kernels))
+	d, index := newDecider(t, withArtifact(t, "feature:v1", compat.MediaTypeFeatures, kernels))
 	object := func(spec string) string { return pod(map[string]string{"image-ref": "feature:v1"}, spec) }
 	image := func(spec string) string {
 		t.Helper()
@@ -120,7 +120,7 @@ func TestByFeatures(t *testing.T) {
 // NFD's own format selects as well, and a MiniCluster gets the Flux view of the architecture that all nodes share.
 func TestByFeaturesOfNFD(t *testing.T) {
 	spec := "version: v1alpha1\ncompatibilities:\n- tag: i:six\n  rules:\n  - matchFeatures:\n    - feature: kernel.version\n      matchExpressions:\n        major: {op: Ge, value: [\"6\"]}\n"
-	d, _ := lab(t, withArtifact(t, "nfd:v1", compat.MediaTypeNFD, spec))
+	d, _ := newDecider(t, withArtifact(t, "nfd:v1", compat.MediaTypeNFD, spec))
 	object := strings.Replace(pod(map[string]string{"image-ref": "nfd:v1"}, `"pod":{"nodeSelector":{"kubernetes.io/arch":"arm64"}},`), `"Pod"`, `"MiniCluster"`, 1)
 	m, report := patched(t, d, object)
 	got := m["spec"].(map[string]any)
@@ -141,10 +141,10 @@ func TestFormulaOfTheArtifact(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, server := range map[string]Ranker{"alone": nil, "also with a model server": ranker(nil)} {
-		d, _ := lab(t, func(c *Config) {
+		d, _ := newDecider(t, func(c *Config) {
 			withArtifact(t, "own:v1", compat.MediaTypeModels, string(data), formula)(c)
 			if server != nil {
-				c.Server = server
+				c.ModelServer = server
 			}
 		})
 		_, report := patched(t, d, pod(map[string]string{"image-ref": "own:v1", "model": "setup_time_seconds"}, ""))
@@ -167,9 +167,9 @@ func TestModelServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := 0
-	d, _ := lab(t, func(c *Config) {
-		c.ServerURL = "http://models"
-		c.Server = ranker(func(ctx context.Context, model string, cs []features.Candidate, opts predict.Options) (*predict.Table, error) {
+	d, _ := newDecider(t, func(c *Config) {
+		c.ModelServerURL = "http://models"
+		c.ModelServer = ranker(func(ctx context.Context, model string, cs []features.Candidate, opts predict.Options) (*predict.Table, error) {
 			if asked++; asked > 2 {
 				end, _ := ctx.Deadline()
 				return nil, fmt.Errorf("%w: asked with %s left", predict.ErrServer, time.Until(end).Round(time.Minute))
@@ -218,10 +218,10 @@ func (c *counting) Candidates(domain features.Domain) []features.Candidate {
 }
 
 // Work is shared between objects until something changes, and the decision is the same as without.
-func TestDecisionsAreRemembered(t *testing.T) {
+func TestDecisionsAreCached(t *testing.T) {
 	var count *counting
-	d, index := lab(t, func(c *Config) { count = &counting{Index: c.Features.(*features.Index)}; c.Features = count })
-	fresh, _ := lab(t, nil)
+	d, index := newDecider(t, func(c *Config) { count = &counting{Index: c.Features.(*features.Index)}; c.Features = count })
+	fresh, _ := newDecider(t, nil)
 	objects := []string{
 		pod(map[string]string{"image-ref": ref, "model": "fom"}, ""),
 		pod(map[string]string{"image-ref": ref, "model": "fom"}, `"nodeSelector":{"disk":"ssd"},`),
@@ -257,36 +257,36 @@ func TestDecisionsAreRemembered(t *testing.T) {
 }
 
 // Whoever panics while choosing must not poison the memory.
-func TestMemorySurvivesAPanic(t *testing.T) {
-	d, _ := lab(t, nil)
-	key := memoryKey{selector: "x"}
+func TestCacheSurvivesAPanic(t *testing.T) {
+	d, _ := newDecider(t, nil)
+	key := cacheKey{selector: "x"}
 	func() {
 		defer func() { _ = recover() }()
-		d.remember(key, func() *selection { panic("for the test") })
+		d.cached(key, func() *selection { panic("for the test") })
 	}()
 	want := errors.New("chosen")
-	if s := d.remember(key, func() *selection { return &selection{err: want} }); s.err != want {
+	if s := d.cached(key, func() *selection { return &selection{err: want} }); s.err != want {
 		t.Error(s)
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	d, _ := lab(t, nil)
-	for i := range 3 * maxCells {
+func TestCacheIsBounded(t *testing.T) {
+	d, _ := newDecider(t, nil)
+	for i := range 3 * maxEntries {
 		d.Review(t.Context(), request(pod(map[string]string{"image-ref": ref, "model": "fom"}, fmt.Sprintf(`"nodeSelector":{"kubernetes.io/arch":"x%d"},`, i))))
 	}
-	if n := len(d.memory.cells); n > maxCells {
-		t.Errorf("%d cells", n)
+	if n := len(d.cache.entries); n > maxEntries {
+		t.Errorf("%d entries", n)
 	}
-	d.memory.cells = nil
+	d.cache.entries = nil
 	d.Review(t.Context(), request(pod(map[string]string{"image-ref": ref, "model": "fom"}, fmt.Sprintf(`"nodeSelector":{"kubernetes.io/arch":%q},`, strings.Repeat("x", maxSelector)))))
-	if len(d.memory.cells) != 0 {
+	if len(d.cache.entries) != 0 {
 		t.Error("a huge selector was remembered")
 	}
 }
 
 func TestExplainByFeatures(t *testing.T) {
-	d, _ := lab(t, withArtifact(t, "feature:v1", compat.MediaTypeFeatures, kernels))
+	d, _ := newDecider(t, withArtifact(t, "feature:v1", compat.MediaTypeFeatures, kernels))
 	e, err := d.Explain(t.Context(), []byte(pod(map[string]string{"image-ref": "feature:v1"}, "")))
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 )
 
 // predictor is a webhook that answers predictions, too.
-func predictor(t *testing.T, edit func(*Config)) (*site, *predict.Server) {
+func newPredictAPI(t *testing.T, edit func(*Config)) (*site, *predict.Client) {
 	t.Helper()
 	listening := make(chan string, 1)
 	s := start(t, func(c *Config) {
@@ -29,11 +29,11 @@ func predictor(t *testing.T, edit func(*Config)) (*site, *predict.Server) {
 			edit(c)
 		}
 	})
-	return s, &predict.Server{URL: "http://" + <-listening, HTTPClient: &http.Client{Timeout: patience}}
+	return s, &predict.Client{URL: "http://" + <-listening, HTTPClient: &http.Client{Timeout: patience}}
 }
 
 func TestPredictAPI(t *testing.T) {
-	s, api := predictor(t, func(c *Config) { c.MaxBody = 10_000 })
+	s, api := newPredictAPI(t, func(c *Config) { c.MaxBody = 10_000 })
 	for name, c := range map[string]struct {
 		body string
 		code int
@@ -68,7 +68,7 @@ func TestPredictAPI(t *testing.T) {
 
 // One webhook asks another one, over the study's protocol.
 func TestModelServerURL(t *testing.T) {
-	_, api := predictor(t, nil)
+	_, api := newPredictAPI(t, nil)
 	s := start(t, func(c *Config) { c.ModelServerURL, c.Models = api.URL, []*predict.Model{} })
 	if code, text := s.get(t, PathReady); code != 200 {
 		t.Error(text)

@@ -16,7 +16,7 @@ const (
 	labelHostname     = "kubernetes.io/hostname"
 )
 
-// Answer is the other side of Server: it answers a question with this process's models. The status is that of the
+// Answer is the server behind Client: it answers a question with this process's models. The status is that of the
 // HTTP answer, whose body is the first of the two that is set. Nodes are told apart as upstream's server does: control
 // planes do not count, the first of several best ones wins, and the instance is a type, or else a host. Unlike there,
 // a node that the model cannot judge is left out instead of being scored.

@@ -47,8 +47,8 @@ type Refusal struct {
 // maxAnswer bounds what is read of a model server's answer.
 const maxAnswer = 4 << 20
 
-// Server is a model server that speaks the study's protocol: POST /predict below URL.
-type Server struct {
+// Client asks a model server that speaks the study's protocol: POST /predict below URL.
+type Client struct {
 	URL string
 	// HTTPClient does the requests; nil means http.DefaultClient.
 	HTTPClient *http.Client
@@ -57,7 +57,7 @@ type Server struct {
 // Rank lets the server choose among the candidates that may be chosen. Candidates that lack a label which the server
 // misses are out of its domain, and it is asked once more without them. The server does not tell the scores of the
 // others, so there are no ties and no runner-up.
-func (s *Server) Rank(ctx context.Context, model string, direction compat.Direction, candidates []features.Candidate, opts Options) (*Table, error) {
+func (c *Client) Rank(ctx context.Context, model string, direction compat.Direction, candidates []features.Candidate, opts Options) (*Table, error) {
 	t, left, err := open(model, direction, candidates, opts)
 	if err != nil {
 		return nil, err
@@ -66,18 +66,18 @@ func (s *Server) Rank(ctx context.Context, model string, direction compat.Direct
 	if len(left) == 0 {
 		return t, t.nothing()
 	}
-	answer, refusal, err := s.ask(ctx, model, direction, left)
+	answer, refusal, err := c.ask(ctx, model, direction, left)
 	if refusal != nil && len(refusal.MissingFeatures) > 0 {
 		left = t.dropIncomplete(left, refusal.MissingFeatures)
 		if len(left) == 0 {
 			return t, t.nothing()
 		}
-		answer, _, err = s.ask(ctx, model, direction, left)
+		answer, _, err = c.ask(ctx, model, direction, left)
 	}
 	if err != nil {
 		return t, err
 	}
-	return t, s.read(t, answer, left)
+	return t, c.read(t, answer, left)
 }
 
 // dropIncomplete marks the candidates without one of the labels as out of domain and returns the others.
@@ -99,13 +99,13 @@ func (t *Table) dropIncomplete(left []features.Candidate, labels []string) []fea
 }
 
 // read takes over the server's choice.
-func (s *Server) read(t *Table, answer *Response, left []features.Candidate) error {
+func (c *Client) read(t *Table, answer *Response, left []features.Candidate) error {
 	i := answer.InstanceIndex
 	if name := answer.SelectedInstance[compat.LabelInstanceType]; name != "" {
-		i = slices.IndexFunc(left, func(c features.Candidate) bool { return c.Labels[compat.LabelInstanceType] == name })
+		i = slices.IndexFunc(left, func(l features.Candidate) bool { return l.Labels[compat.LabelInstanceType] == name })
 	}
 	if i < 0 || i >= len(left) {
-		return fmt.Errorf("%w %s: it chose %q (number %d), which is none of the %d candidates", ErrServer, s.URL, answer.Instance, answer.InstanceIndex, len(left))
+		return fmt.Errorf("%w %s: it chose %q (number %d), which is none of the %d candidates", ErrServer, c.URL, answer.Instance, answer.InstanceIndex, len(left))
 	}
 	for n := range t.Scores {
 		if t.Scores[n].InstanceType == left[i].InstanceType {
@@ -117,21 +117,21 @@ func (s *Server) read(t *Table, answer *Response, left []features.Candidate) err
 }
 
 // ask sends one question. A refusal comes with an error.
-func (s *Server) ask(ctx context.Context, model string, direction compat.Direction, left []features.Candidate) (*Response, *Refusal, error) {
+func (c *Client) ask(ctx context.Context, model string, direction compat.Direction, left []features.Candidate) (*Response, *Refusal, error) {
 	q := Request{MetricName: model, Directionality: string(direction), Features: make([]map[string]string, len(left))}
-	for i, c := range left {
-		q.Features[i] = c.Labels
+	for i, l := range left {
+		q.Features[i] = l.Labels
 	}
 	data, err := json.Marshal(q)
 	if err != nil {
 		return nil, nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.URL, "/")+"/predict", bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(c.URL, "/")+"/predict", bytes.NewReader(data))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrServer, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	client := s.HTTPClient
+	client := c.HTTPClient
 	if client == nil {
 		client = http.DefaultClient
 	}
@@ -142,18 +142,18 @@ func (s *Server) ask(ctx context.Context, model string, direction compat.Directi
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w %s: %w", ErrServer, s.URL, err)
+		return nil, nil, fmt.Errorf("%w %s: %w", ErrServer, c.URL, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		var r Refusal
 		if err := json.Unmarshal(body, &r); err != nil || r.Error == "" {
 			r.Error = strings.TrimSpace(string(body[:min(len(body), 200)]))
 		}
-		return nil, &r, fmt.Errorf("%w %s answers %s: %s", ErrServer, s.URL, resp.Status, r.Error)
+		return nil, &r, fmt.Errorf("%w %s answers %s: %s", ErrServer, c.URL, resp.Status, r.Error)
 	}
 	var answer Response
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, nil, fmt.Errorf("%w %s: the answer is not the expected JSON: %w", ErrServer, s.URL, err)
+		return nil, nil, fmt.Errorf("%w %s: the answer is not the expected JSON: %w", ErrServer, c.URL, err)
 	}
 	return &answer, nil, nil
 }

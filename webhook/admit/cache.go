@@ -11,56 +11,56 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
-// memory keeps what was decided as long as nothing that it rests on changes: artifacts are immutable and told apart
+// cache keeps what was decided as long as nothing that it rests on changes: artifacts are immutable and told apart
 // by address, the machines have a generation, and everything else is configuration.
-type memory struct {
+type cache struct {
 	mu         sync.Mutex
 	generation uint64
-	cells      map[memoryKey]*cell
+	entries    map[cacheKey]*cacheEntry
 }
 
-type memoryKey struct {
+type cacheKey struct {
 	model    *compat.Model
 	features *compat.Features
 	// selector is the part of the object's node selector that the decision looks at.
 	selector string
 }
 
-type cell struct {
+type cacheEntry struct {
 	once      sync.Once
 	selection *selection
 	pool      *predict.Pool
 	err       error
 }
 
-// Bounds of the memory: node selectors are the users' own, and a table of a thousand types has 300 KiB.
+// Bounds of the cache: node selectors are the users' own, and a table of a thousand types has 300 KiB.
 const (
-	maxCells    = 128
+	maxEntries  = 128
 	maxSelector = 1024
 )
 
-// cell returns the cell of a key, which may be shared or empty.
-func (m *memory) cell(generation uint64, key memoryKey) *cell {
+// entry returns the entry of a key, which may be shared or empty.
+func (m *cache) entry(generation uint64, key cacheKey) *cacheEntry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if generation < m.generation || len(key.selector) > maxSelector {
-		return &cell{}
+		return &cacheEntry{}
 	}
-	if generation > m.generation || m.cells == nil || len(m.cells) >= maxCells {
-		m.generation, m.cells = generation, map[memoryKey]*cell{}
+	if generation > m.generation || m.entries == nil || len(m.entries) >= maxEntries {
+		m.generation, m.entries = generation, map[cacheKey]*cacheEntry{}
 	}
-	c := m.cells[key]
+	c := m.entries[key]
 	if c == nil {
-		c = &cell{}
-		m.cells[key] = c
+		c = &cacheEntry{}
+		m.entries[key] = c
 	}
 	return c
 }
 
-// remember returns the selection of a key; the first who asks makes it and others wait.
-func (d *Decider) remember(key memoryKey, choose func() *selection) *selection {
-	// The generation is read first: what changes meanwhile makes the cell outdated, never wrong for its readers.
-	c := d.memory.cell(d.cfg.Features.Generation(), key)
+// cached returns the selection of a key; the first who asks makes it and others wait.
+func (d *Decider) cached(key cacheKey, choose func() *selection) *selection {
+	// The generation is read first: what changes meanwhile makes the entry outdated, never wrong for its readers.
+	c := d.cache.entry(d.cfg.Features.Generation(), key)
 	c.once.Do(func() { c.selection = choose() })
 	if c.selection == nil { // the one who made it panicked
 		return choose()
@@ -68,8 +68,8 @@ func (d *Decider) remember(key memoryKey, choose func() *selection) *selection {
 	return c.selection
 }
 
-func (d *Decider) rememberPool(key memoryKey, fill func() (*predict.Pool, error)) (*predict.Pool, error) {
-	c := d.memory.cell(d.cfg.Features.Generation(), key)
+func (d *Decider) cachedPool(key cacheKey, fill func() (*predict.Pool, error)) (*predict.Pool, error) {
+	c := d.cache.entry(d.cfg.Features.Generation(), key)
 	c.once.Do(func() { c.pool, c.err = fill() })
 	if c.pool == nil && c.err == nil {
 		return fill()
