@@ -39,7 +39,7 @@ func Token(ctx context.Context, cluster, region, profile string) ([]byte, error)
 
 // kubeconfig makes the file for the cluster as it is now.
 func (p *Provider) kubeconfig(ctx context.Context) (*api.Config, error) {
-	v, err := p.look(ctx)
+	v, err := p.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (p *Provider) kubeconfig(ctx context.Context) (*api.Config, error) {
 }
 
 func (p *Provider) writeKubeconfig(ctx context.Context, log step.Log) error {
-	p.forget()
+	p.invalidate()
 	cfg, err := p.kubeconfig(ctx)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (p *Provider) kubeconfigMade(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
-	v, err := p.look(ctx)
+	v, err := p.snapshot(ctx)
 	if err != nil || v.cluster == nil {
 		return false, err
 	}

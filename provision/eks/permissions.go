@@ -128,7 +128,7 @@ func familyOf(instanceType string) family {
 // and at most. It also wants room for a VPC and a cluster.
 func (p *Provider) checkQuotas(ctx context.Context, c *account.Cloud, r *Report) error {
 	groups := slices.Clone(p.opts.NodeGroups)
-	if err := p.measure(ctx, groups); err != nil {
+	if err := p.fillSizes(ctx, groups); err != nil {
 		return nil // a type that does not exist is another check's matter
 	}
 	type sizes struct{ always, largest, most int }
@@ -177,7 +177,7 @@ func (p *Provider) checkQuotas(ctx context.Context, c *account.Cloud, r *Report)
 
 // checkRoom wants one more VPC to be allowed, unless the lab has its own already or uses another's.
 func (p *Provider) checkRoom(ctx context.Context, c *account.Cloud, r *Report) {
-	v, err := p.look(ctx)
+	v, err := p.snapshot(ctx)
 	if err != nil || v.cluster != nil || len(v.stacks) > 0 || p.facts != nil {
 		return
 	}

@@ -3,6 +3,7 @@ package eks
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,7 +11,8 @@ import (
 
 	"github.com/compspec/ocifit-lab/provision/eks/account"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
+	"github.com/compspec/ocifit-lab/provision/nearest"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -114,15 +116,15 @@ func (p *Provider) checkFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	req := p.request(protocol.Check, nil)
+	req := p.request(wire.Check, nil)
 	req.Config = file
 	return p.run(ctx, req, func(string, ...any) {})
 }
 
 // checkName wants the cluster's name free, or used by what the lab itself made.
 func (p *Provider) checkName(ctx context.Context, _ *account.Cloud, r *Report) error {
-	p.forget()
-	v, err := p.look(ctx)
+	p.invalidate()
+	v, err := p.snapshot(ctx)
 	if err != nil {
 		return err
 	}
@@ -160,7 +162,7 @@ func (p *Provider) checkVersion(ctx context.Context, c *account.Cloud, r *Report
 	if want == "" {
 		want = preferred
 	}
-	can := both(knownVersions, offered)
+	can := intersect(knownVersions, offered)
 	if !slices.Contains(can, want) {
 		r.add("kubernetes version", Failed, "set kubernetesVersion in lab.yaml to one of "+strings.Join(can, ", "), "EKS in %s does not make clusters of %s that this program knows; it can make %s",
 			p.opts.Region, want, strings.Join(can, ", "))
@@ -185,7 +187,7 @@ func (p *Provider) checkTypes(ctx context.Context, c *account.Cloud, r *Report) 
 		if len(offers[g.InstanceType]) == 0 {
 			good = false
 			try := "take an instance type that the region offers"
-			near := nearest(g.InstanceType, offers)
+			near := nearest.Of(g.InstanceType, slices.Collect(maps.Keys(offers)))
 			if near != "" {
 				try = fmt.Sprintf("write %s instead of %s, if that is what was meant", near, g.InstanceType)
 			}
@@ -195,16 +197,16 @@ func (p *Provider) checkTypes(ctx context.Context, c *account.Cloud, r *Report) 
 	if !good {
 		return nil
 	}
-	where, groups, err := place(p.opts.NodeGroups, offers, capable(zones), nil)
+	where, groups, err := chooseZones(p.opts.NodeGroups, offers, controlPlaneZones(zones), nil)
 	if err != nil {
 		r.fail("zones", err)
 		return nil
 	}
 	r.add("instance types", OK, "", "all %d groups' types are offered; the cluster is in %s", len(groups), strings.Join(where, ", "))
 	for i, g := range p.opts.NodeGroups {
-		if len(g.Zones) > 0 && len(both(g.Zones, offers[g.InstanceType])) == 0 {
+		if len(g.Zones) > 0 && len(intersect(g.Zones, offers[g.InstanceType])) == 0 {
 			r.add("zones", Warning, "", "node group %s: %s is not offered in %s, it will be in %s", g.Name, g.InstanceType, strings.Join(g.Zones, ", "),
-				strings.Join(append(groups[i].Zones, both(where, offers[g.InstanceType])...)[:1], ", "))
+				strings.Join(append(groups[i].Zones, intersect(where, offers[g.InstanceType])...)[:1], ", "))
 		}
 	}
 	return nil

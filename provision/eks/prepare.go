@@ -116,11 +116,11 @@ func (p *Provider) generate(ctx context.Context, old []byte) ([]byte, error) {
 	if f, err := clusterconfig.Read(old); err == nil {
 		keep = f.Zones
 	}
-	where, groups, err := place(p.opts.NodeGroups, offers, capable(zones), keep)
+	where, groups, err := chooseZones(p.opts.NodeGroups, offers, controlPlaneZones(zones), keep)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.measure(ctx, groups); err != nil {
+	if err := p.fillSizes(ctx, groups); err != nil {
 		return nil, err
 	}
 	version := p.opts.KubernetesVersion
@@ -132,8 +132,8 @@ func (p *Provider) generate(ctx context.Context, old []byte) ([]byte, error) {
 	return clusterconfig.Generate(clusterconfig.Options{Name: p.opts.Name, Region: p.opts.Region, KubernetesVersion: version, Zones: where, NodeGroups: groups, Tags: p.opts.Tags})
 }
 
-// measure asks for the sizes of types that came without.
-func (p *Provider) measure(ctx context.Context, groups []NodeGroup) error {
+// fillSizes asks for the sizes of types that came without.
+func (p *Provider) fillSizes(ctx context.Context, groups []NodeGroup) error {
 	var types []string
 	for _, g := range groups {
 		if (g.VCPU == 0 || g.MemoryMiB == 0 || g.Architecture == "") && !slices.Contains(types, g.InstanceType) {

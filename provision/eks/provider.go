@@ -13,7 +13,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks/account"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/parent"
 	"github.com/compspec/ocifit-lab/provision/kube"
 )
 
@@ -69,7 +69,7 @@ type Provider struct {
 
 	mu      sync.Mutex
 	cloud   *account.Cloud
-	seen    *view
+	seen    *snapshot
 	seenAt  time.Time
 	facts   *clusterconfig.Facts // of the user's own file
 	factErr error
@@ -160,28 +160,28 @@ func (p *Provider) path(names ...string) string {
 }
 
 // runner starts children for the lab.
-func (p *Provider) runner() *protocol.Runner {
-	return &protocol.Runner{Command: p.opts.Command, Env: p.opts.Env, Home: p.path("child"), Logs: p.path("logs"), Started: p.opts.Started}
+func (p *Provider) runner() *parent.Runner {
+	return &parent.Runner{Command: p.opts.Command, Env: p.opts.Env, Home: p.path("child"), Logs: p.path("logs"), Started: p.opts.Started}
 }
 
-// view is what exists of the cluster at a moment.
-type view struct {
+// snapshot is what exists of the cluster at a moment.
+type snapshot struct {
 	cluster *account.Cluster
 	stacks  map[string]account.Stack
 }
 
-// viewLife is how long a view is good for: long enough for the steps that ask one after another whether they are done.
-const viewLife = 3 * time.Second
+// snapshotLife is how long a view is good for: long enough for the steps that ask one after another whether they are done.
+const snapshotLife = 3 * time.Second
 
-// look asks AWS what exists, or gives the answer of a moment ago.
-func (p *Provider) look(ctx context.Context) (*view, error) {
+// snapshot asks AWS what exists, or gives the answer of a moment ago.
+func (p *Provider) snapshot(ctx context.Context) (*snapshot, error) {
 	c, err := p.aws(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.seen != nil && time.Since(p.seenAt) < viewLife {
+	if p.seen != nil && time.Since(p.seenAt) < snapshotLife {
 		return p.seen, nil
 	}
 	k, err := c.Cluster(ctx, p.opts.Name)
@@ -192,7 +192,7 @@ func (p *Provider) look(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{cluster: k, stacks: map[string]account.Stack{}}
+	v := &snapshot{cluster: k, stacks: map[string]account.Stack{}}
 	for _, s := range stacks {
 		v.stacks[s.Name] = s
 	}
@@ -200,18 +200,18 @@ func (p *Provider) look(ctx context.Context) (*view, error) {
 	return v, nil
 }
 
-// forget drops the view, as something has changed.
-func (p *Provider) forget() {
+// invalidate drops the snapshot, as something has changed.
+func (p *Provider) invalidate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seen = nil
 }
 
-func (v *view) ours(owner string) bool {
+func (v *snapshot) ours(owner string) bool {
 	return v.cluster != nil && v.cluster.Tags[clusterconfig.TagLab] == owner
 }
 
-func (v *view) whole(stack string) bool {
+func (v *snapshot) whole(stack string) bool {
 	s, ok := v.stacks[stack]
 	return ok && s.Whole()
 }

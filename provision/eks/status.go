@@ -21,8 +21,8 @@ func (p *Provider) Status(ctx context.Context) (provision.Status, error) {
 	if url := os.Getenv("AWS_ENDPOINT_URL"); url != "" {
 		s.Facts["AWS"] = url + " answers in its place (AWS_ENDPOINT_URL)"
 	}
-	p.forget()
-	v, err := p.look(ctx)
+	p.invalidate()
+	v, err := p.snapshot(ctx)
 	if err != nil {
 		return s, err
 	}

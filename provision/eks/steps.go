@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -45,8 +45,8 @@ func (p *Provider) Steps() []step.Step {
 			Name: StepControlPlane, Needs: []string{StepPreflight}, Timeout: controlPlaneTime,
 			Plan: fmt.Sprintf("create EKS cluster %s (Kubernetes %s) with its network and networking addons", p.opts.Name, p.version()),
 			Done: p.controlPlaneMade,
-			Run:  p.childStep(protocol.ControlPlane, nil),
-			Undo: p.childUndo(protocol.Delete, nil),
+			Run:  p.childStep(wire.ControlPlane, nil),
+			Undo: p.childUndo(wire.Delete, nil),
 		},
 		{
 			Name: StepKubeconfig, Needs: []string{StepControlPlane}, Timeout: time.Minute,
@@ -66,7 +66,7 @@ func (p *Provider) Steps() []step.Step {
 		Name: StepIdentity, Needs: []string{StepControlPlane}, Timeout: identityTime,
 		Plan: "create the OIDC provider and the autoscaler's IAM role",
 		Done: p.identityMade,
-		Run:  p.childStep(protocol.Identity, nil),
+		Run:  p.childStep(wire.Identity, nil),
 		// Undone with the control plane.
 	})
 }
@@ -94,13 +94,13 @@ func (p *Provider) groupStep(name, plan string, groups []string) step.Step {
 		Name: name, Needs: []string{StepControlPlane}, Timeout: groupsTime,
 		Plan: fmt.Sprintf(plan, strings.Join(groups, ", ")),
 		Done: func(ctx context.Context) (bool, error) { return p.groupsMade(ctx, groups) },
-		Run:  p.childStep(protocol.NodeGroups, groups),
-		Undo: p.childUndo(protocol.Drop, groups),
+		Run:  p.childStep(wire.NodeGroups, groups),
+		Undo: p.childUndo(wire.Drop, groups),
 	}
 }
 
 // childStep has a child do its part; a failed stack in the way is deleted and made again if the user consents.
-func (p *Provider) childStep(op protocol.Op, groups []string) func(context.Context, step.Log) error {
+func (p *Provider) childStep(op wire.Op, groups []string) func(context.Context, step.Log) error {
 	return func(ctx context.Context, log step.Log) error {
 		file, err := p.clusterFile(ctx)
 		if err != nil {
@@ -109,8 +109,8 @@ func (p *Provider) childStep(op protocol.Op, groups []string) func(context.Conte
 		req := p.request(op, groups)
 		req.Config = file
 		err = p.run(ctx, req, log)
-		var e *protocol.Error
-		if !errors.As(err, &e) || e.Code != protocol.Consent {
+		var e *wire.Error
+		if !errors.As(err, &e) || e.Code != wire.Consent {
 			return err
 		}
 		question := e.Error() + "\nDelete it and make it again?"
@@ -132,7 +132,7 @@ func (p *Provider) consent(ctx context.Context, question string) (bool, error) {
 }
 
 // childUndo has a child delete; without anything of the cluster in the account it does nothing.
-func (p *Provider) childUndo(op protocol.Op, groups []string) func(context.Context, step.Log) error {
+func (p *Provider) childUndo(op wire.Op, groups []string) func(context.Context, step.Log) error {
 	return func(ctx context.Context, log step.Log) error {
 		if p.factErr != nil && p.opts.Name == "" {
 			return p.factErr
@@ -141,23 +141,23 @@ func (p *Provider) childUndo(op protocol.Op, groups []string) func(context.Conte
 	}
 }
 
-func (p *Provider) request(op protocol.Op, groups []string) protocol.Request {
-	return protocol.Request{Op: op, Name: p.opts.Name, Region: p.opts.Region, Profile: p.opts.Profile, Owner: p.opts.Name, Groups: groups, Poll: p.opts.Poll}
+func (p *Provider) request(op wire.Op, groups []string) wire.Request {
+	return wire.Request{Op: op, Name: p.opts.Name, Region: p.opts.Region, Profile: p.opts.Profile, Owner: p.opts.Name, Groups: groups, Poll: p.opts.Poll}
 }
 
 // run starts a child and shows what it says, warnings and errors included, as the step's details.
-func (p *Provider) run(ctx context.Context, req protocol.Request, log step.Log) error {
-	defer p.forget()
+func (p *Provider) run(ctx context.Context, req wire.Request, log step.Log) error {
+	defer p.invalidate()
 	err := p.runner().Run(ctx, req, func(level, text string) {
 		if level != "debug" && text != "" {
 			log("%s", text)
 		}
 	})
-	var e *protocol.Error
-	if errors.As(err, &e) && e.Code == protocol.NotOurs {
+	var e *wire.Error
+	if errors.As(err, &e) && e.Code == wire.NotOurs {
 		err = errors.Join(ErrNotOurs, err)
 	}
-	if err != nil && req.Op != protocol.Check {
+	if err != nil && req.Op != wire.Check {
 		p.keepEvidence(ctx)
 	}
 	return err

@@ -90,7 +90,7 @@ func (c Components) validate() []error {
 	var problems []error
 	choose := func(field, value string, known ...string) {
 		if value != "" && !slices.Contains(known, value) {
-			problems = append(problems, fmt.Errorf("components.%s %q is not known%s; choose %s", field, value, nearest(value, known), strings.Join(known, " or ")))
+			problems = append(problems, fmt.Errorf("components.%s %q is not known%s; choose %s", field, value, didYouMean(value, known), strings.Join(known, " or ")))
 		}
 	}
 	choose("versions", c.Versions, VersionsPinned, VersionsProcedure)
@@ -98,7 +98,7 @@ func (c Components) validate() []error {
 	choose("miniclusters", c.MiniClusters, FluxOperator, Builtin)
 	for name, chart := range c.Charts {
 		if known := templates.Components(); !slices.Contains(known, name) {
-			problems = append(problems, fmt.Errorf("components.charts: there is no component %q%s; known: %s", name, nearest(name, known), strings.Join(known, ", ")))
+			problems = append(problems, fmt.Errorf("components.charts: there is no component %q%s; known: %s", name, didYouMean(name, known), strings.Join(known, ", ")))
 		}
 		if chart.Digest != "" && !chartDigest.MatchString(chart.Digest) {
 			problems = append(problems, fmt.Errorf("components.charts.%s.digest %q is no digest: sha256: and 64 hexadecimal digits", name, chart.Digest))
@@ -119,7 +119,7 @@ func (k Kind) validate() []error {
 	seen := map[string]bool{}
 	for _, w := range k.Workers {
 		if !slices.Contains(types, w) {
-			problems = append(problems, fmt.Errorf("kind.workers: instance type %q is not in the catalogue%s", w, nearest(w, types)))
+			problems = append(problems, fmt.Errorf("kind.workers: instance type %q is not in the catalogue%s", w, didYouMean(w, types)))
 		}
 		if seen[w] {
 			problems = append(problems, fmt.Errorf("kind.workers: %s is named twice; two workers of one type would look like one candidate", w))

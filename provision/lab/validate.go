@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/compspec/ocifit-lab/provision/nearest"
 	"github.com/compspec/ocifit-lab/templates"
 )
 
@@ -20,7 +21,7 @@ func (s *Spec) Validate() error {
 		bad("name %q: use at most 40 lower-case letters, digits and dashes", s.Name)
 	}
 	if !slices.Contains(Providers, s.Provider) {
-		bad("provider %q is not known%s; choose one of %s", s.Provider, nearest(s.Provider, Providers), strings.Join(Providers, ", "))
+		bad("provider %q is not known%s; choose one of %s", s.Provider, didYouMean(s.Provider, Providers), strings.Join(Providers, ", "))
 	}
 	if s.Webhook.TieBreak != "price" && s.Webhook.TieBreak != "first" {
 		bad("webhook.tieBreak %q is not known; choose price or first", s.Webhook.TieBreak)
@@ -78,7 +79,7 @@ func (s *Spec) validateGroups() []error {
 			bad("min %d, desired %d, max %d: they must rise, and max must be at least 1", g.Min, g.Desired, g.Max)
 		}
 		if !slices.Contains(known, g.InstanceType) {
-			bad("instance type %q is not in the catalogue%s", g.InstanceType, nearest(g.InstanceType, known))
+			bad("instance type %q is not in the catalogue%s", g.InstanceType, didYouMean(g.InstanceType, known))
 		}
 		if g.Sticky {
 			sticky++
@@ -90,38 +91,13 @@ func (s *Spec) validateGroups() []error {
 	return problems
 }
 
-// nearest says which of the known words a mistyped one may have meant, or nothing.
-func nearest(word string, known []string) string {
-	best, distance := "", 4
-	for _, k := range known {
-		if d := editDistance(word, k); d < distance {
-			best, distance = k, d
-		}
-	}
+// didYouMean says which of the known words a mistyped one may have meant, or nothing.
+func didYouMean(word string, known []string) string {
+	best := nearest.Within(word, known, 3)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %s?)", best)
-}
-
-// editDistance counts the single-character changes between two words (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // GroupName makes a node group's name from its instance type.

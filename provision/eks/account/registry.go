@@ -3,32 +3,22 @@ package account
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 )
-
-const ecrTarget = "AmazonEC2ContainerRegistry_V20150921."
-
-func (c *Cloud) ecr(ctx context.Context, op string, in, out any) error {
-	return c.call(ctx, "api.ecr", "ecr", ecrTarget+op, in, out)
-}
-
-type ecrRepository struct {
-	Name string `json:"repositoryName"`
-	ARN  string `json:"repositoryArn"`
-	URI  string `json:"repositoryUri"`
-}
 
 // EnsureRepository makes an ECR repository with tags unless it exists, and returns its address: registry host, slash, name.
 func (c *Cloud) EnsureRepository(ctx context.Context, name string, tags map[string]string) (string, error) {
-	var made struct{ Repository ecrRepository }
-	in := map[string]any{"repositoryName": name}
-	var list []map[string]string
+	in := &ecr.CreateRepositoryInput{RepositoryName: &name}
 	for k, v := range tags {
-		list = append(list, map[string]string{"Key": k, "Value": v})
+		in.Tags = append(in.Tags, ecrtypes.Tag{Key: aws.String(k), Value: aws.String(v)})
 	}
-	in["tags"] = list
-	err := c.ecr(ctx, "CreateRepository", in, &made)
+	made, err := c.ecr.CreateRepository(ctx, in)
 	if Code(err) == "RepositoryAlreadyExistsException" {
 		uri, err := c.FindRepository(ctx, name)
 		if err == nil && uri == "" {
@@ -39,13 +29,12 @@ func (c *Cloud) EnsureRepository(ctx context.Context, name string, tags map[stri
 	if err != nil {
 		return "", Explain(fmt.Errorf("make repository %s: %w", name, err))
 	}
-	return made.Repository.URI, nil
+	return aws.ToString(made.Repository.RepositoryUri), nil
 }
 
 // FindRepository returns the address of an ECR repository, empty if there is none.
 func (c *Cloud) FindRepository(ctx context.Context, name string) (string, error) {
-	var found struct{ Repositories []ecrRepository }
-	err := c.ecr(ctx, "DescribeRepositories", map[string]any{"repositoryNames": []string{name}}, &found)
+	found, err := c.ecr.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{name}})
 	switch {
 	case IsNotFound(err):
 		return "", nil
@@ -54,7 +43,7 @@ func (c *Cloud) FindRepository(ctx context.Context, name string) (string, error)
 	case len(found.Repositories) != 1:
 		return "", nil
 	}
-	return found.Repositories[0].URI, nil
+	return aws.ToString(found.Repositories[0].RepositoryUri), nil
 }
 
 // Login is what the account's registry is asked with; it holds for twelve hours.
@@ -66,24 +55,19 @@ type Login struct {
 
 // RegistryLogin asks for a login to the account's registry.
 func (c *Cloud) RegistryLogin(ctx context.Context) (Login, error) {
-	var out struct {
-		AuthorizationData []struct {
-			Token    string `json:"authorizationToken"`
-			Endpoint string `json:"proxyEndpoint"`
-		} `json:"authorizationData"`
-	}
-	if err := c.ecr(ctx, "GetAuthorizationToken", map[string]any{}, &out); err != nil {
+	out, err := c.ecr.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+	if err != nil {
 		return Login{}, Explain(fmt.Errorf("log in to the registry: %w", err))
 	}
 	if len(out.AuthorizationData) == 0 {
-		return Login{}, fmt.Errorf("log in to the registry: ECR gave no token")
+		return Login{}, errors.New("log in to the registry: ECR gave no token")
 	}
 	given := out.AuthorizationData[0]
-	data, err := base64.StdEncoding.DecodeString(given.Token)
+	data, err := base64.StdEncoding.DecodeString(aws.ToString(given.AuthorizationToken))
 	if err != nil {
 		return Login{}, fmt.Errorf("log in to the registry: %w", err)
 	}
-	l := Login{PlainHTTP: strings.HasPrefix(given.Endpoint, "http://")}
+	l := Login{PlainHTTP: strings.HasPrefix(aws.ToString(given.ProxyEndpoint), "http://")}
 	l.User, l.Password, _ = strings.Cut(string(data), ":")
 	return l, nil
 }
@@ -94,32 +78,26 @@ func (c *Cloud) repositoryItems(ctx context.Context, o Owner) ([]Item, error) {
 		return nil, nil
 	}
 	var items []Item
-	in := map[string]any{}
-	for {
-		var page struct {
-			Repositories []ecrRepository
-			NextToken    string `json:"nextToken"`
-		}
-		if err := c.ecr(ctx, "DescribeRepositories", in, &page); err != nil {
+	pages := ecr.NewDescribeRepositoriesPaginator(c.ecr, &ecr.DescribeRepositoriesInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
 			return items, err
 		}
 		for _, r := range page.Repositories {
-			var tags struct{ Tags []struct{ Key, Value string } }
-			if err := c.ecr(ctx, "ListTagsForResource", map[string]any{"resourceArn": r.ARN}, &tags); err != nil {
+			tags, err := c.ecr.ListTagsForResource(ctx, &ecr.ListTagsForResourceInput{ResourceArn: r.RepositoryArn})
+			if err != nil {
 				return items, err
 			}
 			for _, t := range tags.Tags {
-				if t.Key == o.TagKey && t.Value == o.TagValue {
-					items = append(items, Item{Kind: "repository", ID: r.Name, ours: true, remove: func(ctx context.Context) error {
-						var out any
-						return c.ecr(ctx, "DeleteRepository", map[string]any{"repositoryName": r.Name, "force": true}, &out)
+				if aws.ToString(t.Key) == o.TagKey && aws.ToString(t.Value) == o.TagValue {
+					items = append(items, Item{Kind: "repository", ID: aws.ToString(r.RepositoryName), ours: true, remove: func(ctx context.Context) error {
+						_, err := c.ecr.DeleteRepository(ctx, &ecr.DeleteRepositoryInput{RepositoryName: r.RepositoryName, Force: true})
+						return err
 					}})
 				}
 			}
 		}
-		if page.NextToken == "" {
-			return items, nil
-		}
-		in["nextToken"] = page.NextToken
 	}
+	return items, nil
 }

@@ -14,7 +14,7 @@ const callerARN = "arn:aws:iam::" + Account + ":user/lab"
 type account struct {
 	region    string
 	stacks    []*stack             // newest first, deleted ones too
-	things    map[string]*thing    // by kind and id
+	resources map[string]*resource // by kind and id
 	clusters  map[string]*cluster  // by name
 	groups    map[string]*group    // by cluster/name
 	asgs      map[string]*asg      // by name
@@ -24,8 +24,8 @@ type account struct {
 	repos     map[string]*repository
 }
 
-// thing is a resource without a life of its own: a subnet, a role, a volume.
-type thing struct {
+// resource is a resource without a life of its own: a subnet, a role, a volume.
+type resource struct {
 	kind  string // CloudFormation type
 	id    string
 	stack *stack
@@ -37,14 +37,14 @@ type thing struct {
 }
 
 func newAccount(region string) *account {
-	a := &account{region: region, things: map[string]*thing{}, clusters: map[string]*cluster{}, groups: map[string]*group{},
+	a := &account{region: region, resources: map[string]*resource{}, clusters: map[string]*cluster{}, groups: map[string]*group{},
 		asgs: map[string]*asg{}, oidc: map[string]*provider{}, balancers: map[string]*balancer{}, logs: map[string]time.Time{},
 		repos: map[string]*repository{}}
-	a.add(&thing{kind: "AWS::EC2::VPC", id: "vpc-default", here: true, props: map[string]any{"CidrBlock": "172.31.0.0/16"}})
+	a.add(&resource{kind: "AWS::EC2::VPC", id: "vpc-default", here: true, props: map[string]any{"CidrBlock": "172.31.0.0/16"}})
 	return a
 }
 
-func (a *account) add(t *thing) *thing {
+func (a *account) add(t *resource) *resource {
 	if t.tags == nil {
 		t.tags = map[string]string{}
 	}
@@ -52,31 +52,31 @@ func (a *account) add(t *thing) *thing {
 		t.attrs = map[string]string{}
 	}
 	t.made = time.Now()
-	a.things[t.kind+"/"+t.id] = t
+	a.resources[t.kind+"/"+t.id] = t
 	return t
 }
 
-func (a *account) get(kind, id string) *thing { return a.things[kind+"/"+id] }
+func (a *account) get(kind, id string) *resource { return a.resources[kind+"/"+id] }
 
-func (a *account) drop(t *thing) { delete(a.things, t.kind+"/"+t.id) }
+func (a *account) drop(t *resource) { delete(a.resources, t.kind+"/"+t.id) }
 
 // all returns the things of a kind in the order of their ids.
-func (a *account) all(kind string) []*thing {
-	var out []*thing
-	for _, k := range sortedKeys(a.things) {
-		if t := a.things[k]; t.kind == kind {
+func (a *account) all(kind string) []*resource {
+	var out []*resource
+	for _, k := range sortedKeys(a.resources) {
+		if t := a.resources[k]; t.kind == kind {
 			out = append(out, t)
 		}
 	}
 	return out
 }
 
-func (t *thing) text(key string) string {
+func (t *resource) text(key string) string {
 	v, _ := t.props[key].(string)
 	return v
 }
 
-func (t *thing) texts(key string) []string { return texts(t.props[key]) }
+func (t *resource) texts(key string) []string { return texts(t.props[key]) }
 
 func texts(v any) []string {
 	switch v := v.(type) {
@@ -105,8 +105,8 @@ func (a *account) inventory() []string {
 			out = append(out, "stack "+s.name+" "+s.status)
 		}
 	}
-	for _, k := range sortedKeys(a.things) {
-		if t := a.things[k]; !t.here {
+	for _, k := range sortedKeys(a.resources) {
+		if t := a.resources[k]; !t.here {
 			out = append(out, strings.ToLower(t.kind[strings.LastIndex(t.kind, ":")+1:])+" "+t.id)
 		}
 	}

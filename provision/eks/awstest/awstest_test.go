@@ -181,7 +181,7 @@ func TestDependencies(t *testing.T) {
 	s := newServer(t, Options{})
 	createStackOf(t, s, "net", vpcTemplate)
 	vpc := s.find("net").resource("VPC").physical
-	s.acct.add(&thing{kind: "AWS::EC2::NetworkInterface", id: "eni-1", props: map[string]any{"VpcId": vpc, "SubnetId": s.find("net").resource("Net").physical, "Status": "available"}})
+	s.acct.add(&resource{kind: "AWS::EC2::NetworkInterface", id: "eni-1", props: map[string]any{"VpcId": vpc, "SubnetId": s.find("net").resource("Net").physical, "Status": "available"}})
 	query(t, s, "cloudformation", "DeleteStack", "StackName", "net")
 	if st := s.find("net"); st == nil || st.status != "DELETE_FAILED" || !strings.Contains(st.reason, "dependencies") {
 		t.Fatalf("stack %+v", st)

@@ -51,7 +51,7 @@ func beginCluster(s *Server, st *stack, r *stackResource) error {
 			c.vpc = t.text("VpcId")
 		}
 	}
-	sg := s.acct.add(&thing{kind: "AWS::EC2::SecurityGroup", id: s.id("sg"), props: map[string]any{"VpcId": c.vpc, "GroupName": "eks-cluster-sg-" + name}})
+	sg := s.acct.add(&resource{kind: "AWS::EC2::SecurityGroup", id: s.id("sg"), props: map[string]any{"VpcId": c.vpc, "GroupName": "eks-cluster-sg-" + name}})
 	sg.tags["aws:eks:cluster-name"] = name
 	sg.tags["kubernetes.io/cluster/"+name] = "owned"
 	c.securityGroup = sg.id

@@ -17,38 +17,38 @@ var ec2Operations = map[string]operation{
 	"DescribeKeyPairs":              func(*Server, Call) (answer, error) { return xmlAnswer(el("keySet")), nil },
 	"DescribeImages":                func(*Server, Call) (answer, error) { return xmlAnswer(el("imagesSet")), nil },
 
-	"DescribeVpcs": describe("AWS::EC2::VPC", "vpcSet", "VpcId", func(t *thing) []node {
+	"DescribeVpcs": describe("AWS::EC2::VPC", "vpcSet", "VpcId", func(t *resource) []node {
 		return []node{el("vpcId", t.id), el("cidrBlock", t.text("CidrBlock")), el("state", "available"), el("isDefault", t.here)}
 	}),
-	"DescribeSubnets": describe("AWS::EC2::Subnet", "subnetSet", "SubnetId", func(t *thing) []node {
+	"DescribeSubnets": describe("AWS::EC2::Subnet", "subnetSet", "SubnetId", func(t *resource) []node {
 		return []node{el("subnetId", t.id), el("vpcId", t.text("VpcId")), el("availabilityZone", t.text("AvailabilityZone")),
 			el("cidrBlock", t.text("CidrBlock")), el("state", "available"), el("mapPublicIpOnLaunch", t.props["MapPublicIpOnLaunch"] == true)}
 	}),
-	"DescribeSecurityGroups": describe("AWS::EC2::SecurityGroup", "securityGroupInfo", "GroupId", func(t *thing) []node {
+	"DescribeSecurityGroups": describe("AWS::EC2::SecurityGroup", "securityGroupInfo", "GroupId", func(t *resource) []node {
 		name := t.text("GroupName")
 		if name == "" {
 			name = t.id
 		}
 		return []node{el("groupId", t.id), el("groupName", name), el("vpcId", t.text("VpcId")), el("groupDescription", t.text("GroupDescription"))}
 	}),
-	"DescribeNetworkInterfaces": describe("AWS::EC2::NetworkInterface", "networkInterfaceSet", "NetworkInterfaceId", func(t *thing) []node {
+	"DescribeNetworkInterfaces": describe("AWS::EC2::NetworkInterface", "networkInterfaceSet", "NetworkInterfaceId", func(t *resource) []node {
 		return []node{el("networkInterfaceId", t.id), el("vpcId", t.text("VpcId")), el("subnetId", t.text("SubnetId")),
 			el("status", t.text("Status")), el("description", t.text("Description")),
 			el("groupSet", each("item", t.texts("GroupSet"), func(id string) []node { return []node{el("groupId", id)} }))}
 	}),
-	"DescribeVolumes": describe("AWS::EC2::Volume", "volumeSet", "VolumeId", func(t *thing) []node {
+	"DescribeVolumes": describe("AWS::EC2::Volume", "volumeSet", "VolumeId", func(t *resource) []node {
 		return []node{el("volumeId", t.id), el("status", "available"), el("size", "10"), el("createTime", t.made)}
 	}),
-	"DescribeLaunchTemplates": describe("AWS::EC2::LaunchTemplate", "launchTemplates", "LaunchTemplateId", func(t *thing) []node {
+	"DescribeLaunchTemplates": describe("AWS::EC2::LaunchTemplate", "launchTemplates", "LaunchTemplateId", func(t *resource) []node {
 		return []node{el("launchTemplateId", t.id), el("launchTemplateName", t.text("LaunchTemplateName")), el("createTime", t.made)}
 	}),
-	"DescribeNatGateways": describe("AWS::EC2::NatGateway", "natGatewaySet", "NatGatewayId", func(t *thing) []node {
+	"DescribeNatGateways": describe("AWS::EC2::NatGateway", "natGatewaySet", "NatGatewayId", func(t *resource) []node {
 		return []node{el("natGatewayId", t.id), el("state", "available")}
 	}),
-	"DescribeAddresses": describe("AWS::EC2::EIP", "addressesSet", "AllocationId", func(t *thing) []node {
+	"DescribeAddresses": describe("AWS::EC2::EIP", "addressesSet", "AllocationId", func(t *resource) []node {
 		return []node{el("allocationId", t.id), el("publicIp", "192.0.2.10")}
 	}),
-	"DescribeInternetGateways": describe("AWS::EC2::InternetGateway", "internetGatewaySet", "InternetGatewayId", func(t *thing) []node {
+	"DescribeInternetGateways": describe("AWS::EC2::InternetGateway", "internetGatewaySet", "InternetGatewayId", func(t *resource) []node {
 		return []node{el("internetGatewayId", t.id)}
 	}),
 
@@ -124,7 +124,7 @@ func describeTypes(_ *Server, c Call) (answer, error) {
 }
 
 // describe lists the things of a kind that the call's ids and filters let through.
-func describe(kind, set, idKey string, content func(*thing) []node) operation {
+func describe(kind, set, idKey string, content func(*resource) []node) operation {
 	return func(s *Server, c Call) (answer, error) {
 		ids := c.list(idKey)
 		filters := c.filters()
@@ -156,7 +156,7 @@ var filterKeys = map[string]string{
 	"description": "Description",
 }
 
-func (t *thing) matches(filters map[string][]string) bool {
+func (t *resource) matches(filters map[string][]string) bool {
 	for name, values := range filters {
 		key := filterKeys[name]
 		if key == "" || key == "*" {

@@ -75,7 +75,7 @@ func beginGroup(s *Server, st *stack, r *stackResource) error {
 	g.asg = a.name
 	s.acct.groups[key], s.acct.asgs[a.name] = g, a
 	// EKS copies the launch template it is given.
-	lt := s.acct.add(&thing{kind: "AWS::EC2::LaunchTemplate", id: s.id("lt"), props: map[string]any{"LaunchTemplateName": a.name}})
+	lt := s.acct.add(&resource{kind: "AWS::EC2::LaunchTemplate", id: s.id("lt"), props: map[string]any{"LaunchTemplateName": a.name}})
 	lt.tags["eks:cluster-name"], lt.tags["eks:nodegroup-name"] = c.name, name
 	r.physical, r.attrs["Arn"], r.attrs["ClusterName"], r.attrs["NodegroupName"] = key, g.arn, c.name, name
 	return nil

@@ -99,7 +99,7 @@ func simulate(s *Server, c Call) (answer, error) {
 	}))), nil
 }
 
-func roleNodes(t *thing) []node {
+func roleNodes(t *resource) []node {
 	return []node{el("Path", "/"), el("RoleName", t.id), el("RoleId", "AROA"+t.id), el("Arn", t.attrs["Arn"]), el("CreateDate", t.made),
 		tagNodes("Tags", "member", t.tags)}
 }

@@ -106,7 +106,7 @@ func (s *Server) do(c Call) (answer, error) {
 	return a, err
 }
 
-// Inventory lists what exists in the account and would not without its user, one thing a line. It is empty in a new account.
+// Inventory lists what exists in the account and would not without its user, one resource a line. It is empty in a new account.
 func (s *Server) Inventory() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

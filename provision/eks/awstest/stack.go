@@ -107,7 +107,7 @@ func (s *Server) create(st *stack, logical string) error {
 	r := &stackResource{logical: logical, kind: tr.Type, props: props, attrs: map[string]string{}, status: "CREATE_IN_PROGRESS"}
 	made := false
 	if err == nil {
-		k := kinds[tr.Type]
+		k := resourceTypes[tr.Type]
 		s.locked(func() {
 			if err = k.begin(s, st, r); err == nil {
 				made = true
@@ -177,7 +177,7 @@ func (s *Server) unbuild(st *stack, how string) {
 		w := Work{Delete: true, Type: r.kind, Stack: st.name}
 		var err error
 		s.locked(func() { st.note(r.logical, r.physical, r.kind, "DELETE_IN_PROGRESS", "") })
-		if s.opts.Delay != nil && kinds[r.kind].remove != nil {
+		if s.opts.Delay != nil && resourceTypes[r.kind].remove != nil {
 			err = s.sleep(s.opts.Delay(w))
 		}
 		if err == nil {
@@ -211,7 +211,7 @@ func (s *Server) unbuild(st *stack, how string) {
 }
 
 func (s *Server) remove(st *stack, r *stackResource) error {
-	k := kinds[r.kind]
+	k := resourceTypes[r.kind]
 	var err error
 	if k.remove != nil {
 		s.locked(func() { err = k.remove(s, st, r) })

@@ -35,7 +35,7 @@ func parseTemplate(body string) (*template, error) {
 	}
 	var unknown []string
 	for _, name := range sortedKeys(t.Resources) {
-		if r := t.Resources[name]; kinds[r.Type] == nil && !slices.Contains(unknown, r.Type) {
+		if r := t.Resources[name]; resourceTypes[r.Type] == nil && !slices.Contains(unknown, r.Type) {
 			unknown = append(unknown, r.Type)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/weaveworks/eksctl/pkg/vpc"
 
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 )
 
 // controlPlane makes the cluster's stack, waits for its API server and gives it the addons that nodes need.
@@ -51,7 +51,7 @@ func (s *session) nameIsFree() error {
 		return err
 	}
 	if have.Tags[clusterconfig.TagLab] != s.req.Owner {
-		return &protocol.Error{Code: protocol.NotOurs, Text: fmt.Sprintf("cluster %s exists in %s and is not of lab %q (its tag %s is %q)",
+		return &wire.Error{Code: wire.NotOurs, Text: fmt.Sprintf("cluster %s exists in %s and is not of lab %q (its tag %s is %q)",
 			s.req.Name, s.req.Region, s.req.Owner, clusterconfig.TagLab, have.Tags[clusterconfig.TagLab]), Try: "choose another name in lab.yaml"}
 	}
 	return nil

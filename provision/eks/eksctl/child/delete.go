@@ -22,7 +22,7 @@ func (s *session) drop() error {
 	if err := s.openOurs(); err != nil {
 		return err
 	}
-	s.loosen(false)
+	s.releasePods(false)
 	return s.dropGroups(s.req.Groups)
 }
 
@@ -41,9 +41,9 @@ func (s *session) openOurs() error {
 	return s.owned(st)
 }
 
-// loosen lets pods go at once: it deletes the disruption budgets that hold them and, with balancers, has Kubernetes remove its load
+// releasePods lets pods go at once: it deletes the disruption budgets that hold them and, with balancers, has Kubernetes remove its load
 // balancers. A cluster that does not answer is left to what comes after.
-func (s *session) loosen(balancers bool) {
+func (s *session) releasePods(balancers bool) {
 	k, err := s.cloud.Cluster(s.ctx, s.req.Name)
 	if err != nil || k == nil || k.Status != "ACTIVE" {
 		return
@@ -86,7 +86,7 @@ func (s *session) dropGroups(names []string) error {
 		return err
 	}
 	wanted := func(group string) bool { return len(names) == 0 || slices.Contains(names, group) }
-	var all together
+	var all multierror.Group
 	inStack := map[string]bool{}
 	for _, st := range stacks {
 		group := groupOf(st, s.req.Name)
@@ -94,21 +94,21 @@ func (s *session) dropGroups(names []string) error {
 			continue
 		}
 		inStack[group] = true
-		all.start(func() error { return s.deleteStack(st) })
+		all.Go(func() error { return s.deleteStack(st) })
 	}
 	groups, err := s.cloud.NodeGroups(s.ctx, s.req.Name)
 	if err != nil {
-		all.start(func() error { return err })
+		all.Go(func() error { return err })
 	}
 	for _, g := range groups {
 		if wanted(g.Name) && !inStack[g.Name] {
-			all.start(func() error {
+			all.Go(func() error {
 				s.log("deleting node group %s, which has no stack", g.Name)
 				return s.cloud.DeleteNodeGroup(s.ctx, s.req.Name, g.Name, s.req.Poll)
 			})
 		}
 	}
-	return all.wait()
+	return merge(all.Wait())
 }
 
 // groupOf is the node group that a stack makes, empty for other stacks.
@@ -129,17 +129,17 @@ func (s *session) delete() error {
 	if err := s.openOurs(); err != nil {
 		return err
 	}
-	s.loosen(true)
+	s.releasePods(true)
 	var errs *multierror.Error
 	add := func(err error) {
 		if err != nil {
 			errs = multierror.Append(errs, err)
 		}
 	}
-	var first together
-	first.start(func() error { return s.dropGroups(nil) })
-	first.start(s.dropRoles)
-	add(first.wait())
+	var first multierror.Group
+	first.Go(func() error { return s.dropGroups(nil) })
+	first.Go(s.dropRoles)
+	add(merge(first.Wait()))
 	if errs == nil && s.ctx.Err() == nil {
 		add(s.dropCluster())
 	}
@@ -160,13 +160,13 @@ func (s *session) dropRoles() error {
 	if err != nil {
 		return err
 	}
-	var all together
+	var all multierror.Group
 	for _, st := range stacks {
 		if st.Name != clusterStack(s.req.Name) && groupOf(st, s.req.Name) == "" {
-			all.start(func() error { return s.deleteStack(st) })
+			all.Go(func() error { return s.deleteStack(st) })
 		}
 	}
-	return all.wait()
+	return merge(all.Wait())
 }
 
 func (s *session) dropCluster() error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/amazon-ec2-instance-selector/v3/pkg/selector"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+	"github.com/hashicorp/go-multierror"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 	"github.com/weaveworks/eksctl/pkg/eks"
 	"github.com/weaveworks/eksctl/pkg/utils/nodes"
@@ -36,9 +37,9 @@ func (s *session) nodeGroups() error {
 	s.stack.lean.Store(true)
 	importer := vpc.NewStackConfigImporter(clusterStack(s.req.Name))
 	manager := s.ctl.NewStackManager(s.cfg)
-	var all together
+	var all multierror.Group
 	for _, ng := range s.cfg.ManagedNodeGroups {
-		all.start(func() error {
+		all.Go(func() error {
 			tree := manager.NewManagedNodeGroupTask(s.ctx, []*api.ManagedNodeGroup{ng}, true, importer, 1)
 			if err := s.run(tree, groupStack(s.req.Name, ng.Name)); err != nil {
 				return fmt.Errorf("node group %s: %w", ng.Name, err)
@@ -48,7 +49,7 @@ func (s *session) nodeGroups() error {
 		})
 	}
 	for _, ng := range s.cfg.NodeGroups {
-		all.start(func() error {
+		all.Go(func() error {
 			tree := manager.NewUnmanagedNodeGroupTask(s.ctx, []*api.NodeGroup{ng}, true, false, false, importer, 1)
 			if err := s.run(tree, groupStack(s.req.Name, ng.Name)); err != nil {
 				return fmt.Errorf("node group %s: %w", ng.Name, err)
@@ -56,7 +57,7 @@ func (s *session) nodeGroups() error {
 			return s.awaitNodes(client, ng)
 		})
 	}
-	return all.wait()
+	return merge(all.Wait())
 }
 
 // normalize settles images, keys and, where a user's file asks for properties instead of names, instance types.

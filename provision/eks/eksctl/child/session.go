@@ -21,7 +21,8 @@ import (
 
 	"github.com/compspec/ocifit-lab/provision/eks/account"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/child/serve"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -35,11 +36,11 @@ const defaultPoll = 3 * time.Second
 // must be the only thing that its process does.
 func Main(ctx context.Context, in io.Reader, out io.Writer) int {
 	os.Stdout = os.Stderr // nothing but the protocol may reach the parent's pipe
-	return protocol.Serve(ctx, in, out, Do)
+	return serve.Request(ctx, in, out, Do)
 }
 
 // Do does what a request asks.
-func Do(ctx context.Context, req protocol.Request, log protocol.Log) error {
+func Do(ctx context.Context, req wire.Request, log wire.Log) error {
 	takeLog(log, req.Debug)
 	if req.Poll <= 0 {
 		req.Poll = defaultPoll
@@ -51,36 +52,36 @@ func Do(ctx context.Context, req protocol.Request, log protocol.Log) error {
 	s := &session{ctx: ctx, req: req, log: func(format string, args ...any) { log("info", fmt.Sprintf(format, args...)) }}
 	var err error
 	switch req.Op {
-	case protocol.Check:
+	case wire.Check:
 		_, err = s.load()
-	case protocol.ControlPlane:
+	case wire.ControlPlane:
 		err = s.controlPlane()
-	case protocol.Identity:
+	case wire.Identity:
 		err = s.identity()
-	case protocol.NodeGroups:
+	case wire.NodeGroups:
 		err = s.nodeGroups()
-	case protocol.Drop:
+	case wire.Drop:
 		err = s.drop()
-	case protocol.Delete:
+	case wire.Delete:
 		err = s.delete()
 	default:
 		err = fmt.Errorf("unknown operation %q", req.Op)
 	}
-	return wire(err)
+	return outcome(err)
 }
 
-// wire gives an error the form in which it leaves the process.
-func wire(err error) error {
+// outcome gives an error the form in which it leaves the process.
+func outcome(err error) error {
 	if err == nil {
 		return nil
 	}
 	err = account.Explain(err)
-	var e *protocol.Error
+	var e *wire.Error
 	if !errors.As(err, &e) {
-		e = &protocol.Error{Text: err.Error()}
+		e = &wire.Error{Text: err.Error()}
 	}
 	if account.IsExpired(err) {
-		e.Code = protocol.Expired
+		e.Code = wire.Expired
 	}
 	if e.Try == "" {
 		e.Try = step.HintOf(err)
@@ -91,7 +92,7 @@ func wire(err error) error {
 // session is the work on one request.
 type session struct {
 	ctx context.Context
-	req protocol.Request
+	req wire.Request
 	log func(format string, args ...any)
 
 	cfg   *api.ClusterConfig
@@ -107,7 +108,7 @@ func (s *session) load() (*cmdutils.Cmd, error) {
 	params := &cmdutils.CreateClusterCmdParams{}
 	params.ConfigReader = bytes.NewReader(s.req.Config)
 	refused := func(err error) error {
-		return &protocol.Error{Code: protocol.Refused, Text: fmt.Sprintf("cluster file: %v", err)}
+		return &wire.Error{Code: wire.Refused, Text: fmt.Sprintf("cluster file: %v", err)}
 	}
 	if err := cmdutils.NewCreateClusterLoader(cmd, filter.NewNodeGroupFilter(), api.NewNodeGroup(), params).Load(); err != nil {
 		return nil, refused(err)
@@ -194,7 +195,7 @@ func (s *session) replaceParts() error {
 }
 
 // takeLog has eksctl's lines come to log, with their level.
-func takeLog(log protocol.Log, debug bool) {
+func takeLog(log wire.Log, debug bool) {
 	logger.Timestamps, logger.Color = false, false
 	logger.BitwiseLevel = logger.LogAlways | logger.LogSuccess | logger.LogCritical | logger.LogWarning | logger.LogInfo
 	if debug {
@@ -212,7 +213,7 @@ func takeLog(log protocol.Log, debug bool) {
 
 var levels = map[string]string{"Critical": "error", "Warning": "warning", "Debug": "debug"}
 
-type lineWriter protocol.Log
+type lineWriter wire.Log
 
 func (w lineWriter) Write(p []byte) (int, error) {
 	prefix, text, ok := strings.Cut(string(p), "\x00")

@@ -1,6 +1,6 @@
-// Package protocol runs the work of eksctl in a process of its own, because that library ignores cancellation, prints, panics and keeps state
-// in globals; what goes in and comes out is plain.
-package protocol
+// Package wire is what goes over the pipe between the program and the child process that runs eksctl: one request in, log lines and an
+// outcome out.
+package wire
 
 import (
 	"fmt"
@@ -78,8 +78,8 @@ func (e *Error) Error() string {
 	return text
 }
 
-// event is one line that a child writes.
-type event struct {
+// Event is one line that a child writes.
+type Event struct {
 	Level string `json:"level,omitempty"` // of a log line: debug, info, warning, error
 	Text  string `json:"text,omitempty"`
 	Done  bool   `json:"done,omitempty"` // the last line
@@ -98,3 +98,6 @@ func (r Request) Validate() error {
 	}
 	return nil
 }
+
+// Log takes one line of what the child does.
+type Log func(level, text string)

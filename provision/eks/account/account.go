@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -16,10 +15,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
@@ -42,6 +43,8 @@ type Cloud struct {
 	logs   *cloudwatchlogs.Client
 	elb    *elb.Client
 	elbv2  *elbv2.Client
+	ecr    *ecr.Client
+	quotas *servicequotas.Client
 
 	mu     sync.Mutex
 	firsts map[string]time.Time // see since
@@ -71,6 +74,7 @@ func Open(ctx context.Context, region, profile string) (*Cloud, error) {
 		cfn: cloudformation.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg), eks: eks.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg),
 		sts:  sts.NewFromConfig(cfg, func(o *sts.Options) { o.RetryMaxAttempts = 3 }),
 		logs: cloudwatchlogs.NewFromConfig(cfg), elb: elb.NewFromConfig(cfg), elbv2: elbv2.NewFromConfig(cfg),
+		ecr: ecr.NewFromConfig(cfg), quotas: servicequotas.NewFromConfig(cfg),
 	}, nil
 }
 
@@ -108,7 +112,7 @@ func Code(err error) string {
 // IsNotFound tells whether AWS answered that the thing asked for does not exist.
 func IsNotFound(err error) bool {
 	code := Code(err)
-	return strings.Contains(code, "NotFound") || strings.Contains(code, "NoSuchEntity") || code == "ResourceNotFoundException" ||
+	return strings.Contains(code, "NotFound") || strings.Contains(code, "NoSuchEntity") || code == "NoSuchResourceException" ||
 		(code == "ValidationError" && strings.Contains(err.Error(), "does not exist"))
 }
 
@@ -145,6 +149,3 @@ func Explain(err error) error {
 	}
 	return err
 }
-
-// client is for the services that are called without an SDK of their own.
-func (c *Cloud) client() *http.Client { return &http.Client{Timeout: 30 * time.Second} }

@@ -11,8 +11,8 @@ import (
 // withoutControlPlanes are the zones, by their ids, in which EKS places no control planes.
 var withoutControlPlanes = []string{"use1-az3", "usw1-az2", "cac1-az3"}
 
-// capable are the names of the zones that a cluster's network may be in.
-func capable(zones []account.Zone) []string {
+// controlPlaneZones are the names of the zones that a cluster's network may be in.
+func controlPlaneZones(zones []account.Zone) []string {
 	var names []string
 	for _, z := range zones {
 		if !slices.Contains(withoutControlPlanes, z.ID) {
@@ -23,9 +23,9 @@ func capable(zones []account.Zone) []string {
 	return names
 }
 
-// place chooses the cluster's zones and each group's, so that every type is offered where its group is. Zones that a group asks for are
+// chooseZones chooses the cluster's zones and each group's, so that every type is offered where its group is. Zones that a group asks for are
 // taken where they have the type: the same letter is another place in another account. keep are the zones of a cluster that exists.
-func place(groups []NodeGroup, offers map[string][]string, zones, keep []string) ([]string, []NodeGroup, error) {
+func chooseZones(groups []NodeGroup, offers map[string][]string, zones, keep []string) ([]string, []NodeGroup, error) {
 	groups = slices.Clone(groups)
 	chosen := slices.Clone(keep)
 	candidates := zones
@@ -34,12 +34,12 @@ func place(groups []NodeGroup, offers map[string][]string, zones, keep []string)
 	}
 	open := map[int][]string{} // groups that are nowhere yet, and where they could be
 	for i, g := range groups {
-		can := both(candidates, offers[g.InstanceType])
+		can := intersect(candidates, offers[g.InstanceType])
 		if len(can) == 0 {
 			return nil, nil, step.Try(fmt.Errorf("node group %s: %s is not offered in any zone of %v (it is in %v)", g.Name, g.InstanceType, candidates, offers[g.InstanceType]),
 				"take another instance type or region")
 		}
-		if wish := both(can, g.Zones); len(wish) > 0 {
+		if wish := intersect(can, g.Zones); len(wish) > 0 {
 			groups[i].Zones = wish
 			chosen = union(chosen, wish)
 			continue
@@ -49,7 +49,7 @@ func place(groups []NodeGroup, offers map[string][]string, zones, keep []string)
 	}
 	for {
 		for i, can := range open {
-			if len(both(can, chosen)) > 0 {
+			if len(intersect(can, chosen)) > 0 {
 				delete(open, i)
 			}
 		}
@@ -65,7 +65,7 @@ func place(groups []NodeGroup, offers map[string][]string, zones, keep []string)
 	slices.Sort(chosen)
 	for i, g := range groups {
 		if len(g.Zones) == 0 {
-			if can := both(chosen, offers[g.InstanceType]); len(can) < len(chosen) {
+			if can := intersect(chosen, offers[g.InstanceType]); len(can) < len(chosen) {
 				groups[i].Zones = can
 			}
 		}
@@ -93,7 +93,7 @@ func busiest(zones, chosen []string, open map[int][]string) string {
 	return best
 }
 
-func both(a, b []string) []string {
+func intersect(a, b []string) []string {
 	var out []string
 	for _, x := range a {
 		if slices.Contains(b, x) {

@@ -1,4 +1,4 @@
-package protocol_test
+package parent_test
 
 import (
 	"bytes"
@@ -13,25 +13,27 @@ import (
 	"testing"
 	"time"
 
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/child/serve"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/parent"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // The test binary is the child; the name in the request says how it behaves.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "test-child" {
-		os.Exit(protocol.Serve(context.Background(), os.Stdin, os.Stdout, work))
+		os.Exit(serve.Request(context.Background(), os.Stdin, os.Stdout, work))
 	}
 	os.Exit(m.Run())
 }
 
-func work(ctx context.Context, req protocol.Request, log protocol.Log) error {
+func work(ctx context.Context, req wire.Request, log wire.Log) error {
 	log("info", "working on "+req.Name)
 	switch req.Name {
 	case "well":
 		return nil
 	case "panic":
-		var p *protocol.Request
+		var p *wire.Request
 		return errors.New(p.Name)
 	case "gone":
 		fmt.Fprintln(os.Stderr, "fatal: no more of this")
@@ -47,7 +49,7 @@ func work(ctx context.Context, req protocol.Request, log protocol.Log) error {
 			time.Sleep(time.Hour)
 		}
 	}
-	return &protocol.Error{Code: protocol.Consent, Text: "stack x is broken", Causes: []string{"cause"}, Try: "try this"}
+	return &wire.Error{Code: wire.Consent, Text: "stack x is broken", Causes: []string{"cause"}, Try: "try this"}
 }
 
 func run(t *testing.T, ctx context.Context, name string) (string, error) {
@@ -57,10 +59,10 @@ func run(t *testing.T, ctx context.Context, name string) (string, error) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	r := protocol.Runner{Command: []string{exe, "test-child"}, Home: filepath.Join(dir, "home"), Logs: filepath.Join(dir, "logs")}
+	r := parent.Runner{Command: []string{exe, "test-child"}, Home: filepath.Join(dir, "home"), Logs: filepath.Join(dir, "logs")}
 	var mu sync.Mutex
 	var said []string
-	err = r.Run(ctx, protocol.Request{Op: protocol.Delete, Name: name, Region: "r", Owner: "o"}, func(_, text string) {
+	err = r.Run(ctx, wire.Request{Op: wire.Delete, Name: name, Region: "r", Owner: "o"}, func(_, text string) {
 		mu.Lock()
 		defer mu.Unlock()
 		said = append(said, text)
@@ -75,14 +77,14 @@ func run(t *testing.T, ctx context.Context, name string) (string, error) {
 func TestRun(t *testing.T) {
 	ctx := context.Background()
 	for name, c := range map[string]struct {
-		code protocol.Code
+		code wire.Code
 		text []string
 	}{
 		"well":    {},
 		"chatter": {},
-		"refuse":  {protocol.Consent, []string{"stack x is broken", "cause"}},
-		"panic":   {protocol.Crashed, []string{"panicked", "nil pointer"}},
-		"gone":    {protocol.Crashed, []string{"without an answer", "no more of this"}},
+		"refuse":  {wire.Consent, []string{"stack x is broken", "cause"}},
+		"panic":   {wire.Crashed, []string{"panicked", "nil pointer"}},
+		"gone":    {wire.Crashed, []string{"without an answer", "no more of this"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			said, err := run(t, ctx, name)
@@ -95,7 +97,7 @@ func TestRun(t *testing.T) {
 				}
 				return
 			}
-			var e *protocol.Error
+			var e *wire.Error
 			if !errors.As(err, &e) || e.Code != c.code {
 				t.Fatalf("error %v", err)
 			}
@@ -117,8 +119,8 @@ func TestStop(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		_, err := run(t, ctx, name)
 		cancel()
-		var e *protocol.Error
-		if !errors.As(err, &e) || e.Code != protocol.Stopped || !errors.Is(err, context.DeadlineExceeded) {
+		var e *wire.Error
+		if !errors.As(err, &e) || e.Code != wire.Stopped || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -130,7 +132,7 @@ func TestServeRefuses(t *testing.T) {
 		"no file": `{"op":"check","name":"a","region":"r","owner":"a"}` + "\n", "no operation": "{}\n",
 	} {
 		var out bytes.Buffer
-		code := protocol.Serve(context.Background(), strings.NewReader(in), &out, func(context.Context, protocol.Request, protocol.Log) error {
+		code := serve.Request(context.Background(), strings.NewReader(in), &out, func(context.Context, wire.Request, wire.Log) error {
 			t.Errorf("%s: work was begun", name)
 			return nil
 		})
@@ -144,7 +146,7 @@ func TestServeRefuses(t *testing.T) {
 func TestServeEndsWithItsParent(t *testing.T) {
 	in, parent := io.Pipe()
 	done := make(chan int, 1)
-	go func() { done <- protocol.Serve(context.Background(), in, io.Discard, work) }()
+	go func() { done <- serve.Request(context.Background(), in, io.Discard, work) }()
 	fmt.Fprintln(parent, `{"op":"delete","name":"patient","region":"r","owner":"o"}`)
 	parent.Close()
 	select {

@@ -20,7 +20,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/provision/eks/account"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 )
 
 // provider is eksctl's own with our CloudFormation and IAM in it.
@@ -44,6 +44,8 @@ type stacks struct {
 
 // CreateStack creates a stack unless it is there or on its way. One that failed is deleted first if the request consents to that.
 func (c *stacks) CreateStack(ctx context.Context, in *cloudformation.CreateStackInput, opts ...func(*cloudformation.Options)) (*cloudformation.CreateStackOutput, error) {
+	ctx, cancel := c.s.bound(ctx)
+	defer cancel()
 	name := aws.ToString(in.StackName)
 	have, err := c.settled(ctx, name)
 	if err != nil {
@@ -125,6 +127,8 @@ func (c *stacks) DescribeStacks(ctx context.Context, in *cloudformation.Describe
 
 // ListStacks leaves out what the session does not need to see.
 func (c *stacks) ListStacks(ctx context.Context, in *cloudformation.ListStacksInput, opts ...func(*cloudformation.Options)) (*cloudformation.ListStacksOutput, error) {
+	ctx, cancel := c.s.bound(ctx)
+	defer cancel()
 	out, err := c.CloudFormation.ListStacks(ctx, in, opts...)
 	if err != nil || !c.lean.Load() {
 		return out, err
@@ -137,6 +141,16 @@ func (c *stacks) ListStacks(ctx context.Context, in *cloudformation.ListStacksIn
 	}
 	out.StackSummaries = kept
 	return out, nil
+}
+
+// bound ends eksctl's contexts, of which some never do, with the session's: nothing is asked for once the parent is gone.
+func (s *session) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 func clusterStack(cluster string) string { return "eksctl-" + cluster + "-cluster" }
@@ -177,13 +191,13 @@ func (s *session) owned(st *account.Stack) error {
 	if st.Tags[clusterconfig.TagLab] == s.req.Owner {
 		return nil
 	}
-	return &protocol.Error{Code: protocol.NotOurs, Text: fmt.Sprintf("stack %s exists and is not of lab %q (its tag %s is %q)", st.Name, s.req.Owner, clusterconfig.TagLab, st.Tags[clusterconfig.TagLab]),
+	return &wire.Error{Code: wire.NotOurs, Text: fmt.Sprintf("stack %s exists and is not of lab %q (its tag %s is %q)", st.Name, s.req.Owner, clusterconfig.TagLab, st.Tags[clusterconfig.TagLab]),
 		Try: "choose another name in lab.yaml", Stacks: []string{st.Name}}
 }
 
 // needsConsent says that a failed stack is in the way.
 func needsConsent(st account.Stack, causes []string) error {
-	return &protocol.Error{Code: protocol.Consent, Text: fmt.Sprintf("stack %s is %s", st.Name, st.Status), Causes: causes, Stacks: []string{st.Name}}
+	return &wire.Error{Code: wire.Consent, Text: fmt.Sprintf("stack %s is %s", st.Name, st.Status), Causes: causes, Stacks: []string{st.Name}}
 }
 
 // identities is an IAM on which the OIDC provider may be made again.
@@ -193,6 +207,8 @@ type identities struct {
 }
 
 func (i *identities) CreateOpenIDConnectProvider(ctx context.Context, in *iam.CreateOpenIDConnectProviderInput, opts ...func(*iam.Options)) (*iam.CreateOpenIDConnectProviderOutput, error) {
+	ctx, cancel := i.s.bound(ctx)
+	defer cancel()
 	in.Tags = append(in.Tags, iamtypes.Tag{Key: aws.String(clusterconfig.TagLab), Value: &i.s.req.Owner})
 	out, err := i.IAM.CreateOpenIDConnectProvider(ctx, in, opts...)
 	if account.Code(err) != "EntityAlreadyExists" && account.Code(err) != "EntityAlreadyExistsException" {

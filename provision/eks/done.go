@@ -32,13 +32,13 @@ func (p *Provider) allMade(ctx context.Context) (bool, error) {
 
 // controlPlaneMade wants the cluster active, ours, and with those addons that are made before the nodes, which comes last.
 func (p *Provider) controlPlaneMade(ctx context.Context) (bool, error) {
-	v, err := p.look(ctx)
+	v, err := p.snapshot(ctx)
 	if err != nil || !v.ours(p.opts.Name) || v.cluster.Status != "ACTIVE" || !v.whole(p.stack("cluster")) {
 		return false, err
 	}
 	want := clusterconfig.Networking
 	if p.facts != nil {
-		want = both(clusterconfig.Networking, p.facts.Addons)
+		want = intersect(clusterconfig.Networking, p.facts.Addons)
 	}
 	return p.addonsMade(ctx, want)
 }
@@ -62,7 +62,7 @@ func (p *Provider) addonsMade(ctx context.Context, want []string) (bool, error) 
 // groupsMade wants the groups' stacks whole and, for a generated cluster, the autoscaler's tags on their scaling groups: eksctl puts them
 // there after the stack, and without them no group ever starts from zero.
 func (p *Provider) groupsMade(ctx context.Context, groups []string) (bool, error) {
-	v, err := p.look(ctx)
+	v, err := p.snapshot(ctx)
 	if err != nil || slices.ContainsFunc(groups, func(g string) bool { return !v.whole(p.stack("nodegroup-" + g)) }) {
 		return false, err
 	}
@@ -87,7 +87,7 @@ func (p *Provider) identityMade(ctx context.Context) (bool, error) {
 	if p.facts != nil {
 		accounts = p.facts.ServiceAccounts
 	}
-	v, err := p.look(ctx)
+	v, err := p.snapshot(ctx)
 	if err != nil || !v.ours(p.opts.Name) {
 		return false, err
 	}

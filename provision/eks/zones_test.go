@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestPlace(t *testing.T) {
+func TestChooseZones(t *testing.T) {
 	offers := map[string][]string{
 		"everywhere": {"a", "b", "c", "d", "e"}, "onlyA": {"a"}, "onlyC": {"c"}, "onlyD": {"d"}, "cd": {"c", "d"}, "onlyE": {"e"},
 	}
@@ -32,7 +32,7 @@ func TestPlace(t *testing.T) {
 		"no such type":                     {groups: []NodeGroup{group("bogus")}, fails: "bogus is not offered"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			zones, groups, err := place(c.groups, offers, []string{"a", "b", "c", "d"}, c.keep)
+			zones, groups, err := chooseZones(c.groups, offers, []string{"a", "b", "c", "d"}, c.keep)
 			if c.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fails) {
 					t.Fatalf("error %v, want %q", err, c.fails)
@@ -54,22 +54,8 @@ func TestPlace(t *testing.T) {
 }
 
 func TestFewZones(t *testing.T) {
-	if _, _, err := place([]NodeGroup{{Name: "x", InstanceType: "x"}}, map[string][]string{"x": {"a"}}, []string{"a"}, nil); err == nil {
+	if _, _, err := chooseZones([]NodeGroup{{Name: "x", InstanceType: "x"}}, map[string][]string{"x": {"a"}}, []string{"a"}, nil); err == nil {
 		t.Error("one zone was enough")
-	}
-}
-
-func TestNearest(t *testing.T) {
-	offers := map[string][]string{"c6a.16xlarge": nil, "c6a.12xlarge": nil, "m5.large": nil, "g4dn.xlarge": nil}
-	for wrong, want := range map[string]string{
-		"c6a.16.xlarge": "c6a.16xlarge", "c6a.16xlarg": "c6a.16xlarge", "M5.large": "m5.large", "g4d.xlarge": "g4dn.xlarge",
-	} {
-		if got := nearest(wrong, offers); got != want {
-			t.Errorf("nearest to %s is %s, want %s", wrong, got, want)
-		}
-	}
-	if got := nearest("x", nil); got != "" {
-		t.Errorf("nearest of nothing is %q", got)
 	}
 }
 
@@ -85,19 +71,5 @@ func TestFamilies(t *testing.T) {
 	}
 	if families[len(families)-1].prefixes != nil {
 		t.Error("the last family must take what no other does")
-	}
-}
-
-func TestDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("distance %q %q is %d, want %d", c.a, c.b, got, c.want)
-		}
-		if got := distance(c.b, c.a); got != c.want {
-			t.Errorf("distance is not the same both ways: %q %q", c.a, c.b)
-		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// kind is what a CloudFormation resource type does. begin and remove hold the lock; complete and gone may take their time without it.
-type kind struct {
+// resourceType is what a CloudFormation resource type does. begin and remove hold the lock; complete and gone may take their time without it.
+type resourceType struct {
 	begin    func(*Server, *stack, *stackResource) error
 	complete func(*Server, *stack, *stackResource) error
 	failed   func(*Server, *stackResource, error) // under the lock: complete, or what it waits for, went wrong
@@ -15,9 +15,9 @@ type kind struct {
 	gone     func(*Server, *stack, *stackResource) error
 }
 
-// simple is a thing that is there at once; attributes maps those that GetAtt asks for to values, "" meaning the id.
-func simple(prefix string, attributes map[string]string, remove func(*Server, *stack, *stackResource) error) *kind {
-	return &kind{
+// simple is a resource that is there at once; attributes maps those that GetAtt asks for to values, "" meaning the id.
+func simple(prefix string, attributes map[string]string, remove func(*Server, *stack, *stackResource) error) *resourceType {
+	return &resourceType{
 		begin: func(s *Server, st *stack, r *stackResource) error {
 			r.physical = s.id(prefix)
 			for k, v := range attributes {
@@ -26,7 +26,7 @@ func simple(prefix string, attributes map[string]string, remove func(*Server, *s
 				}
 				r.attrs[k] = v
 			}
-			s.thingOf(st, r)
+			s.resourceOf(st, r)
 			return nil
 		},
 		remove: func(s *Server, st *stack, r *stackResource) error {
@@ -35,15 +35,15 @@ func simple(prefix string, attributes map[string]string, remove func(*Server, *s
 					return err
 				}
 			}
-			delete(s.acct.things, r.kind+"/"+r.physical)
+			delete(s.acct.resources, r.kind+"/"+r.physical)
 			return nil
 		},
 	}
 }
 
-// thingOf makes a stack's resource a thing of the account, with the stack's tags.
-func (s *Server) thingOf(st *stack, r *stackResource) *thing {
-	t := s.acct.add(&thing{kind: r.kind, id: r.physical, stack: st, props: r.props, attrs: r.attrs})
+// resourceOf makes a stack's resource a resource of the account, with the stack's tags.
+func (s *Server) resourceOf(st *stack, r *stackResource) *resource {
+	t := s.acct.add(&resource{kind: r.kind, id: r.physical, stack: st, props: r.props, attrs: r.attrs})
 	for k, v := range st.tags {
 		t.tags[k] = v
 	}
@@ -73,14 +73,14 @@ func tagList(v any) map[string]string {
 }
 
 // relation is a resource that only joins others and that nobody can find left over.
-func relation() *kind {
-	return &kind{begin: func(s *Server, _ *stack, r *stackResource) error {
+func relation() *resourceType {
+	return &resourceType{begin: func(s *Server, _ *stack, r *stackResource) error {
 		r.physical = s.id("rel")
 		return nil
 	}}
 }
 
-var kinds = map[string]*kind{
+var resourceTypes = map[string]*resourceType{
 	"AWS::EC2::VPC":                         vpcKind(),
 	"AWS::EC2::InternetGateway":             simple("igw", map[string]string{"InternetGatewayId": ""}, nil),
 	"AWS::EC2::EgressOnlyInternetGateway":   simple("eigw", nil, nil),
@@ -107,7 +107,7 @@ var kinds = map[string]*kind{
 	"AWS::EKS::PodIdentityAssociation":      relation(),
 }
 
-func vpcKind() *kind {
+func vpcKind() *resourceType {
 	k := simple("vpc", nil, func(s *Server, _ *stack, r *stackResource) error {
 		if in := s.acct.insideVPC(r.physical); len(in) > 0 {
 			return apiError(400, "DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted: %s", r.physical, strings.Join(in, ", "))
@@ -127,7 +127,7 @@ func vpcKind() *kind {
 	return k
 }
 
-func subnetKind() *kind {
+func subnetKind() *resourceType {
 	k := simple("subnet", nil, func(s *Server, _ *stack, r *stackResource) error {
 		if in := s.acct.insideSubnet(r.physical); len(in) > 0 {
 			return apiError(400, "DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted: %s", r.physical, strings.Join(in, ", "))
@@ -157,7 +157,7 @@ func groupFree(s *Server, _ *stack, r *stackResource) error {
 	return nil
 }
 
-func roleKind() *kind {
+func roleKind() *resourceType {
 	k := simple("role", nil, nil)
 	k.begin = func(s *Server, st *stack, r *stackResource) error {
 		r.physical = fmt.Sprint(r.props["RoleName"])
@@ -165,7 +165,7 @@ func roleKind() *kind {
 			r.physical = fmt.Sprintf("%.40s-%s-%06X", st.name, r.logical, s.serialNumber())
 		}
 		r.attrs["Arn"] = "arn:aws:iam::" + Account + ":role/" + r.physical
-		s.thingOf(st, r)
+		s.resourceOf(st, r)
 		return nil
 	}
 	return k

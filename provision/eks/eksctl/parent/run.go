@@ -1,4 +1,6 @@
-package protocol
+// Package parent starts the child process that runs eksctl, because that library ignores cancellation, prints, panics and keeps state in
+// globals; it passes a request in, its log on, and the outcome out.
+package parent
 
 import (
 	"bufio"
@@ -16,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -37,7 +40,7 @@ type Runner struct {
 }
 
 // Run has a child do what is asked, and tells log what it says. When ctx ends the child is told to stop, and killed if it does not.
-func (r *Runner) Run(ctx context.Context, req Request, log Log) error {
+func (r *Runner) Run(ctx context.Context, req wire.Request, log wire.Log) error {
 	if err := req.Validate(); err != nil {
 		return err
 	}
@@ -72,7 +75,7 @@ func (r *Runner) Run(ctx context.Context, req Request, log Log) error {
 	})
 	defer stop()
 
-	result := make(chan *event, 1)
+	result := make(chan *wire.Event, 1)
 	go func() { result <- listen(stdout, tee) }()
 	line, err := json.Marshal(req)
 	if err == nil {
@@ -87,19 +90,19 @@ func (r *Runner) Run(ctx context.Context, req Request, log Log) error {
 	case last != nil:
 		return explain(ctx, last.Error)
 	case ctx.Err() != nil:
-		return explain(ctx, &Error{Code: Stopped, Text: string(req.Op) + " was stopped"})
+		return explain(ctx, &wire.Error{Code: wire.Stopped, Text: string(req.Op) + " was stopped"})
 	}
 	text := fmt.Sprintf("%s: the child ended without an answer (%v)", req.Op, errors.Join(err, exit))
 	if s := stderr.String(); s != "" {
 		text += ": " + s
 	}
-	return explain(ctx, &Error{Code: Crashed, Text: text, Try: "repeat the command, it goes on where it stopped"})
+	return explain(ctx, &wire.Error{Code: wire.Crashed, Text: text, Try: "repeat the command, it goes on where it stopped"})
 }
 
 // explain turns a child's error into one with a hint, and lets a stopped child look like the end of the context.
-func explain(ctx context.Context, e *Error) error {
+func explain(ctx context.Context, e *wire.Error) error {
 	var err error = e
-	if e.Code == Stopped && ctx.Err() != nil {
+	if e.Code == wire.Stopped && ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), e)
 	}
 	if e.Try != "" {
@@ -108,7 +111,7 @@ func explain(ctx context.Context, e *Error) error {
 	return err
 }
 
-func (r *Runner) command(req Request) (*exec.Cmd, error) {
+func (r *Runner) command(req wire.Request) (*exec.Cmd, error) {
 	if len(r.Command) == 0 {
 		return nil, errors.New("no command for children is set")
 	}
@@ -129,7 +132,7 @@ func (r *Runner) command(req Request) (*exec.Cmd, error) {
 }
 
 // tee gives a log that writes to the operation's file as well.
-func (r *Runner) tee(req Request, log Log) (Log, func(), error) {
+func (r *Runner) tee(req wire.Request, log wire.Log) (wire.Log, func(), error) {
 	if r.Logs == "" {
 		return log, func() {}, nil
 	}
@@ -150,12 +153,12 @@ func (r *Runner) tee(req Request, log Log) (Log, func(), error) {
 }
 
 // listen reads a child's lines to their end and returns the last one, nil if the child did not come to it.
-func listen(stdout io.Reader, log Log) *event {
-	var last *event
+func listen(stdout io.Reader, log wire.Log) *wire.Event {
+	var last *wire.Event
 	lines := bufio.NewReader(stdout)
 	for {
 		line, err := lines.ReadBytes('\n')
-		var e event
+		var e wire.Event
 		switch {
 		case len(bytes.TrimSpace(line)) == 0:
 		case json.Unmarshal(line, &e) != nil:

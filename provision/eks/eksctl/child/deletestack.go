@@ -8,7 +8,7 @@ import (
 	"github.com/weaveworks/eksctl/pkg/cfn/manager"
 
 	"github.com/compspec/ocifit-lab/provision/eks/account"
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 )
 
 // removeTries is how often the removal of a stack is begun anew after what blocked it was taken away.
@@ -47,7 +47,7 @@ func (s *session) deleteStackIn(st account.Stack, vpc string) error {
 		}
 		st = *have
 		if try == removeTries {
-			return &protocol.Error{Text: fmt.Sprintf("stack %s cannot be deleted: %s", st.Name, st.Status), Stacks: []string{st.Name},
+			return &wire.Error{Text: fmt.Sprintf("stack %s cannot be deleted: %s", st.Name, st.Status), Stacks: []string{st.Name},
 				Causes: s.lastFailures(st), Try: "remove what the cause names and repeat down"}
 		}
 		s.log("stack %s is %s: %s", st.Name, st.Status, st.Reason)

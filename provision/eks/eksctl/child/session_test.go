@@ -12,7 +12,8 @@ import (
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 	"github.com/compspec/ocifit-lab/provision/eks/eksctl/child"
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/parent"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 )
 
 // The test binary is its own child.
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 type bench struct {
 	t   *testing.T
 	aws *awstest.Server
-	run protocol.Runner
+	run parent.Runner
 	cfg []byte
 }
 
@@ -61,11 +62,11 @@ func newBench(t *testing.T, opts awstest.Options) *bench {
 	}
 	b := &bench{t: t, aws: srv, cfg: cfg}
 	dir := t.TempDir()
-	b.run = protocol.Runner{Command: []string{exe}, Env: append(srv.Env(), "OCIFIT_LAB_TEST_DRIVER=1"), Home: filepath.Join(dir, "home"), Logs: filepath.Join(dir, "logs")}
+	b.run = parent.Runner{Command: []string{exe}, Env: append(srv.Env(), "OCIFIT_LAB_TEST_DRIVER=1"), Home: filepath.Join(dir, "home"), Logs: filepath.Join(dir, "logs")}
 	return b
 }
 
-func (b *bench) do(ctx context.Context, op protocol.Op, groups ...string) error {
+func (b *bench) do(ctx context.Context, op wire.Op, groups ...string) error {
 	return b.run.Run(ctx, b.request(op, groups...), func(level, text string) {
 		if testing.Verbose() {
 			b.t.Logf("%s: %s: %s", op, level, text)
@@ -73,11 +74,11 @@ func (b *bench) do(ctx context.Context, op protocol.Op, groups ...string) error 
 	})
 }
 
-func (b *bench) request(op protocol.Op, groups ...string) protocol.Request {
-	return protocol.Request{Op: op, Name: "study", Region: "us-east-1", Owner: "study", Config: b.cfg, Groups: groups, Poll: 20 * time.Millisecond}
+func (b *bench) request(op wire.Op, groups ...string) wire.Request {
+	return wire.Request{Op: op, Name: "study", Region: "us-east-1", Owner: "study", Config: b.cfg, Groups: groups, Poll: 20 * time.Millisecond}
 }
 
-func (b *bench) must(op protocol.Op, groups ...string) {
+func (b *bench) must(op wire.Op, groups ...string) {
 	b.t.Helper()
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -99,13 +100,13 @@ var allGroups = []string{"sticky", "ng-c7a", "ng-hpc7g"}
 
 func TestLifeCycle(t *testing.T) {
 	b := newBench(t, awstest.Options{})
-	b.must(protocol.Check)
+	b.must(wire.Check)
 	if n := len(b.aws.Calls()); n != 0 {
 		t.Errorf("check made %d calls", n)
 	}
-	b.must(protocol.ControlPlane)
-	b.must(protocol.NodeGroups, allGroups...)
-	b.must(protocol.Identity)
+	b.must(wire.ControlPlane)
+	b.must(wire.NodeGroups, allGroups...)
+	b.must(wire.Identity)
 	have := strings.Join(b.aws.Inventory(), "\n")
 	for _, want := range []string{
 		"stack eksctl-study-cluster CREATE_COMPLETE", "stack eksctl-study-nodegroup-ng-hpc7g CREATE_COMPLETE",
@@ -115,7 +116,7 @@ func TestLifeCycle(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, have)
 		}
 	}
-	b.must(protocol.Delete)
+	b.must(wire.Delete)
 	b.empty()
 }
 
@@ -123,9 +124,9 @@ func TestLifeCycle(t *testing.T) {
 func TestRepeat(t *testing.T) {
 	b := newBench(t, awstest.Options{})
 	ops := func() {
-		b.must(protocol.ControlPlane)
-		b.must(protocol.NodeGroups, allGroups...)
-		b.must(protocol.Identity)
+		b.must(wire.ControlPlane)
+		b.must(wire.NodeGroups, allGroups...)
+		b.must(wire.Identity)
 	}
 	ops()
 	before := b.aws.Inventory()
@@ -139,7 +140,7 @@ func TestRepeat(t *testing.T) {
 			t.Errorf("a repeated up called %s %s", c.Operation, c.Subject)
 		}
 	}
-	b.must(protocol.Delete)
-	b.must(protocol.Delete)
+	b.must(wire.Delete)
+	b.must(wire.Delete)
 	b.empty()
 }

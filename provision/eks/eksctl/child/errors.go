@@ -9,12 +9,12 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/compspec/ocifit-lab/provision/eks/account"
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // codes in the order in which one of several decides what the whole is.
-var codes = []protocol.Code{protocol.Expired, protocol.NotOurs, protocol.Conflict, protocol.Consent, protocol.Refused, protocol.Failed}
+var codes = []wire.Code{wire.Expired, wire.NotOurs, wire.Conflict, wire.Consent, wire.Refused, wire.Failed}
 
 // merge makes one error of several that keeps what each of them knows.
 func merge(errs *multierror.Error) error {
@@ -22,9 +22,9 @@ func merge(errs *multierror.Error) error {
 		return nil
 	}
 	if len(errs.Errors) == 1 {
-		return keep(errs.Errors[0])
+		return withContext(errs.Errors[0])
 	}
-	out := &protocol.Error{Code: protocol.Failed}
+	out := &wire.Error{Code: wire.Failed}
 	var texts, tries []string
 	for _, err := range errs.Errors {
 		e := asChild(err)
@@ -41,22 +41,22 @@ func merge(errs *multierror.Error) error {
 	return out
 }
 
-// keep puts the words around a child error into its text, so that they are not lost on the way out.
-func keep(err error) error {
-	var e *protocol.Error
+// withContext puts the words around a child error into its text, so that they are not lost on the way out.
+func withContext(err error) error {
+	var e *wire.Error
 	if !errors.As(err, &e) {
 		return err
 	}
 	return asChild(err)
 }
 
-func asChild(err error) *protocol.Error {
-	var e *protocol.Error
+func asChild(err error) *wire.Error {
+	var e *wire.Error
 	if !errors.As(err, &e) {
 		err = account.Explain(err)
-		out := &protocol.Error{Text: err.Error(), Try: step.HintOf(err)}
+		out := &wire.Error{Text: err.Error(), Try: step.HintOf(err)}
 		if account.IsExpired(err) {
-			out.Code = protocol.Expired
+			out.Code = wire.Expired
 		}
 		return out
 	}

@@ -12,7 +12,7 @@ import (
 func (s *Server) LeaveVolume(cluster string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.acct.add(&thing{kind: "AWS::EC2::Volume", id: s.id("vol")})
+	t := s.acct.add(&resource{kind: "AWS::EC2::Volume", id: s.id("vol")})
 	t.tags["kubernetes.io/cluster/"+cluster] = "owned"
 	t.tags["KubernetesCluster"] = cluster
 	return t.id
@@ -28,10 +28,10 @@ func (s *Server) LeaveLoadBalancer(cluster string, classic bool) string {
 	if !classic {
 		b.arn = s.acct.arn("elasticloadbalancing", "loadbalancer/net/"+b.name+"/0")
 	}
-	sg := s.acct.add(&thing{kind: "AWS::EC2::SecurityGroup", id: s.id("sg"), props: map[string]any{"VpcId": vpc, "GroupName": "k8s-elb-" + b.name}})
+	sg := s.acct.add(&resource{kind: "AWS::EC2::SecurityGroup", id: s.id("sg"), props: map[string]any{"VpcId": vpc, "GroupName": "k8s-elb-" + b.name}})
 	sg.tags["kubernetes.io/cluster/"+cluster] = "owned"
 	b.groups = []string{sg.id}
-	eni := s.acct.add(&thing{kind: "AWS::EC2::NetworkInterface", id: s.id("eni"), props: map[string]any{
+	eni := s.acct.add(&resource{kind: "AWS::EC2::NetworkInterface", id: s.id("eni"), props: map[string]any{
 		"VpcId": vpc, "SubnetId": subnet, "Status": "in-use", "Description": "ELB " + b.name, "GroupSet": []string{sg.id}}})
 	b.eni = eni.id
 	s.acct.balancers[b.name] = b
@@ -47,7 +47,7 @@ func (s *Server) LeaveNetworkInterface(cluster string) string {
 	if c := s.acct.clusters[cluster]; c != nil {
 		group = c.securityGroup
 	}
-	t := s.acct.add(&thing{kind: "AWS::EC2::NetworkInterface", id: s.id("eni"), props: map[string]any{
+	t := s.acct.add(&resource{kind: "AWS::EC2::NetworkInterface", id: s.id("eni"), props: map[string]any{
 		"VpcId": vpc, "SubnetId": subnet, "Status": "available", "Description": "aws-K8S-i-0123456789abcdef0", "GroupSet": []string{group}}})
 	t.tags["cluster.k8s.amazonaws.com/name"] = cluster
 	return t.id
@@ -64,7 +64,7 @@ func (s *Server) LeaveLogGroup(name string) {
 func (s *Server) LeaveLaunchTemplate(cluster string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.acct.add(&thing{kind: "AWS::EC2::LaunchTemplate", id: s.id("lt"), props: map[string]any{"LaunchTemplateName": "eks-forgotten"}})
+	t := s.acct.add(&resource{kind: "AWS::EC2::LaunchTemplate", id: s.id("lt"), props: map[string]any{"LaunchTemplateName": "eks-forgotten"}})
 	t.tags["eks:cluster-name"] = cluster
 	return t.id
 }
@@ -86,7 +86,7 @@ func (s *Server) Take(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.acct.balancers, id)
-	for _, t := range s.acct.things {
+	for _, t := range s.acct.resources {
 		if t.id == id {
 			s.acct.drop(t)
 		}
@@ -100,7 +100,7 @@ func (s *Server) Age(id string, by time.Duration) {
 	if b := s.acct.balancers[id]; b != nil {
 		b.made = b.made.Add(-by)
 	}
-	for _, t := range s.acct.things {
+	for _, t := range s.acct.resources {
 		if t.id == id {
 			t.made = t.made.Add(-by)
 		}

@@ -4,13 +4,12 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/weaveworks/eksctl/pkg/utils/tasks"
 
 	"github.com/compspec/ocifit-lab/provision/eks/account"
-	"github.com/compspec/ocifit-lab/provision/eks/eksctl/protocol"
+	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
 )
 
 // run does eksctl's tasks and gathers their errors, with what CloudFormation says about the stacks that they make.
@@ -26,9 +25,9 @@ func (s *session) run(tree *tasks.TaskTree, stackNames ...string) error {
 }
 
 func (s *session) failure(errs []error, stackNames []string) error {
-	out := &protocol.Error{}
+	out := &wire.Error{}
 	for _, err := range errs {
-		var e *protocol.Error
+		var e *wire.Error
 		if errors.As(err, &e) {
 			return e
 		}
@@ -70,28 +69,4 @@ func (s *session) causes(stack string) []string {
 		return nil
 	}
 	return account.Causes(events)
-}
-
-// together runs functions side by side, lets each come to its end, and gathers what failed.
-type together struct {
-	wg   sync.WaitGroup
-	mu   sync.Mutex
-	errs *multierror.Error
-}
-
-func (t *together) start(f func() error) {
-	t.wg.Add(1)
-	go func() {
-		defer t.wg.Done()
-		if err := f(); err != nil {
-			t.mu.Lock()
-			t.errs = multierror.Append(t.errs, err)
-			t.mu.Unlock()
-		}
-	}()
-}
-
-func (t *together) wait() error {
-	t.wg.Wait()
-	return merge(t.errs)
 }
