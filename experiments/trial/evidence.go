@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -113,7 +111,7 @@ func (a *attempt) writeJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(a.dir, name), append(data, '\n'), 0o644)
+	return a.place.WriteFile(name, append(data, '\n'))
 }
 
 // podTime writes the pods of the trial as `kubectl get pods` shows them, at the moment when the trial starts.
@@ -139,5 +137,5 @@ func (a *attempt) podTime(ctx context.Context) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(a.dir, podTimeFile), []byte(out.String()), 0o644)
+	return a.place.WriteFile(podTimeFile, []byte(out.String()))
 }

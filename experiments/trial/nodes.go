@@ -75,11 +75,11 @@ func (a *attempt) decide(ctx context.Context) (string, error) {
 		object.SetGenerateName(a.release + "-")
 		got, err := a.Cluster.Dynamic.Resource(miniClusters).Namespace(a.Namespace).Create(ctx, &object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
-			return "", &Failure{"webhook", err}
+			return "", beforePod(&Failure{"webhook", a.Cluster.Explain(err)})
 		}
 		decision, err := compat.ParseDecision(got.GetAnnotations()[compat.AnnotationDecision])
 		if err != nil {
-			return "", &Failure{"webhook", fmt.Errorf("the MiniCluster came back without a decision: %w", err)}
+			return "", beforePod(&Failure{"webhook", fmt.Errorf(noDecision+": %w", err)})
 		}
 		return decision.InstanceType, nil
 	}

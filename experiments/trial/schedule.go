@@ -9,8 +9,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/compspec/ocifit-lab/experiments/breaker"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/kube"
+	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // Observer follows trials. Its methods are called from several goroutines when trials run side by side.
@@ -30,6 +33,13 @@ func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int,
 	if err := r.readServed(ctx); err != nil {
 		return 0, err
 	}
+	if err := r.readArtifact(ctx); err != nil {
+		return 0, err
+	}
+	if err := r.sweep(ctx); err != nil {
+		return 0, err
+	}
+	stop := breaker.New(sameFailures)
 	group, ctx := errgroup.WithContext(ctx)
 	q := newQueue(trials)
 	context.AfterFunc(ctx, q.stop)
@@ -43,32 +53,65 @@ func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int,
 				}
 				err := r.attempts(ctx, t, obs)
 				q.done(t)
-				var failure *Failure
+				failure, own := ownFailure(err)
 				switch {
 				case err == nil:
-				case errors.As(err, &failure) && ctx.Err() == nil:
+					stop.Succeeded()
+				case own && ctx.Err() == nil:
 					mu.Lock()
 					failed++
 					mu.Unlock()
+					if err := failure.endsStudy(stop); err != nil {
+						return err
+					}
 				default:
 					return err
 				}
 			}
 		})
 	}
-	return failed, group.Wait()
+	err = group.Wait()
+	return failed, err
+}
+
+// sameFailures is how many trials in a row may fail for one reason that is not the application's.
+const sameFailures = 3
+
+// ownFailure tells whether an error is the failure of one trial, not the end of the lab nor of what all trials need.
+func ownFailure(err error) (*Failure, bool) {
+	var failure *Failure
+	var outage *Outage
+	own := errors.As(err, &failure) && !errors.As(err, &outage) && !errors.Is(err, kube.ErrLost) && !errors.Is(err, ErrArtifactChanged)
+	return failure, own
+}
+
+// endsStudy counts a failure. What the application does by itself is a result, however often it does it.
+func (f *Failure) endsStudy(stop *breaker.Breaker) error {
+	if f.Phase == "container" || f.Phase == "log" {
+		stop.Succeeded()
+		return nil
+	}
+	return step.Try(stop.Failed(f), "mend the cause, then run the same command again; `ocifit-lab status` and `ocifit-lab up` look at the lab")
 }
 
 // attempts tries a trial until it is complete or its retries are used up.
 func (r *Runner) attempts(ctx context.Context, t study.Trial, obs Observer) error {
+	var outages outlast
 	for try := 0; ; try++ {
 		if err := r.affordable(ctx); err != nil {
 			return err
 		}
-		record, err := r.Run(ctx, t, func(format string, args ...any) { obs.Now(t, format, args...) })
+		record, err := r.run(ctx, t, func(format string, args ...any) { obs.Now(t, format, args...) })
+		if outage := new(Outage); errors.As(err, &outage) && ctx.Err() == nil {
+			if err := outages.wait(ctx, t, outage, obs); err != nil {
+				obs.Ended(t, record, err)
+				return err
+			}
+			try--
+			continue
+		}
 		obs.Ended(t, record, err)
-		var failure *Failure
-		if err == nil || !errors.As(err, &failure) || try >= r.Study.Retries {
+		if _, own := ownFailure(err); !own || try >= r.Study.Retries {
 			return err
 		}
 	}

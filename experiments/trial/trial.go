@@ -7,15 +7,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/compspec/ocifit-lab/experiments/release"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kube"
+	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
 // Releaser installs and removes Helm releases.
@@ -24,6 +27,8 @@ type Releaser interface {
 	Install(ctx context.Context, name string, ch *chart.Chart, values map[string]any) (manifest string, err error)
 	// Uninstall returns when the release and its objects are gone; none is fine.
 	Uninstall(ctx context.Context, name string) error
+	// List gives the releases that are there.
+	List(ctx context.Context) ([]release.Info, error)
 }
 
 // Runner runs the trials of one study on one cluster. Its methods are safe for concurrent use.
@@ -46,7 +51,17 @@ type Runner struct {
 	// Replacer is needed for a study with fresh nodes.
 	Replacer NodeReplacer
 
-	served served
+	served   served
+	artifact artifact
+	// one runs a trial once; tests put their own in its place.
+	one func(ctx context.Context, t study.Trial, now func(format string, args ...any)) (store.Trial, error)
+}
+
+func (r *Runner) run(ctx context.Context, t study.Trial, now func(format string, args ...any)) (store.Trial, error) {
+	if r.one != nil {
+		return r.one(ctx, t, now)
+	}
+	return r.Run(ctx, t, now)
 }
 
 // Failure is a trial that ended without a usable result. Other errors concern the run as a whole.
@@ -77,6 +92,8 @@ type attempt struct {
 	record  store.Trial
 	pod     *corev1.Pod
 	node    *corev1.Node
+	place   *store.Attempt
+	seen    atomic.Bool // there was a pod
 }
 
 // Run makes one attempt at a trial. now is told what it is doing. A *Failure says that the trial failed and has been
@@ -87,7 +104,7 @@ func (r *Runner) Run(ctx context.Context, t study.Trial, now func(format string,
 		return store.Trial{}, err
 	}
 	a := &attempt{
-		Runner: r, trial: t, now: now, dir: place.Dir(),
+		Runner: r, trial: t, now: now, place: place, dir: place.Dir(),
 		release: releaseName(r.Study.Application, r.Store.ID(), t),
 		record:  place.Record(),
 	}
@@ -102,7 +119,7 @@ func (r *Runner) Run(ctx context.Context, t study.Trial, now func(format string,
 
 // end closes the attempt in the store as its error says.
 func end(ctx context.Context, place *store.Attempt, record store.Trial, err error) error {
-	var failure *Failure
+	failure, own := ownFailure(err)
 	switch {
 	case err == nil:
 		err = place.Commit(record)
@@ -113,7 +130,7 @@ func end(ctx context.Context, place *store.Attempt, record store.Trial, err erro
 		return err
 	case ctx.Err() != nil:
 		return errors.Join(err, place.Discard())
-	case errors.As(err, &failure):
+	case own && failure != nil:
 		record.Verdict, record.Reason = store.Failed, err.Error()
 		return errors.Join(err, place.Fail(record))
 	}
@@ -132,6 +149,7 @@ func (a *attempt) run(ctx context.Context) error {
 		do      func(context.Context) error
 	}{
 		{"installing", a.Study.Deadlines.Removed, a.install},
+		{"looking at the decision", a.Study.Deadlines.Removed, a.awaitDecision},
 		{"waiting for a node", a.Study.Deadlines.Scheduled, a.awaitScheduled},
 		{"starting", a.Study.Deadlines.Ready, a.awaitStarted},
 		{"running", a.Study.Deadlines.Run, a.follow},
@@ -155,17 +173,21 @@ func within(ctx context.Context, timeout time.Duration, do func(context.Context)
 func (a *attempt) install(ctx context.Context) error {
 	manifest, err := a.Helm.Install(ctx, a.release, a.Chart, a.values(a.trial))
 	if err != nil {
-		return &Failure{"helm install", err}
+		return beforePod(&Failure{"helm install", err})
 	}
-	return os.WriteFile(filepath.Join(a.dir, manifestFile), []byte(manifest), 0o644)
+	return a.place.WriteFile(manifestFile, []byte(manifest))
 }
 
 func (a *attempt) selector() string { return "job-name=" + a.release }
 
 func (a *attempt) awaitScheduled(ctx context.Context) error {
-	if err := a.await(ctx, func(p *corev1.Pod) (bool, error) {
-		return p.Spec.NodeName != "" || over(p), nil
-	}); err != nil {
+	err := a.unlessRefused(ctx, func(ctx context.Context) error {
+		return a.await(ctx, func(p *corev1.Pod) (bool, error) {
+			a.seen.Store(true)
+			return p.Spec.NodeName != "" || over(p), nil
+		})
+	})
+	if err != nil {
 		return err
 	}
 	return a.remember()
@@ -208,7 +230,7 @@ func (a *attempt) follow(ctx context.Context) error {
 		}
 		return &Failure{"log", err}
 	}
-	if err := file.Close(); err != nil {
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	return a.await(ctx, func(p *corev1.Pod) (bool, error) { return over(p), nil })
@@ -255,10 +277,18 @@ func (a *attempt) remove(ctx context.Context) error {
 	if ctx.Err() != nil {
 		timeout = cleanupTimeout
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	ctx, cancel := outliving(ctx, timeout)
 	defer cancel()
-	if err := a.Helm.Uninstall(ctx, a.release); err != nil {
-		return fmt.Errorf("release %s is not gone: %w", a.release, err)
-	}
-	return nil
+	return a.uninstall(ctx, a.release)
+}
+
+// outliving is a context that goes on for cleanupTimeout after ctx was cancelled, and for limit in all.
+func outliving(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	stop := context.AfterFunc(ctx, func() {
+		if wait.Pause(longer, cleanupTimeout) == nil {
+			cancel()
+		}
+	})
+	return longer, func() { stop(); cancel() }
 }
