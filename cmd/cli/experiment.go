@@ -192,6 +192,11 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 	if !state.Ready {
 		return step.Try(fmt.Errorf("lab %s is not complete", setup.spec.Name), "run `ocifit-lab up` to go on with it")
 	}
+	release, err := setup.dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := o.apply(setup.spec); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (a *app) supervisorCmd() *cobra.Command {
 }
 
 func registryPart(ctx context.Context, env sim.Env, ready func(string)) error {
-	r, err := registry.Start(ctx, registry.Options{Dir: env.Dir})
+	r, err := registry.Start(ctx, registry.Options{Addr: env.Listen, Dir: env.Dir})
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	if err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", env.Listen)
 	if err != nil {
 		return err
 	}

@@ -59,10 +59,22 @@ func (r *report) note(part, address string) {
 	}
 }
 
+// listen is where a part listens again after a restart: who knows its address by then goes on to find it.
+func (r report) listen(part string) string {
+	address := map[string]string{"registry": r.Registry, "webhook": r.Webhook}[part]
+	if _, port, err := net.SplitHostPort(address); err == nil {
+		if n, err := strconv.Atoi(port); err == nil && portFree(n) {
+			return address
+		}
+	}
+	return "127.0.0.1:0"
+}
+
 func (s *supervisor) startPart(ctx context.Context, name string, part Part, env Env) *starting {
 	if part == nil {
 		return nil
 	}
+	env.Listen = s.previous.listen(name)
 	env.Dir, env.Clock, env.LogDir, env.Settings, env.Log = s.dir.file(name), s.clock, s.dir.podLogs(), s.settings, s.log
 	if env.Config != nil {
 		env.Config = rest.AddUserAgent(rest.CopyConfig(env.Config), "ocifit-lab-"+name)

@@ -175,3 +175,25 @@ func TestClockOutlivesSupervisor(t *testing.T) {
 		t.Errorf("a clock that lags goes on at %s, want now", got)
 	}
 }
+
+func TestPartsListenWhereTheyDid(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := free.Addr().String()
+	free.Close()
+	for part, want := range map[string]string{"registry": before, "webhook": "127.0.0.1:0", "nodes": "127.0.0.1:0"} {
+		if got := (report{Registry: before, Webhook: taken.Addr().String()}).listen(part); got != want {
+			t.Errorf("%s listens on %s, want %s", part, got, want)
+		}
+	}
+	if got := (report{}).listen("registry"); got != "127.0.0.1:0" {
+		t.Errorf("the first registry listens on %s", got)
+	}
+}

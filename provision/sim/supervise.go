@@ -41,6 +41,8 @@ type Env struct {
 	// CertFile and KeyFile serve TLS on 127.0.0.1 and localhost; CAFile and CAPEM verify them.
 	CertFile, KeyFile, CAFile string
 	CAPEM                     []byte
+	// Listen is the loopback host:port for a part that others reach: the one it had before, or one with port 0 for any.
+	Listen string
 	// Clock is the simulated time.
 	Clock simclock.Clock
 	// LogDir holds container logs as <namespace>_<pod>/<container>.log, complete when <container>.done stands beside them.
@@ -93,11 +95,15 @@ func Supervise(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	if previous, err := readReport(dir); err == nil && previous != nil && settings.APIServerPort == 0 && portFree(previous.APIServerPort) {
-		// Kubeconfigs that were copied elsewhere stay good.
+	// Kubeconfigs that were copied elsewhere stay good, and what was pushed keeps its name.
+	previous, err := readReport(dir)
+	if err != nil || previous == nil {
+		previous = &report{}
+	}
+	if settings.APIServerPort == 0 && portFree(previous.APIServerPort) {
 		settings.APIServerPort = previous.APIServerPort
 	}
-	s := &supervisor{Config: c, dir: dir, settings: settings, log: os.Stderr,
+	s := &supervisor{Config: c, dir: dir, settings: settings, log: os.Stderr, previous: *previous,
 		board: &board{file: dir.status(), report: report{Process: me, Phase: phaseStarting, Since: time.Now().UTC()}}}
 	err = s.run(ctx)
 	last := s.board.change(func(r *report) {
@@ -113,6 +119,7 @@ type supervisor struct {
 	Config
 	dir      folder
 	settings Settings
+	previous report // of the supervisor before this one
 	log      io.Writer
 	board    *board
 	clock    simclock.Clock
