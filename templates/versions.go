@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"maps"
@@ -28,6 +29,16 @@ type Component struct {
 		From string `json:"from"`
 		To   string `json:"to"`
 	} `json:"kubernetes"`
+	// Source is what the facts below were read from.
+	Source struct {
+		Repository string `json:"repository"`
+		Commit     string `json:"commit"`
+		Date       string `json:"date"`
+	} `json:"source"`
+	// Serves lists what the component adds to the API, as group/version/kind.
+	Serves []string `json:"serves"`
+	// Values lists keys that the chart has, dotted, among those that the lab may set.
+	Values []string      `json:"values"`
 	Images []PinnedImage `json:"images"`
 	// ByMinor are images that follow the cluster's minor version.
 	ByMinor map[string]PinnedImage `json:"byMinor"`
@@ -37,8 +48,8 @@ type Component struct {
 type PinnedImage struct {
 	Ref    string `json:"ref"`
 	Digest string `json:"digest"` // empty when it could not be looked up
-	// Replaces says that the component's own manifest names a moving tag. It is installed as it stands; a mirror or a bundle can pin it.
-	Replaces bool `json:"replaces,omitempty"`
+	// Replaces is the image that the component's own manifest names, a moving tag for example, in whose place this one is installed.
+	Replaces string `json:"replaces,omitempty"`
 }
 
 // Pinned is the image by digest where that is known.
@@ -96,6 +107,47 @@ func (c Component) ImagesFor(minor string) []PinnedImage {
 	for _, m := range slices.Sorted(maps.Keys(c.ByMinor)) {
 		if minor == "" || m == minor {
 			list = append(list, c.ByMinor[m])
+		}
+	}
+	return list
+}
+
+// Replacements maps images as the component names them to what is installed in their place.
+func (c Component) Replacements() map[string]string {
+	images := map[string]string{}
+	for _, i := range c.ImagesFor("") {
+		if name := cmp.Or(i.Replaces, i.Ref); name != i.Pinned() {
+			images[name] = i.Pinned()
+		}
+	}
+	return images
+}
+
+// Lacks lists what the component, as far as the recorded facts tell, does not have of the kinds (group/version/kind) and of the chart
+// values that are used.
+func (c Component) Lacks(kinds []string, values map[string]any) []string {
+	var missing []string
+	for _, kind := range kinds {
+		if !slices.Contains(c.Serves, kind) {
+			missing = append(missing, kind)
+		}
+	}
+	for _, key := range keys("", values) {
+		if !slices.ContainsFunc(c.Values, func(known string) bool { return key == known || strings.HasPrefix(key, known+".") }) {
+			missing = append(missing, "value "+key)
+		}
+	}
+	return missing
+}
+
+// keys lists the dotted names of all values that are no maps.
+func keys(prefix string, values map[string]any) []string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		if deeper, ok := values[k].(map[string]any); ok {
+			list = append(list, keys(prefix+k+".", deeper)...)
+		} else {
+			list = append(list, prefix+k)
 		}
 	}
 	return list

@@ -35,6 +35,9 @@ func TestNothingMoves(t *testing.T) {
 			if number(c.Kubernetes.From) < 0 || number(c.Kubernetes.To) < number(c.Kubernetes.From) {
 				t.Errorf("%s: range %+v", where, c.Kubernetes)
 			}
+			if c.Source.Repository == "" || !regexp.MustCompile(`^[0-9a-f]{40}$`).MatchString(c.Source.Commit) || c.Source.Date == "" {
+				t.Errorf("%s: read from %+v", where, c.Source)
+			}
 			checkImages(t, where, c)
 		}
 	}
@@ -49,7 +52,7 @@ func checkImages(t *testing.T, where string, c Component) {
 		if i.Digest != "" && !digestForm.MatchString(i.Digest) {
 			t.Errorf("%s: %s has digest %q", where, i.Ref, i.Digest)
 		}
-		if strings.HasSuffix(i.Ref, ":latest") && i.Digest == "" && !i.Replaces {
+		if strings.HasSuffix(i.Ref, ":latest") && i.Digest == "" {
 			t.Errorf("%s: %s moves", where, i.Ref)
 		}
 	}
@@ -60,7 +63,7 @@ func TestComponentOf(t *testing.T) {
 		{"pinned", "cert-manager", "v1.20.2", ""},
 		{"procedure", "cert-manager", "v1.17.2", ""},
 		{"procedure", "nfd", "0.17.3", ""},
-		{"procedure", "flux-operator", "d4b92b8", ""},
+		{"procedure", "flux-operator", "117c17c", ""},
 		{"newest", "nfd", "", `no set of versions "newest"; known: pinned, procedure`},
 		{"pinned", "istio", "", `no component "istio"; known: cert-manager, cluster-autoscaler, flux-operator, nfd`},
 	} {
@@ -82,12 +85,50 @@ func TestSupports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for minor, want := range map[string]bool{"1.29": false, "1.30": true, "v1.34": true, "1.36": false, "1.9": false, "": false} {
+	for minor, want := range map[string]bool{"1.29": false, "1.31": true, "v1.34": true, "1.36": true, "1.37": false, "1.9": false, "": false} {
 		if got := c.Supports(minor); got != want {
 			t.Errorf("%q: %v", minor, got)
 		}
 	}
 	if got := c.ImagesFor("1.33"); len(got) != 1 || !strings.HasSuffix(got[0].Ref, ":v1.33.1") {
 		t.Errorf("images for 1.33: %v", got)
+	}
+}
+
+func TestReplacements(t *testing.T) {
+	c, err := ComponentOf("procedure", "flux-operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Replacements()
+	for _, name := range []string{"ghcr.io/flux-framework/flux-operator:latest", "gcr.io/kubebuilder/kube-rbac-proxy:v0.11.0"} {
+		if by := got[name]; by == "" || strings.HasSuffix(by, ":latest") || strings.HasPrefix(by, "gcr.io/kubebuilder/") {
+			t.Errorf("%s is replaced by %q", name, by)
+		}
+	}
+	c, err = ComponentOf("pinned", "cert-manager")
+	if got := c.Replacements(); err != nil || len(got) != 0 {
+		t.Errorf("%v, error %v: images without a digest and without another name stay", got, err)
+	}
+}
+
+// TestLacks holds what is used against facts, among them those of a commit of flux-operator that was pinned once: it serves an older version.
+func TestLacks(t *testing.T) {
+	old := Component{Serves: []string{"flux-framework.org/v1alpha1/MiniCluster"}}
+	chart := Component{Values: []string{"image.tag", "extraArgs"}}
+	for name, tc := range map[string]struct {
+		c      Component
+		kinds  []string
+		values map[string]any
+		want   string
+	}{
+		"old operator":    {old, []string{"flux-framework.org/v1alpha2/MiniCluster"}, nil, "flux-framework.org/v1alpha2/MiniCluster"},
+		"known values":    {chart, nil, map[string]any{"image": map[string]any{"tag": 1}, "extraArgs": map[string]any{"x": 1}}, ""},
+		"unknown values":  {chart, nil, map[string]any{"image": map[string]any{"digest": 1}, "extra": true}, "value extra, value image.digest"},
+		"nothing is used": {Component{}, nil, nil, ""},
+	} {
+		if got := strings.Join(tc.c.Lacks(tc.kinds, tc.values), ", "); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
 	}
 }

@@ -30,6 +30,9 @@ var (
 	certificates = schema.GroupVersionResource{Group: group, Version: "v1", Resource: "certificates"}
 )
 
+// Kinds are those that the proof makes, as group/version/kind.
+func Kinds() []string { return []string{group + "/v1/Issuer", group + "/v1/Certificate"} }
+
 // Values are what the lab sets in the chart.
 func Values() map[string]any {
 	return map[string]any{

@@ -125,21 +125,10 @@ func (s *setup) components() ([]*component.Component, error) {
 		out = append(out, &component.Component{
 			Name: pins.Name, Namespace: pins.Namespace, Records: systemNamespace, Lock: lock,
 			Ref:    chart.Ref{Location: pins.Chart, Version: pins.Version, Digest: pins.Digest},
-			Values: chartValues(s.spec, pins.Name), Images: imagePins(pins), Source: sources(s.spec),
+			Values: chartValues(s.spec, pins.Name), Images: pins.Replacements(), Source: sources(s.spec),
 		})
 	}
 	return out, nil
-}
-
-// imagePins replaces tags by digests, where those are known.
-func imagePins(pins templates.Component) map[string]string {
-	images := map[string]string{}
-	for _, i := range pins.ImagesFor("") {
-		if i.Digest != "" {
-			images[i.Ref] = i.Pinned()
-		}
-	}
-	return images
 }
 
 func sources(spec *lab.Spec) chart.Options {
