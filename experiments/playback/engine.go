@@ -97,7 +97,7 @@ func run(ctx context.Context, kube kubernetes.Interface, opts Options) error {
 	if _, err := published(); err != nil {
 		return fmt.Errorf("playback: %w", err)
 	}
-	if err := os.MkdirAll(opts.LogDir, 0o755); err != nil {
+	if err := os.MkdirAll(opts.LogDir, 0o700); err != nil {
 		return fmt.Errorf("playback: folder of the logs: %w", err)
 	}
 	e := &engine{Options: opts.withDefaults(), kube: kube, pods: map[types.UID]*playing{}, pulled: map[string]bool{}}

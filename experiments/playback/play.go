@@ -128,7 +128,7 @@ func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, node *corev1.No
 // perform writes the logs while the time passes that they took.
 func (e *engine) perform(ctx context.Context, pod *corev1.Pod, main corev1.Container, p *part) error {
 	dir := e.folder(pod)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for _, c := range append(append([]corev1.Container(nil), pod.Spec.InitContainers...), pod.Spec.Containers...) {
@@ -139,7 +139,7 @@ func (e *engine) perform(ctx context.Context, pod *corev1.Pod, main corev1.Conta
 			return err
 		}
 	}
-	file, err := os.OpenFile(filepath.Join(dir, main.Name+".log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	file, err := os.OpenFile(filepath.Join(dir, main.Name+".log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -160,16 +160,16 @@ func (e *engine) perform(ctx context.Context, pod *corev1.Pod, main corev1.Conta
 	if err := file.Close(); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, main.Name+".done"), nil, 0o644)
+	return os.WriteFile(filepath.Join(dir, main.Name+".done"), nil, 0o600)
 }
 
 // silent leaves the log of a container that has nothing to say.
 func (e *engine) silent(dir, name string) error {
 	line := []byte("# REPLAY: ocifit-lab sim, this container did not run\n")
-	if err := os.WriteFile(filepath.Join(dir, name+".log"), line, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".log"), line, 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, name+".done"), nil, 0o644)
+	return os.WriteFile(filepath.Join(dir, name+".done"), nil, 0o600)
 }
 
 // end leaves the note and says how the pod ended, in one step.

@@ -87,7 +87,7 @@ func (a *Attempt) begin() error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(a.run.armDir(a.arm), 0o755); err != nil {
+	if err := os.MkdirAll(a.run.armDir(a.arm), 0o700); err != nil {
 		return err
 	}
 	a.number, err = a.run.nextAttempt(a.arm, key(a.n, a.warmup))
@@ -98,7 +98,7 @@ func (a *Attempt) begin() error {
 	if err := os.RemoveAll(a.dir); err != nil {
 		return err
 	}
-	return os.Mkdir(a.dir, 0o755)
+	return os.Mkdir(a.dir, 0o700)
 }
 
 func (a *Attempt) final() string {

@@ -28,7 +28,7 @@ func explain(dir string, err error) error {
 }
 
 // writeFile makes the file appear with all of its content or not at all.
-func writeFile(file string, data []byte) error { return atomicfile.Write(file, data, 0o644) }
+func writeFile(file string, data []byte) error { return atomicfile.Write(file, data, 0o600) }
 
 func writeJSON(file string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")

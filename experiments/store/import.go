@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
@@ -55,24 +58,45 @@ func Import(src, dst string, opt ImportOptions) (*Run, *ImportSummary, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := Create(dst, Info{
+	if _, err := os.Lstat(filepath.Join(dst, runFile)); err == nil {
+		return nil, nil, fmt.Errorf("%s already holds a run: choose another folder", dst)
+	}
+	// The run appears at dst when it is whole: an import that was killed is begun again from its start.
+	unfinished := filepath.Join(filepath.Dir(dst), "."+filepath.Base(dst)+".import")
+	if err := os.RemoveAll(unfinished); err != nil {
+		return nil, nil, explain(dst, err)
+	}
+	r, err := Create(unfinished, Info{
 		Study: s, Imported: src, Program: opt.Program, Provider: "imported", Prices: opt.Prices, PriceNote: opt.PriceNote,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+	sum, err := r.importAll(sources, opt.Prices)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(unfinished))
+	}
+	if err := os.Rename(unfinished, dst); err != nil {
+		return nil, nil, errors.Join(explain(dst, err), os.RemoveAll(unfinished))
+	}
+	atomicfile.SyncDir(filepath.Dir(dst))
+	r, err = Open(dst, Write)
+	return r, sum, err
+}
+
+func (r *Run) importAll(sources []source, prices map[string]float64) (*ImportSummary, error) {
 	sum := &ImportSummary{Rejected: map[string]string{}}
 	for _, from := range sources {
-		err := r.importTrial(from, opt.Prices)
+		err := r.importTrial(from, prices)
 		var rejection *Rejection
 		if errors.As(err, &rejection) {
 			sum.Rejected[from.arm+"/"+strconv.Itoa(from.n)] = rejection.Reason + ": " + rejection.Detail
 		} else if err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("import %s: %w", from.dir, err), r.Close())
+			return nil, fmt.Errorf("import %s: %w", from.dir, err)
 		}
 	}
-	sum.Arms = r.Progress(s)
-	return r, sum, nil
+	sum.Arms = r.Progress(r.info.Study)
+	return sum, nil
 }
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
@@ -85,16 +109,19 @@ func findTrials(src, application string) ([]source, error) {
 	if deeper := filepath.Join(src, logsDir, application); isDir(deeper) {
 		root = deeper
 	}
-	found, err := filepath.Glob(filepath.Join(root, "*", "*", application+".out"))
+	found, err := fs.Glob(os.DirFS(root), "*/*/"+application+".out")
 	if err != nil {
 		return nil, err
 	}
 	var out []source
 	for _, log := range found {
-		dir := filepath.Dir(log)
+		dir := filepath.Join(root, filepath.FromSlash(path.Dir(log)))
 		n, warmup, ok := parseKey(filepath.Base(dir))
 		if !ok || warmup {
 			continue
+		}
+		if err := regular(filepath.Join(dir, application+".out")); err != nil {
+			return nil, err
 		}
 		arm := strings.Trim(notInName.ReplaceAllString(strings.ToLower(filepath.Base(filepath.Dir(dir))), "-"), "-")
 		out = append(out, source{arm: arm, n: n, dir: dir})
@@ -156,7 +183,7 @@ func (r *Run) importTrial(from source, prices map[string]float64) error {
 		return err
 	}
 	for _, name := range []string{r.LogName(), podFile, podTimeFile} {
-		data, err := os.ReadFile(filepath.Join(from.dir, name))
+		data, err := readRegular(filepath.Join(from.dir, name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -175,6 +202,22 @@ func (r *Run) importTrial(from source, prices map[string]float64) error {
 	return a.Commit(t)
 }
 
+// readRegular reads a file that is one: a link, a pipe or a device in a folder of trials would bring in what is not part of it.
+func readRegular(file string) ([]byte, error) {
+	if err := regular(file); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+}
+
+func regular(file string) error {
+	info, err := os.Lstat(file)
+	if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file (%s) and is not followed: put a copy of what it stands for in its place", file, info.Mode().Type())
+	}
+	return err
+}
+
 const (
 	podFile     = "pod.json"
 	podTimeFile = "pod-time.txt"
@@ -182,7 +225,7 @@ const (
 
 // readPod reads what an import needs of a stored pod.
 func readPod(dir string) (*pod, error) {
-	data, err := os.ReadFile(filepath.Join(dir, podFile))
+	data, err := readRegular(filepath.Join(dir, podFile))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -95,4 +96,53 @@ func TestImportFaults(t *testing.T) {
 		t.Fatalf("a broken pod.json only costs what it would have told: %+v, %v", sum, err)
 	}
 	again.Close()
+}
+
+// A link or a pipe among the trials would bring in what is not part of them.
+func TestImportFollowsNothing(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	write(t, secret, []byte("root:x:0"))
+	for name, put := range map[string]func(file string) error{
+		"link to a file": func(file string) error { return os.Symlink(secret, file) },
+		"pipe":           func(file string) error { return syscall.Mkfifo(file, 0o600) },
+	} {
+		for _, file := range []string{"hpcg.out", "pod.json", "pod-time.txt"} {
+			src, dst := t.TempDir(), filepath.Join(t.TempDir(), "run")
+			dir := filepath.Join(src, "random", "1")
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if file != "hpcg.out" {
+				write(t, filepath.Join(dir, "hpcg.out"), []byte("32 32 32\n"))
+			}
+			if err := put(filepath.Join(dir, file)); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := store.Import(src, dst, store.ImportOptions{}); err == nil || !strings.Contains(err.Error(), file+" is no regular file") {
+				t.Errorf("%s as %s: %v", name, file, err)
+			}
+			if left, _ := os.ReadDir(filepath.Dir(dst)); len(left) != 0 {
+				t.Errorf("%s as %s: left %v", name, file, left)
+			}
+		}
+	}
+}
+
+func TestImportBeginsAgainAfterAKill(t *testing.T) {
+	src, parent := t.TempDir(), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(src, "random", "1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(src, "random", "1", "hpcg.out"), []byte("32 32 32\n"))
+	if err := os.MkdirAll(filepath.Join(parent, ".run.import", "logs"), 0o700); err != nil { // what the killed one had made
+		t.Fatal(err)
+	}
+	r, _, err := store.Import(src, filepath.Join(parent, "run"), store.ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if left, _ := os.ReadDir(parent); len(left) != 1 || left[0].Name() != "run" {
+		t.Errorf("left %v", left)
+	}
 }

@@ -40,7 +40,7 @@ func (r *Run) Pack(ctx context.Context, archive string) (*Packed, error) {
 	if r.mode != Write {
 		return nil, fmt.Errorf("the run %s is open for reading only", r.dir)
 	}
-	if err := os.MkdirAll(filepath.Dir(archive), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(archive), 0o700); err != nil {
 		return nil, explain(r.dir, err)
 	}
 	var p *Packed

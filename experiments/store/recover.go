@@ -3,7 +3,9 @@ package store
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -16,12 +18,14 @@ var attemptName = regexp.MustCompile(`^\.((?:warmup-)?[0-9]+)\.attempt-([0-9]+)$
 // recover clears up what a killed program left: an attempt that was already recorded as complete is put into its place, one that had
 // begun to write its log is kept as interrupted, and one that had not is removed.
 func (r *Run) recover() error {
-	left, err := filepath.Glob(filepath.Join(r.dir, logsDir, r.info.Study.Application, "*", ".*.attempt-*"))
+	// Below the folder, whose own name may hold what a pattern would take for its own.
+	left, err := fs.Glob(os.DirFS(r.dir), path.Join(logsDir, r.info.Study.Application, "*", ".*.attempt-*"))
 	if err != nil {
 		return err
 	}
 	var faults *multierror.Error
-	for _, dir := range left {
+	for _, name := range left {
+		dir := filepath.Join(r.dir, filepath.FromSlash(name))
 		m := attemptName.FindStringSubmatch(filepath.Base(dir))
 		if m == nil {
 			continue

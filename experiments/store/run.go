@@ -79,7 +79,7 @@ func Create(dir string, info Info) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, explain(dir, err)
 	}
 	r := &Run{dir: dir, mode: Write, parser: parser, active: map[string]bool{}}

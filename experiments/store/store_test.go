@@ -217,7 +217,8 @@ func write(t *testing.T, file string, data []byte) {
 }
 
 func TestRecoveryAfterAKill(t *testing.T) {
-	r := create(t, t.TempDir())
+	// The folder's name holds what a pattern of file names would take for its own.
+	r := create(t, filepath.Join(t.TempDir(), "out [1] res[ *"))
 	// Killed before the application wrote anything, while it wrote, and between the record and the rename.
 	early, _ := r.Begin("random", 1, false)
 	write(t, filepath.Join(early.Dir(), "manifest.yaml"), []byte("x"))

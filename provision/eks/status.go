@@ -165,7 +165,7 @@ func (p *Provider) CollectLogs(ctx context.Context, dir string) error {
 	for name, v := range map[string]any{"eks-stacks.json": reports, "eks-node-groups.json": groups, "eks-addons.json": addons} {
 		data, err := json.MarshalIndent(v, "", "  ")
 		if err == nil {
-			err = writeFile(dir+"/"+name, append(data, '\n'), 0o644)
+			err = writeFile(dir+"/"+name, append(data, '\n'), 0o600)
 		}
 		errs = append(errs, err)
 	}

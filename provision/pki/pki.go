@@ -175,7 +175,7 @@ func (p *Pair) Write(dir, name string) (certFile, keyFile string, err error) {
 	if err := atomicfile.Write(keyFile, p.KeyPEM, 0o600); err != nil {
 		return "", "", err
 	}
-	return certFile, keyFile, atomicfile.Write(certFile, p.CertPEM, 0o644)
+	return certFile, keyFile, atomicfile.Write(certFile, p.CertPEM, 0o600)
 }
 
 // TLS is the pair as Go's TLS stack wants it.

@@ -100,7 +100,7 @@ func (l logFile) stream(ctx context.Context, out io.Writer) error {
 		_, err = io.Copy(out, file)
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(l.path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
 		return err
 	}
 	watcher, err := fsnotify.NewWatcher()
