@@ -65,7 +65,7 @@ func options(dir string) eks.Options {
 		},
 		Dir: filepath.Join(dir, "eks"), Kubeconfig: filepath.Join(dir, "kubeconfig"),
 		Command: []string{exe, "test-driver"}, TokenCommand: []string{exe, "test-token"},
-		Poll: 20 * time.Millisecond,
+		Poll: 20 * time.Millisecond, Registry: true,
 	}
 }
 
@@ -333,7 +333,7 @@ func TestDownTakesWhatClustersLeave(t *testing.T) {
 	b.aws.LeaveNetworkInterface("study")
 	b.aws.LeaveLogGroup("/aws/eks/study/cluster")
 	b.aws.LeaveLaunchTemplate("study")
-	if _, err := b.provider().Repository(context.Background(), "study/webhook"); err != nil {
+	if _, err := b.provider().Repository(context.Background(), b.provider().RepositoryName(eks.ImageRepository)); err != nil {
 		t.Fatal(err)
 	}
 	b.mustDown()
@@ -390,4 +390,87 @@ func TestVerifyEmptySaysWhatIsLeft(t *testing.T) {
 	}
 	b.aws.Reset()
 	b.mustDown()
+}
+
+// A cluster that cannot be taken down is not robbed of its parts: its machines would only be started anew, and it could not be used any more.
+func TestDownSweepsNothingThatLives(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.mustUp()
+	before := b.aws.Inventory()
+	b.aws.Reset()
+	b.aws.Inject(awstest.Fault{Service: "cloudformation", Operation: "UpdateTerminationProtection", Status: 403, Code: "AccessDenied", Message: "no"})
+	b.aws.Inject(awstest.Fault{Service: "cloudformation", Operation: "DeleteStack", Status: 403, Code: "AccessDenied", Message: "no"})
+	if err := b.down(); err == nil || !errors.Is(err, eks.ErrLeftovers) || !strings.Contains(err.Error(), "AccessDenied") {
+		t.Errorf("down: %v", err)
+	}
+	if after := b.aws.Inventory(); !slices.Equal(before, after) {
+		t.Errorf("before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+	}
+	for _, c := range b.aws.Calls() {
+		if c.Service == "ec2" && c.Mutates() || c.Service == "ecr" && c.Mutates() {
+			t.Errorf("a change was asked for: %s %s", c.Operation, c.Subject)
+		}
+	}
+	b.aws.Reset()
+	b.mustUp()
+	if after := b.aws.Inventory(); !slices.Equal(before, after) {
+		t.Errorf("up again made something:\n%s", strings.Join(after, "\n"))
+	}
+	b.mustDown()
+}
+
+// The proof of emptiness knows every kind of thing that costs money or blocks another lab.
+func TestProofKnowsEveryKind(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.mustUp()
+	left, err := b.provider().Leftovers(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"stack ", "cluster ", "node group ", "scaling group ", "instance ", "launch template ", "security group ", "route table ", "subnet ",
+		"internet gateway ", "VPC ", "OIDC provider ", "IAM role "} {
+		if !slices.ContainsFunc(left, func(s string) bool { return strings.HasPrefix(s, kind) }) {
+			t.Errorf("no %sin the inventory of a lab that is up", kind)
+		}
+	}
+	ids := []string{b.aws.LeaveSnapshot("study"), b.aws.LeaveEndpoint("study"), b.aws.LeaveScalingGroup("study"), b.aws.LeaveInstanceProfile("study"), b.aws.LeavePolicy("study")}
+	if left, err = b.provider().Leftovers(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if !slices.ContainsFunc(left, func(s string) bool { return strings.Contains(s, id) }) {
+			t.Errorf("%s is not seen", id)
+		}
+	}
+	b.aws.Take(ids[4]) // a policy goes with its stack, which was never made here
+	b.mustDown()
+}
+
+// Whoever may do with the lab's own things only, can prove that nothing is left: those of others are not asked for.
+func TestProofAsksForTheLabsThingsOnly(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.mustUp()
+	b.aws.Reset()
+	b.mustDown()
+	for _, c := range b.aws.Calls() {
+		switch c.Operation {
+		case "ListOpenIDConnectProviders":
+			t.Error("every OIDC provider of the account was asked for")
+		case "DescribeRepositories":
+			if c.Subject == "" {
+				t.Error("every repository of the account was asked for")
+			}
+		case "ListTagsForResource":
+			t.Errorf("tags of a repository were asked for: %s", c.Subject)
+		}
+	}
+	b.opts.Registry = false
+	b.mustUp()
+	b.aws.Reset()
+	b.mustDown()
+	for _, c := range b.aws.Calls() {
+		if c.Service == "ecr" {
+			t.Errorf("a lab without a repository asked for %s", c.Operation)
+		}
+	}
 }

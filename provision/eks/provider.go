@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ type Options struct {
 	// name, region and profile are added as --cluster, --region and --profile.
 	TokenCommand []string
 
-	// Registry says that the lab will use the account's registry, so that the preflight looks whether it may.
+	// Registry says that the lab uses the account's registry, so that the preflight looks whether it may, and down what is there.
 	Registry bool
 
 	// Catalogue lists the instance types that the webhook may choose; each needs a node group. Skip lists those that it never chooses.
@@ -152,7 +153,26 @@ func (p *Provider) aws(ctx context.Context) (*account.Cloud, error) {
 }
 
 func (p *Provider) owner() account.Owner {
-	return account.Owner{Cluster: p.opts.Name, TagKey: clusterconfig.TagLab, TagValue: p.opts.Name}
+	o := account.Owner{Cluster: p.opts.Name, TagKey: clusterconfig.TagLab, TagValue: p.opts.Name, Issuer: p.issuer()}
+	if p.opts.Registry {
+		o.Repositories = p.repositories()
+	}
+	return o
+}
+
+// issuerFile keeps the address of the cluster's OIDC issuer, which nobody can tell any more when the cluster is gone.
+const issuerFile = "issuer"
+
+func (p *Provider) issuer() string {
+	data, _ := os.ReadFile(p.path(issuerFile))
+	return strings.TrimSpace(string(data))
+}
+
+// rememberIssuer writes down the issuer of a cluster that is ours and there. What cannot be had is done without.
+func (p *Provider) rememberIssuer(ctx context.Context) {
+	if v, err := p.snapshot(ctx); err == nil && v.ours(p.opts.Name) && v.cluster.Issuer != "" && v.cluster.Issuer != p.issuer() {
+		_ = writeFile(p.path(issuerFile), []byte(v.cluster.Issuer+"\n"), 0o600)
+	}
 }
 
 func (p *Provider) path(names ...string) string {

@@ -2,9 +2,25 @@ package eks
 
 import (
 	"context"
+	"strings"
 
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 )
+
+// Names of the lab's repositories in the account's registry, below the lab's own name.
+const (
+	ImageRepository    = "ocifit-lab"               // the image of this program
+	ArtifactRepository = "ocifit-k8s-compatibility" // the compatibility artifact
+)
+
+// RepositoryName is the full name of one of the lab's repositories.
+func (p *Provider) RepositoryName(name string) string {
+	return strings.ToLower(p.opts.Name) + "/" + name
+}
+
+func (p *Provider) repositories() []string {
+	return []string{p.RepositoryName(ImageRepository), p.RepositoryName(ArtifactRepository)}
+}
 
 // Repository is a place in the account's own registry, with a login for twelve hours.
 type Repository struct {

@@ -117,7 +117,7 @@ func (p *Provider) verifyEmpty(ctx context.Context, log step.Log) error {
 		for _, i := range items {
 			texts = append(texts, i.String())
 		}
-		if err != nil || !slices.ContainsFunc(items, goesByItself) {
+		if err != nil || slices.ContainsFunc(items, stays) || !slices.ContainsFunc(items, goesByItself) {
 			return errors.Join(leftoversError(texts), err)
 		}
 		log("waiting for %s to go", texts[0])
@@ -127,6 +127,11 @@ func (p *Provider) verifyEmpty(ctx context.Context, log step.Log) error {
 			return leftoversError(texts)
 		}
 	}
+}
+
+// stays tells of a stack, cluster or node group that nobody is deleting: with it stays all that belongs to it.
+func stays(i account.Item) bool {
+	return slices.Contains([]string{"stack", "cluster", "node group"}, i.Kind) && !goesByItself(i)
 }
 
 func goesByItself(i account.Item) bool {

@@ -137,7 +137,11 @@ func (p *Provider) childUndo(op wire.Op, groups []string) func(context.Context, 
 		if p.factErr != nil && p.opts.Name == "" {
 			return p.factErr
 		}
-		return p.run(ctx, p.request(op, groups), log)
+		p.rememberIssuer(ctx)
+		req := p.request(op, groups)
+		o := p.owner()
+		req.Repositories, req.Issuer = o.Repositories, o.Issuer
+		return p.run(ctx, req, log)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -45,6 +46,7 @@ type Cloud struct {
 	elbv2  *elbv2.Client
 	ecr    *ecr.Client
 	quotas *servicequotas.Client
+	asg    *autoscaling.Client
 
 	mu     sync.Mutex
 	firsts map[string]time.Time // see since
@@ -74,7 +76,7 @@ func Open(ctx context.Context, region, profile string) (*Cloud, error) {
 		cfn: cloudformation.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg), eks: eks.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg),
 		sts:  sts.NewFromConfig(cfg, func(o *sts.Options) { o.RetryMaxAttempts = 3 }),
 		logs: cloudwatchlogs.NewFromConfig(cfg), elb: elb.NewFromConfig(cfg), elbv2: elbv2.NewFromConfig(cfg),
-		ecr: ecr.NewFromConfig(cfg), quotas: servicequotas.NewFromConfig(cfg),
+		ecr: ecr.NewFromConfig(cfg), quotas: servicequotas.NewFromConfig(cfg), asg: autoscaling.NewFromConfig(cfg),
 	}, nil
 }
 
@@ -88,6 +90,12 @@ func (c *Cloud) Identity(ctx context.Context) (Identity, error) {
 		return Identity{}, Explain(fmt.Errorf("ask AWS who we are: %w", err))
 	}
 	return Identity{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn)}, nil
+}
+
+// Partition is the part of AWS that the account is in: aws, aws-us-gov, aws-cn.
+func (i Identity) Partition() string {
+	partition, _, _ := strings.Cut(strings.TrimPrefix(i.ARN, "arn:"), ":")
+	return partition
 }
 
 // Principal is the role or user behind an identity, as IAM's simulator wants it: an assumed role is turned back into the role.

@@ -122,10 +122,10 @@ func (c *Cloud) Addons(ctx context.Context, cluster string) ([]Addon, error) {
 	return addons, nil
 }
 
-// ScalingTags maps the managed node groups of a cluster to the tags of their scaling groups.
-func (c *Cloud) ScalingTags(ctx context.Context, cluster string) (map[string]map[string]string, error) {
-	tags := map[string]map[string]string{}
-	pages := autoscaling.NewDescribeAutoScalingGroupsPaginator(autoscaling.NewFromConfig(c.config), &autoscaling.DescribeAutoScalingGroupsInput{
+// scalingGroups lists the scaling groups of a cluster's node groups.
+func (c *Cloud) scalingGroups(ctx context.Context, cluster string) ([]asgtypes.AutoScalingGroup, error) {
+	var groups []asgtypes.AutoScalingGroup
+	pages := autoscaling.NewDescribeAutoScalingGroupsPaginator(c.asg, &autoscaling.DescribeAutoScalingGroupsInput{
 		Filters: []asgtypes.Filter{{Name: aws.String("tag:eks:cluster-name"), Values: []string{cluster}}},
 	})
 	for pages.HasMorePages() {
@@ -133,13 +133,43 @@ func (c *Cloud) ScalingTags(ctx context.Context, cluster string) (map[string]map
 		if err != nil {
 			return nil, Explain(fmt.Errorf("look at the scaling groups of %s: %w", cluster, err))
 		}
-		for _, g := range page.AutoScalingGroups {
-			have := map[string]string{}
-			for _, t := range g.Tags {
-				have[aws.ToString(t.Key)] = aws.ToString(t.Value)
-			}
-			tags[have["eks:nodegroup-name"]] = have
-		}
+		groups = append(groups, page.AutoScalingGroups...)
+	}
+	return groups, nil
+}
+
+// ScalingTags maps the managed node groups of a cluster to the tags of their scaling groups.
+func (c *Cloud) ScalingTags(ctx context.Context, cluster string) (map[string]map[string]string, error) {
+	groups, err := c.scalingGroups(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	tags := map[string]map[string]string{}
+	for _, g := range groups {
+		have := scalingTags(g)
+		tags[have["eks:nodegroup-name"]] = have
 	}
 	return tags, nil
+}
+
+func scalingTags(g asgtypes.AutoScalingGroup) map[string]string {
+	have := map[string]string{}
+	for _, t := range g.Tags {
+		have[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return have
+}
+
+// scalingItems are scaling groups: while one is there, it starts a machine for each that is ended.
+func (c *Cloud) scalingItems(ctx context.Context, o Owner) ([]Item, error) {
+	groups, err := c.scalingGroups(ctx, o.Cluster)
+	var items []Item
+	for _, g := range groups {
+		items = append(items, Item{Kind: "scaling group", ID: aws.ToString(g.AutoScalingGroupName), Detail: fmt.Sprintf("%d machines", len(g.Instances)),
+			Held: aws.ToString(g.Status) != "", ours: scalingTags(g)[o.TagKey] == o.TagValue, created: aws.ToTime(g.CreatedTime), remove: func(ctx context.Context) error {
+				_, err := c.asg.DeleteAutoScalingGroup(ctx, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: g.AutoScalingGroupName, ForceDelete: aws.Bool(true)})
+				return err
+			}})
+	}
+	return items, err
 }

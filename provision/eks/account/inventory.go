@@ -35,6 +35,10 @@ type Owner struct {
 	Cluster string
 	// TagKey and TagValue mark what the lab made outside the cluster, as repositories.
 	TagKey, TagValue string
+	// Repositories are the names that the lab's repositories in the account's registry may have; empty asks the registry nothing.
+	Repositories []string
+	// Issuer is the address of the cluster's OIDC issuer, where it is known: then no other cluster's provider is looked at.
+	Issuer string
 }
 
 // Inventory lists everything that belongs to the owner, by names and tags. What it could not look at is in the error, what it found is
@@ -53,8 +57,8 @@ func (c *Cloud) Inventory(ctx context.Context, o Owner) ([]Item, error) {
 		what string
 		list func(context.Context, Owner) ([]Item, error)
 	}{
-		{"stacks", c.stackItems}, {"cluster", c.clusterItems}, {"EC2 resources", c.ec2Items}, {"OIDC providers", c.oidcItems},
-		{"IAM roles", c.roleItems}, {"load balancers", c.balancerItems}, {"log groups", c.logItems}, {"repositories", c.repositoryItems},
+		{"stacks", c.stackItems}, {"cluster", c.clusterItems}, {"scaling groups", c.scalingItems}, {"EC2 resources", c.ec2Items},
+		{"OIDC providers", c.oidcItems}, {"IAM roles", c.roleItems}, {"IAM policies", c.policyItems}, {"instance profiles", c.profileItems}, {"load balancers", c.balancerItems}, {"log groups", c.logItems}, {"repositories", c.repositoryItems},
 	} {
 		found, err := look.list(ctx, o)
 		items = append(items, slices.DeleteFunc(found, func(i Item) bool { return !i.belongs(since) })...)
@@ -63,6 +67,16 @@ func (c *Cloud) Inventory(ctx context.Context, o Owner) ([]Item, error) {
 		}
 	}
 	return items, errs.ErrorOrNil()
+}
+
+// Living lists the stacks, the cluster and the node groups of the owner that exist: what of them is there makes anew what is taken from it.
+func (c *Cloud) Living(ctx context.Context, o Owner) ([]Item, error) {
+	stacks, err := c.stackItems(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := c.clusterItems(ctx, o)
+	return append(stacks, cluster...), err
 }
 
 // belongs tells whether a thing is the lab's, whose first cluster of the name was made at since; zero means there was none.

@@ -28,7 +28,8 @@ func (c *Cloud) ec2Items(ctx context.Context, o Owner) ([]Item, error) {
 	var items []Item
 	var errs *multierror.Error
 	for _, list := range []func(context.Context, Owner, ec2types.Filter) ([]Item, error){
-		c.instances, c.volumes, c.interfaces, c.natGateways, c.addresses, c.launchTemplates, c.securityGroups, c.subnets, c.gateways, c.vpcs,
+		c.instances, c.volumes, c.snapshots, c.interfaces, c.natGateways, c.addresses, c.launchTemplates, c.endpoints, c.securityGroups,
+		c.routeTables, c.subnets, c.gateways, c.vpcs,
 	} {
 		for _, f := range o.ec2Filters() {
 			found, err := list(ctx, o, f)
@@ -97,6 +98,55 @@ func (c *Cloud) volumes(ctx context.Context, o Owner, f ec2types.Filter) ([]Item
 			}})
 	}
 	return items, nil
+}
+
+func (c *Cloud) snapshots(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
+	var items []Item
+	pages := ec2.NewDescribeSnapshotsPaginator(c.ec2, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: []ec2types.Filter{f}})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return items, err
+		}
+		for _, s := range page.Snapshots {
+			items = append(items, Item{Kind: "snapshot", ID: aws.ToString(s.SnapshotId), ours: o.tags(s.Tags), created: aws.ToTime(s.StartTime), remove: func(ctx context.Context) error {
+				_, err := c.ec2.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: s.SnapshotId})
+				return err
+			}})
+		}
+	}
+	return items, nil
+}
+
+func (c *Cloud) endpoints(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
+	var items []Item
+	pages := ec2.NewDescribeVpcEndpointsPaginator(c.ec2, &ec2.DescribeVpcEndpointsInput{Filters: []ec2types.Filter{f}})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return items, err
+		}
+		for _, e := range page.VpcEndpoints {
+			if state := strings.ToLower(string(e.State)); state == "deleted" {
+				continue
+			}
+			items = append(items, Item{Kind: "VPC endpoint", ID: aws.ToString(e.VpcEndpointId), Detail: aws.ToString(e.ServiceName),
+				Held: ofStack(e.Tags) || strings.EqualFold(string(e.State), "deleting"), ours: o.tags(e.Tags), created: aws.ToTime(e.CreationTimestamp),
+				remove: func(ctx context.Context) error {
+					_, err := c.ec2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{aws.ToString(e.VpcEndpointId)}})
+					return err
+				}})
+		}
+	}
+	return items, nil
+}
+
+func (c *Cloud) routeTables(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
+	out, err := c.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: []ec2types.Filter{f}})
+	if err != nil {
+		return nil, err
+	}
+	return heldItems(o, "route table", out.RouteTables, func(t ec2types.RouteTable) (*string, []ec2types.Tag) { return t.RouteTableId, t.Tags }), nil
 }
 
 func (c *Cloud) interfaces(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -72,30 +73,30 @@ func (c *Cloud) RegistryLogin(ctx context.Context) (Login, error) {
 	return l, nil
 }
 
-// repositoryItems lists the repositories that bear the owner's tag.
+// repositoryItems are those of the owner's names that bear its tag. No other repository is looked at: an account may have many, and the
+// caller no right to them.
 func (c *Cloud) repositoryItems(ctx context.Context, o Owner) ([]Item, error) {
-	if o.TagKey == "" {
-		return nil, nil
-	}
 	var items []Item
-	pages := ecr.NewDescribeRepositoriesPaginator(c.ecr, &ecr.DescribeRepositoriesInput{})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	for _, name := range o.Repositories {
+		found, err := c.ecr.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{name}})
+		if IsNotFound(err) {
+			continue
+		}
 		if err != nil {
 			return items, err
 		}
-		for _, r := range page.Repositories {
+		for _, r := range found.Repositories {
 			tags, err := c.ecr.ListTagsForResource(ctx, &ecr.ListTagsForResourceInput{ResourceArn: r.RepositoryArn})
 			if err != nil {
 				return items, err
 			}
-			for _, t := range tags.Tags {
-				if aws.ToString(t.Key) == o.TagKey && aws.ToString(t.Value) == o.TagValue {
-					items = append(items, Item{Kind: "repository", ID: aws.ToString(r.RepositoryName), ours: true, remove: func(ctx context.Context) error {
-						_, err := c.ecr.DeleteRepository(ctx, &ecr.DeleteRepositoryInput{RepositoryName: r.RepositoryName, Force: true})
-						return err
-					}})
-				}
+			if slices.ContainsFunc(tags.Tags, func(t ecrtypes.Tag) bool {
+				return aws.ToString(t.Key) == o.TagKey && aws.ToString(t.Value) == o.TagValue
+			}) {
+				items = append(items, Item{Kind: "repository", ID: name, ours: true, created: aws.ToTime(r.CreatedAt), remove: func(ctx context.Context) error {
+					_, err := c.ecr.DeleteRepository(ctx, &ecr.DeleteRepositoryInput{RepositoryName: &name, Force: true})
+					return err
+				}})
 			}
 		}
 	}

@@ -20,9 +20,21 @@ type Log func(format string, args ...any)
 // sweepRounds is how often a sweep looks again for what could not be removed yet, because something else had to go first.
 const sweepRounds = 20
 
-// Sweep removes what a cluster left outside its stacks: load balancers, machines, network interfaces, volumes, security groups, launch
-// templates, log groups, OIDC provider, repositories. What goes by itself a little later is waited for, poll being the time between looks.
+// slow are the kinds that are there for a while after their removal.
+var slow = []string{"load balancer", "instance", "scaling group", "VPC endpoint"}
+
+// Sweep removes what a cluster left outside its stacks: load balancers, scaling groups, machines, network interfaces, volumes, snapshots,
+// security groups, launch templates, log groups, OIDC provider, repositories. What goes by itself a little later is waited for, poll being
+// the time between looks. It removes nothing as long as a stack, the cluster or a node group of the owner exists, or nobody can tell: those
+// would start machines anew, and could not be used any more without their parts.
 func (c *Cloud) Sweep(ctx context.Context, o Owner, poll time.Duration, log Log) error {
+	living, err := c.Living(ctx, o)
+	if err != nil {
+		return fmt.Errorf("nothing is swept, as it is not known what still lives: %w", err)
+	}
+	if len(living) > 0 {
+		return fmt.Errorf("nothing is swept while there is %s", living[0])
+	}
 	var last error
 	for round := 1; ; round++ {
 		items, err := c.Inventory(ctx, o)
@@ -35,7 +47,7 @@ func (c *Cloud) Sweep(ctx context.Context, o Owner, poll time.Duration, log Log)
 		}
 		if err := c.removeAll(ctx, loose, log); err != nil {
 			last = err
-		} else if !slices.ContainsFunc(loose, func(i Item) bool { return i.Held || i.Kind == "load balancer" || i.Kind == "instance" }) {
+		} else if !slices.ContainsFunc(loose, func(i Item) bool { return i.Held || slices.Contains(slow, i.Kind) }) {
 			return err
 		}
 		if round == sweepRounds {

@@ -9,6 +9,7 @@ var asgOperations = map[string]operation{
 	"DescribeAutoScalingGroups":           describeASGs,
 	"DescribeTags":                        describeASGTags,
 	"CreateOrUpdateTags":                  tagASGs,
+	"DeleteAutoScalingGroup":              deleteASG,
 	"SetDesiredCapacity":                  setDesired,
 	"TerminateInstanceInAutoScalingGroup": terminateInGroup,
 	"DescribeAutoScalingInstances":        func(*Server, Call) (answer, error) { return xmlAnswer(el("AutoScalingInstances")), nil },
@@ -38,7 +39,7 @@ func describeASGs(s *Server, c Call) (answer, error) {
 			continue
 		}
 		items = append(items, el("member", el("AutoScalingGroupName", name), el("MinSize", a.min), el("MaxSize", a.max),
-			el("DesiredCapacity", a.desired), asgTagNodes(a), el("Instances", each("member", a.instances, func(i *instance) []node {
+			el("DesiredCapacity", a.desired), el("CreatedTime", a.made), asgTagNodes(a), el("Instances", each("member", a.instances, func(i *instance) []node {
 				return []node{el("InstanceId", i.id), el("LifecycleState", "InService"), el("HealthStatus", "Healthy"),
 					el("AvailabilityZone", i.zone), el("InstanceType", i.kind)}
 			}))))
@@ -72,6 +73,18 @@ func tagASGs(s *Server, c Call) (answer, error) {
 	if n > 25 {
 		return answer{}, apiError(400, "ValidationError", "at most 25 tags in one call")
 	}
+	return answer{}, nil
+}
+
+func deleteASG(s *Server, c Call) (answer, error) {
+	a, err := s.mustASG(c.get("AutoScalingGroupName"))
+	if err != nil {
+		return answer{}, err
+	}
+	if len(a.instances) > 0 && c.get("ForceDelete") != "true" {
+		return answer{}, apiError(400, "ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances still in the group.")
+	}
+	delete(s.acct.asgs, a.name)
 	return answer{}, nil
 }
 

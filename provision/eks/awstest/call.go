@@ -96,7 +96,7 @@ func (c Call) subject() string {
 			return v
 		}
 	}
-	return ""
+	return strings.Join(texts(c.body["repositoryNames"]), ",")
 }
 
 func (c Call) get(key string) string { return c.form.Get(key) }

@@ -52,6 +52,19 @@ var ec2Operations = map[string]operation{
 		return []node{el("internetGatewayId", t.id)}
 	}),
 
+	"DescribeRouteTables": describe("AWS::EC2::RouteTable", "routeTableSet", "RouteTableId", func(t *resource) []node {
+		return []node{el("routeTableId", t.id), el("vpcId", t.text("VpcId"))}
+	}),
+	"DescribeVpcEndpoints": describe("AWS::EC2::VPCEndpoint", "vpcEndpointSet", "VpcEndpointId", func(t *resource) []node {
+		return []node{el("vpcEndpointId", t.id), el("vpcId", t.text("VpcId")), el("serviceName", t.text("ServiceName")), el("state", "available"),
+			el("creationTimestamp", t.made)}
+	}),
+	"DescribeSnapshots": describe("AWS::EC2::Snapshot", "snapshotSet", "SnapshotId", func(t *resource) []node {
+		return []node{el("snapshotId", t.id), el("status", "completed"), el("ownerId", Account), el("startTime", t.made)}
+	}),
+
+	"DeleteSnapshot":         remove("AWS::EC2::Snapshot", "SnapshotId"),
+	"DeleteVpcEndpoints":     deleteEndpoints,
 	"DeleteNetworkInterface": remove("AWS::EC2::NetworkInterface", "NetworkInterfaceId"),
 	"DeleteVolume":           remove("AWS::EC2::Volume", "VolumeId"),
 	"DeleteLaunchTemplate":   remove("AWS::EC2::LaunchTemplate", "LaunchTemplateId"),
@@ -194,6 +207,15 @@ func remove(kind, idKey string) operation {
 	}
 }
 
+func deleteEndpoints(s *Server, c Call) (answer, error) {
+	for _, id := range c.list("VpcEndpointId") {
+		if t := s.acct.get("AWS::EC2::VPCEndpoint", id); t != nil {
+			s.acct.drop(t)
+		}
+	}
+	return xmlAnswer(el("unsuccessful")), nil
+}
+
 func describeInstances(s *Server, c Call) (answer, error) {
 	filters, ids := c.filters(), c.list("InstanceId")
 	var items []node
@@ -212,7 +234,12 @@ func describeInstances(s *Server, c Call) (answer, error) {
 func terminateInstances(s *Server, c Call) (answer, error) {
 	ids := c.list("InstanceId")
 	for _, a := range s.acct.asgs {
+		had := len(a.instances)
 		a.instances = slices.DeleteFunc(a.instances, func(i *instance) bool { return slices.Contains(ids, i.id) })
+		// A scaling group that lives starts a machine for each that is ended.
+		if len(a.instances) < had {
+			s.start(func() { s.rescale(a) })
+		}
 	}
 	return xmlAnswer(el("instancesSet", each("item", ids, func(id string) []node {
 		return []node{el("instanceId", id), el("currentState", el("code", 32), el("name", "shutting-down"))}

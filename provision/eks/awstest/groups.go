@@ -21,6 +21,7 @@ type asg struct {
 	name              string
 	group             *group
 	min, max, desired int
+	made              time.Time
 	tags              map[string]string
 	instances         []*instance
 }
@@ -67,7 +68,7 @@ func beginGroup(s *Server, st *stack, r *stackResource) error {
 	}
 	s.serial++
 	g.arn = s.acct.arn("eks", fmt.Sprintf("nodegroup/%s/%s/%08x", c.name, name, s.serial))
-	a := &asg{name: fmt.Sprintf("eks-%s-%08x", name, s.serial), group: g, min: number(scaling["MinSize"]), max: number(scaling["MaxSize"]),
+	a := &asg{made: time.Now(), name: fmt.Sprintf("eks-%s-%08x", name, s.serial), group: g, min: number(scaling["MinSize"]), max: number(scaling["MaxSize"]),
 		desired: number(scaling["DesiredSize"]), tags: map[string]string{
 			"eks:cluster-name": c.name, "eks:nodegroup-name": name, "kubernetes.io/cluster/" + c.name: "owned",
 			"k8s.io/cluster-autoscaler/enabled": "true", "k8s.io/cluster-autoscaler/" + c.name: "owned",

@@ -34,7 +34,50 @@ var iamOperations = map[string]operation{
 	},
 	"SimulatePrincipalPolicy": simulate,
 	"ListRoles":               listRoles,
-	"GetRole":                 getRole,
+	"ListPolicies": func(s *Server, _ Call) (answer, error) {
+		return xmlAnswer(el("IsTruncated", false), el("Policies", each("member", s.acct.all("AWS::IAM::ManagedPolicy"), func(t *resource) []node {
+			return []node{el("PolicyName", t.id), el("Arn", t.attrs["Arn"]), el("Path", "/"), el("CreateDate", t.made)}
+		}))), nil
+	},
+	"ListPolicyTags": func(s *Server, c Call) (answer, error) {
+		for _, t := range s.acct.all("AWS::IAM::ManagedPolicy") {
+			if t.attrs["Arn"] == c.get("PolicyArn") {
+				return xmlAnswer(el("IsTruncated", false), tagNodes("Tags", "member", t.tags)), nil
+			}
+		}
+		return answer{}, apiError(404, "NoSuchEntity", "Policy %s was not found.", c.get("PolicyArn"))
+	},
+	"ListInstanceProfiles": func(s *Server, _ Call) (answer, error) {
+		return xmlAnswer(el("IsTruncated", false), el("InstanceProfiles", each("member", s.acct.all("AWS::IAM::InstanceProfile"), func(t *resource) []node {
+			roles := []node{}
+			for _, name := range t.texts("Roles") {
+				roles = append(roles, el("member", el("Path", "/"), el("RoleName", name), el("RoleId", "AROA"+name), el("Arn", "arn:aws:iam::"+Account+":role/"+name),
+					el("CreateDate", t.made)))
+			}
+			return []node{el("InstanceProfileName", t.id), el("InstanceProfileId", "AIPA"+t.id), el("Arn", "arn:aws:iam::"+Account+":instance-profile/"+t.id),
+				el("Path", "/"), el("CreateDate", t.made), el("Roles", roles)}
+		}))), nil
+	},
+	"RemoveRoleFromInstanceProfile": func(s *Server, c Call) (answer, error) {
+		t := s.acct.get("AWS::IAM::InstanceProfile", c.get("InstanceProfileName"))
+		if t == nil {
+			return answer{}, apiError(404, "NoSuchEntity", "Instance Profile %s cannot be found.", c.get("InstanceProfileName"))
+		}
+		t.props["Roles"] = []string{}
+		return answer{}, nil
+	},
+	"DeleteInstanceProfile": func(s *Server, c Call) (answer, error) {
+		t := s.acct.get("AWS::IAM::InstanceProfile", c.get("InstanceProfileName"))
+		if t == nil {
+			return answer{}, apiError(404, "NoSuchEntity", "Instance Profile %s cannot be found.", c.get("InstanceProfileName"))
+		}
+		if len(t.texts("Roles")) > 0 {
+			return answer{}, apiError(409, "DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.")
+		}
+		s.acct.drop(t)
+		return answer{}, nil
+	},
+	"GetRole": getRole,
 }
 
 // providerARN is what IAM makes of an issuer's address: the port plays no part in it.

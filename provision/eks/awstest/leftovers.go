@@ -53,6 +53,55 @@ func (s *Server) LeaveNetworkInterface(cluster string) string {
 	return t.id
 }
 
+// LeaveSnapshot adds a snapshot that the EBS driver of a cluster made.
+func (s *Server) LeaveSnapshot(cluster string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.acct.add(&resource{kind: "AWS::EC2::Snapshot", id: s.id("snap")})
+	t.tags["kubernetes.io/cluster/"+cluster] = "owned"
+	return t.id
+}
+
+// LeaveEndpoint adds a VPC endpoint with the tag that EKS gives to what it makes for a cluster.
+func (s *Server) LeaveEndpoint(cluster string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.acct.add(&resource{kind: "AWS::EC2::VPCEndpoint", id: s.id("vpce"), props: map[string]any{"ServiceName": "com.amazonaws.s3"}})
+	t.tags["eks:cluster-name"] = cluster
+	return t.id
+}
+
+// LeaveScalingGroup adds a scaling group, with a machine, whose node group is gone.
+func (s *Server) LeaveScalingGroup(cluster string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serial++
+	a := &asg{made: time.Now(), name: fmt.Sprintf("eks-forgotten-%08x", s.serial), group: &group{cluster: cluster, name: "forgotten", instanceType: "m5.large"},
+		max: 1, desired: 1, tags: map[string]string{"eks:cluster-name": cluster, "eks:nodegroup-name": "forgotten"}}
+	a.instances = []*instance{s.launch(a)}
+	s.acct.asgs[a.name] = a
+	return a.name
+}
+
+// LeaveInstanceProfile adds an instance profile that EKS made for the role of a node group of the cluster.
+func (s *Server) LeaveInstanceProfile(cluster string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.acct.add(&resource{kind: "AWS::IAM::InstanceProfile", id: s.id("eks"), props: map[string]any{
+		"Roles": []string{"eksctl-" + cluster + "-nodegroup-c7a-NodeInstanceRole-0"}}})
+	return t.id
+}
+
+// LeavePolicy adds a managed policy with eksctl's name and tag.
+func (s *Server) LeavePolicy(cluster string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := "eksctl-" + cluster + "-addon-policy"
+	t := s.acct.add(&resource{kind: "AWS::IAM::ManagedPolicy", id: id, attrs: map[string]string{"Arn": "arn:aws:iam::" + Account + ":policy/" + id}})
+	t.tags["alpha.eksctl.io/cluster-name"] = cluster
+	return id
+}
+
 // LeaveLogGroup adds a log group.
 func (s *Server) LeaveLogGroup(name string) {
 	s.mu.Lock()

@@ -124,7 +124,7 @@ func groupOf(st account.Stack, cluster string) string {
 }
 
 // delete takes the whole cluster away: node groups and roles side by side, then what hangs in its network, then itself, then what it
-// forgot. It goes on after failures where that makes sense, and gathers them.
+// forgot, which is swept only when no stack is left: what lives is not robbed of its parts. Failures are gathered.
 func (s *session) delete() error {
 	if err := s.openOurs(); err != nil {
 		return err
@@ -143,15 +143,19 @@ func (s *session) delete() error {
 	if errs == nil && s.ctx.Err() == nil {
 		add(s.dropCluster())
 	}
-	if s.ctx.Err() == nil {
+	switch {
+	case s.ctx.Err() != nil:
+	case errs == nil:
 		add(s.cloud.Sweep(s.ctx, s.owner(), s.req.Poll, s.log))
+	default:
+		s.log("what the cluster has besides its stacks stays until they are gone")
 	}
 	add(s.ctx.Err())
 	return merge(errs)
 }
 
 func (s *session) owner() account.Owner {
-	return account.Owner{Cluster: s.req.Name, TagKey: clusterconfig.TagLab, TagValue: s.req.Owner}
+	return account.Owner{Cluster: s.req.Name, TagKey: clusterconfig.TagLab, TagValue: s.req.Owner, Repositories: s.req.Repositories, Issuer: s.req.Issuer}
 }
 
 // dropRoles deletes every stack that is neither a node group's nor the cluster's: roles of service accounts and addons, and the like.

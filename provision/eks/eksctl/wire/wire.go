@@ -34,6 +34,10 @@ type Request struct {
 	Config []byte `json:"config,omitempty"`
 	// Groups are the node groups that NodeGroups and Drop are about.
 	Groups []string `json:"groups,omitempty"`
+	// Repositories are the names of the lab's repositories in the account's registry, and Issuer is the cluster's OIDC issuer where it is
+	// known; both are for Delete.
+	Repositories []string `json:"repositories,omitempty"`
+	Issuer       string   `json:"issuer,omitempty"`
 	// Recreate is the consent to delete failed stacks and make them again.
 	Recreate bool `json:"recreate,omitempty"`
 	// Poll is the shortest time between two looks at a stack.

@@ -4,79 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
-
-// IAM's lists leave tags out, so that each provider is asked for its own.
-func (c *Cloud) oidcItems(ctx context.Context, o Owner) ([]Item, error) {
-	out, err := c.iam.ListOpenIDConnectProviders(ctx, &iam.ListOpenIDConnectProvidersInput{})
-	if err != nil {
-		return nil, err
-	}
-	var items []Item
-	for _, p := range out.OpenIDConnectProviderList {
-		got, err := c.iam.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: p.Arn})
-		if IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return items, err
-		}
-		if of, ours := o.iamTags(got.Tags); of {
-			items = append(items, Item{Kind: "OIDC provider", ID: aws.ToString(p.Arn), ours: ours, created: aws.ToTime(got.CreateDate), remove: func(ctx context.Context) error {
-				_, err := c.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: p.Arn})
-				return err
-			}})
-		}
-	}
-	return items, nil
-}
-
-// iamTags tells whether tags are those of the cluster, and whether they hold the lab's own.
-func (o Owner) iamTags(tags []iamtypes.Tag) (of, ours bool) {
-	for _, t := range tags {
-		key, value := aws.ToString(t.Key), aws.ToString(t.Value)
-		of = of || (key == TagCluster && value == o.Cluster)
-		ours = ours || (key == o.TagKey && value == o.TagValue)
-	}
-	return of, ours
-}
-
-func (c *Cloud) roleItems(ctx context.Context, o Owner) ([]Item, error) {
-	var items []Item
-	pages := iam.NewListRolesPaginator(c.iam, &iam.ListRolesInput{})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return items, err
-		}
-		for _, r := range page.Roles {
-			name := aws.ToString(r.RoleName)
-			if !strings.HasPrefix(name, "eksctl-"+o.Cluster+"-") {
-				continue
-			}
-			got, err := c.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: r.RoleName})
-			if IsNotFound(err) {
-				continue
-			}
-			if err != nil {
-				return items, err
-			}
-			if of, ours := o.iamTags(got.Role.Tags); of {
-				items = append(items, Item{Kind: "IAM role", ID: name, Held: true, ours: ours, created: aws.ToTime(r.CreateDate)})
-			}
-		}
-	}
-	return items, nil
-}
 
 func (c *Cloud) balancerItems(ctx context.Context, o Owner) ([]Item, error) {
 	classic, err := c.classicBalancers(ctx, o)
