@@ -11,12 +11,17 @@ import (
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
+// Namespace is where the lab's own parts live.
+const Namespace = "ocifit-system"
+
 // Addon prepares a cluster for the study and can be taken away again.
 type Addon interface {
 	// Name is unique, in kebab-case.
 	Name() string
 	// Needs names the addons that must work first.
 	Needs() []string
+	// Requires says what of the cluster Install uses besides its API server.
+	Requires() Requirements
 	// Plan says in one line what Install does.
 	Plan() string
 	// Install brings the addon to its wanted state; doing so again changes nothing.
@@ -25,6 +30,16 @@ type Addon interface {
 	Ready(ctx context.Context, c *kube.Cluster) error
 	// Remove takes the addon away; it succeeds when there is none.
 	Remove(ctx context.Context, c *kube.Cluster, log step.Log) error
+}
+
+// Requirements are what an addon uses of a cluster besides its API server.
+type Requirements struct {
+	// Nodes: it runs pods on the nodes that are always there.
+	Nodes bool
+	// ProgramImage: these pods are of this program's image.
+	ProgramImage bool
+	// Identity: its pods have rights in the cloud.
+	Identity bool
 }
 
 // Connector returns the cluster that the addons go to.

@@ -173,7 +173,7 @@ func cases(t *testing.T, w *world) map[string]func(version int) addons.Addon {
 			return &labcert.Addon{Namespace: lab, Secret: "tls", Service: "hook", Now: func() time.Time { return time.Now().AddDate(0, 0, 350*(v-1)) }}
 		},
 		"cert-manager": func(v int) addons.Addon {
-			data := chart(t, "cert-manager", v, certificateCRDs, workload("Deployment", "controller", v))
+			data := chartArchive(t, "cert-manager", v, certificateCRDs, workload("Deployment", "controller", v))
 			version := fmt.Sprintf("1.0.%d", v)
 			return &certmanager.Addon{Component: w.part("cert-manager", w.push(t, "charts/cert-manager", version, data), version, data), Proof: lab}
 		},
@@ -185,11 +185,11 @@ func cases(t *testing.T, w *world) map[string]func(version int) addons.Addon {
 		},
 		"builtin MiniClusters": func(v int) addons.Addon { return &builtin.Addon{Namespace: lab, Image: image(v)} },
 		"node-feature-discovery": func(v int) addons.Addon {
-			data := chart(t, "nfd", v, workload("DaemonSet", "worker", v), workload("Deployment", "master", v))
+			data := chartArchive(t, "nfd", v, workload("DaemonSet", "worker", v), workload("Deployment", "master", v))
 			return &nfd.Addon{Component: w.part("nfd", w.put(fmt.Sprintf("nfd-%d.tgz", v), data), fmt.Sprint(v), data)}
 		},
 		"autoscaler": func(v int) addons.Addon {
-			data := chart(t, "autoscaler", v, workload("Deployment", "autoscaler", v))
+			data := chartArchive(t, "autoscaler", v, workload("Deployment", "autoscaler", v))
 			part := w.part("autoscaler", w.put(fmt.Sprintf("ca-%d.tgz", v), data), fmt.Sprint(v), data)
 			part.Values = autoscaler.Values(autoscaler.Options{Cluster: "c", Region: "us-east-1", ScaleDownAfter: 10 * time.Minute})
 			return &autoscaler.Addon{Component: part}

@@ -139,7 +139,7 @@ func TestHalfInstalled(t *testing.T) {
 func TestNeverReady(t *testing.T) {
 	w := shared
 	text := strings.Replace(workload("Deployment", "stuck", 1), "spec: {containers", "spec: {nodeSelector: {nowhere: \"yes\"}, containers", 1)
-	data := chart(t, "stuck", 1, text)
+	data := chartArchive(t, "stuck", 1, text)
 	addon := &nfd.Addon{Component: w.part("stuck", w.put("stuck.tgz", data), "1", data)}
 	steps := addons.Steps(func(context.Context) (*kube.Cluster, error) { return w.cluster, nil }, free, addon)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)

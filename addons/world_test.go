@@ -28,7 +28,7 @@ import (
 func digestOf(data []byte) string { return digest.FromBytes(data).String() }
 
 // chart packs templates into a chart's archive. Equal templates give equal bytes.
-func chart(t *testing.T, name string, version int, templates ...string) []byte {
+func chartArchive(t *testing.T, name string, version int, templates ...string) []byte {
 	t.Helper()
 	files := map[string]string{"Chart.yaml": fmt.Sprintf("apiVersion: v2\nname: %s\nversion: 1.0.%d\n", name, version), "values.yaml": "extraArgs: {}\n"}
 	for i, text := range templates {

@@ -3,15 +3,24 @@ package provision
 
 import (
 	"context"
+	"errors"
 
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
+// ErrLeftovers says that something of the cluster still exists after its removal; the error's text lists it.
+var ErrLeftovers = errors.New("still there")
+
+// ErrNotOurs says that something of the cluster's name exists that the lab did not make.
+var ErrNotOurs = errors.New("not made by this lab")
+
 // Provider makes, finds and removes one cluster.
 type Provider interface {
 	// Name is the word for the provider in lab.yaml.
 	Name() string
+	// Traits are known without looking.
+	Traits() Traits
 	// Steps make the cluster, and their Undo removes it. Building them touches nothing.
 	Steps() []step.Step
 	// Connect returns the running cluster.

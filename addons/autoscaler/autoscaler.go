@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/component"
 	"github.com/compspec/ocifit-lab/provision/kube"
 )
@@ -73,6 +74,9 @@ func (*Addon) Name() string { return "autoscaler" }
 
 // Needs implements addons.Addon.
 func (*Addon) Needs() []string { return nil }
+
+// Requires implements addons.Addon.
+func (*Addon) Requires() addons.Requirements { return addons.Requirements{Nodes: true, Identity: true} }
 
 // Plan implements addons.Addon.
 func (a *Addon) Plan() string {

@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"fmt"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -33,6 +34,11 @@ func (*Addon) Name() string { return "miniclusters" }
 
 // Needs implements addons.Addon.
 func (*Addon) Needs() []string { return nil }
+
+// Requires implements addons.Addon.
+func (*Addon) Requires() addons.Requirements {
+	return addons.Requirements{Nodes: true, ProgramImage: true}
+}
 
 // Plan implements addons.Addon.
 func (a *Addon) Plan() string {

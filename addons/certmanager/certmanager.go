@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/component"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -53,6 +54,9 @@ func (*Addon) Name() string { return "certificates" }
 
 // Needs implements addons.Addon.
 func (*Addon) Needs() []string { return nil }
+
+// Requires implements addons.Addon.
+func (*Addon) Requires() addons.Requirements { return addons.Requirements{Nodes: true} }
 
 // Plan implements addons.Addon.
 func (a *Addon) Plan() string {

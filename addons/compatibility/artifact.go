@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
 	oci "github.com/compspec/ocifit-lab/webhook/artifact"
@@ -59,6 +60,9 @@ func (*Addon) Name() string { return "artifact" }
 
 // Needs implements addons.Addon.
 func (*Addon) Needs() []string { return nil }
+
+// Requires implements addons.Addon.
+func (*Addon) Requires() addons.Requirements { return addons.Requirements{} }
 
 // Plan implements addons.Addon.
 func (a *Addon) Plan() string {

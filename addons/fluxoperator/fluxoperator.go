@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/builtin"
 	"github.com/compspec/ocifit-lab/addons/component"
 	"github.com/compspec/ocifit-lab/provision/kube"
@@ -22,6 +23,9 @@ func (*Addon) Name() string { return "miniclusters" }
 
 // Needs implements addons.Addon.
 func (*Addon) Needs() []string { return nil }
+
+// Requires implements addons.Addon.
+func (*Addon) Requires() addons.Requirements { return addons.Requirements{Nodes: true} }
 
 // Plan implements addons.Addon.
 func (a *Addon) Plan() string {

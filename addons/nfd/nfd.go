@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/component"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -34,6 +35,9 @@ func (*Addon) Name() string { return "node-feature-discovery" }
 
 // Needs implements addons.Addon.
 func (*Addon) Needs() []string { return nil }
+
+// Requires implements addons.Addon.
+func (*Addon) Requires() addons.Requirements { return addons.Requirements{Nodes: true} }
 
 // Plan implements addons.Addon.
 func (a *Addon) Plan() string {

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/webhook/deploy"
@@ -46,6 +47,11 @@ func (*InCluster) Name() string { return "webhook" }
 
 // Needs implements addons.Addon.
 func (*InCluster) Needs() []string { return []string{"node-features", "artifact", "certificates"} }
+
+// Requires implements addons.Addon.
+func (*InCluster) Requires() addons.Requirements {
+	return addons.Requirements{Nodes: true, ProgramImage: true}
+}
 
 // Plan implements addons.Addon.
 func (a *InCluster) Plan() string {

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -41,6 +42,9 @@ func (*Addon) Name() string { return "webhook" }
 
 // Needs implements addons.Addon.
 func (*Addon) Needs() []string { return []string{"node-features", "artifact"} }
+
+// Requires implements addons.Addon.
+func (*Addon) Requires() addons.Requirements { return addons.Requirements{} }
 
 // Plan implements addons.Addon.
 func (a *Addon) Plan() string {

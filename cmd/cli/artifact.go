@@ -151,11 +151,11 @@ func (a *app) artifactData(file string) ([]byte, error) {
 // target is the given reference, or the lab's own artifact.
 func (a *app) target(ctx context.Context, args []string, plainHTTP bool) (addon.Target, error) {
 	if len(args) == 0 {
-		setup, _, err := a.existing()
+		l, _, err := a.existing(ctx)
 		if err != nil {
 			return addon.Target{}, err
 		}
-		return setup.artifactTarget(ctx)
+		return l.ArtifactTarget(ctx)
 	}
 	target := addon.Target{Ref: args[0]}
 	if plainHTTP {

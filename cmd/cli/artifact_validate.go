@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/compat"
@@ -141,15 +141,15 @@ func (a *app) nodesToValidate(ctx context.Context, o validateOptions) ([]namedLa
 		}
 		return readLabels(data, o.features)
 	}
-	client, err := a.anyCluster(ctx, o.kubeconfig)
+	cluster, err := a.anyCluster(ctx, o.kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	n, err := client.CoreV1().Nodes().Get(ctx, o.node, metav1.GetOptions{})
+	labels, err := assembly.NodeLabels(ctx, cluster, o.node)
 	if err != nil {
 		return nil, err
 	}
-	return []namedLabels{{n.Name, n.Labels}}, nil
+	return []namedLabels{{o.node, labels}}, nil
 }
 
 // readLabels reads one label map or a list of them.
@@ -178,19 +178,15 @@ func readLabels(data []byte, file string) ([]namedLabels, error) {
 }
 
 // anyCluster is the cluster of a kubeconfig, or the lab's.
-func (a *app) anyCluster(ctx context.Context, kubeconfig string) (kubernetes.Interface, error) {
+func (a *app) anyCluster(ctx context.Context, kubeconfig string) (*kube.Cluster, error) {
 	if kubeconfig != "" {
-		return clientset(kubeconfig)
+		return kube.Connect(kubeconfig)
 	}
-	setup, _, err := a.existing()
+	l, _, err := a.existing(ctx)
 	if err != nil {
 		return nil, step.Try(err, "name a cluster with --kubeconfig")
 	}
-	cluster, err := setup.provider.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return cluster.Clientset, nil
+	return l.Provider.Connect(ctx)
 }
 
 // judge holds a node against the artifact.

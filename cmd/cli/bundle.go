@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/chart"
-	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
@@ -59,7 +59,11 @@ func (a *app) bundleImagesCmd() *cobra.Command {
 			if err := flags.apply(spec); err != nil {
 				return err
 			}
-			list, err := labImages(cmd.Context(), spec)
+			l, err := a.assemble(cmd.Context(), spec)
+			if err != nil {
+				return err
+			}
+			list, err := labImages(cmd.Context(), l)
 			if err != nil {
 				return err
 			}
@@ -78,7 +82,8 @@ type imageEntry struct {
 }
 
 // labImages lists images by what needs them. A bundle in the spec knows their digests.
-func labImages(ctx context.Context, spec *lab.Spec) ([]imageEntry, error) {
+func labImages(ctx context.Context, l *assembly.Lab) ([]imageEntry, error) {
+	spec := l.Spec
 	known := map[string]string{}
 	if file := spec.Components.Bundle; file != "" {
 		b, err := chart.OpenBundle(ctx, file)
@@ -91,7 +96,7 @@ func labImages(ctx context.Context, spec *lab.Spec) ([]imageEntry, error) {
 			}
 		}
 	}
-	list, err := pinnedComponents(spec)
+	list, err := l.Components()
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +129,10 @@ func (a *app) createBundle(ctx context.Context, o bundleOptions) error {
 	if err := o.flags.apply(spec); err != nil {
 		return err
 	}
+	l, err := a.assemble(ctx, spec)
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "ocifit-bundle-*")
 	if err != nil {
 		return err
@@ -133,14 +142,14 @@ func (a *app) createBundle(ctx context.Context, o bundleOptions) error {
 	if err != nil {
 		return err
 	}
-	from := sources(spec)
+	from := assembly.Sources(spec)
 	from.BundleFile, from.PlainHTTP = "", o.plainHTTP
-	if err := a.bundleCharts(ctx, w, spec, from); err != nil {
+	if err := a.bundleCharts(ctx, w, l, from); err != nil {
 		return err
 	}
 	if !o.noImages {
 		from.Mirrors = spec.Components.RegistryMirrors
-		list, err := labImages(ctx, spec)
+		list, err := labImages(ctx, l)
 		if err != nil {
 			return err
 		}
@@ -166,8 +175,8 @@ func (a *app) createBundle(ctx context.Context, o bundleOptions) error {
 	return a.print(b.Entries(), func(out io.Writer) error { return entryTable(out, o.out, b.Entries()) })
 }
 
-func (a *app) bundleCharts(ctx context.Context, w *chart.Writer, spec *lab.Spec, from chart.Options) error {
-	list, err := pinnedComponents(spec)
+func (a *app) bundleCharts(ctx context.Context, w *chart.Writer, l *assembly.Lab, from chart.Options) error {
+	list, err := l.Components()
 	if err != nil {
 		return err
 	}
@@ -199,4 +208,11 @@ func entryTable(w io.Writer, file string, entries []chart.Entry) error {
 	}
 	_, err := fmt.Fprintf(w, "\nwrote %s; next: ocifit-lab up --local --bundle %s\n", file, file)
 	return err
+}
+
+func orText(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
 }

@@ -12,9 +12,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -194,3 +196,29 @@ func (a *app) reporter() ui.Reporter {
 
 // spec reads the lab's spec. Only a file that was asked for must exist.
 func (a *app) spec() (*lab.Spec, error) { return lab.Load(a.labFile, !a.labGiven()) }
+
+// assembly is how this call puts labs together.
+func (a *app) assembly() assembly.Options {
+	return assembly.Options{
+		Version: version, EKS: a.surround,
+		Consent: func(context.Context, string) (bool, error) { return a.recreate, nil },
+	}
+}
+
+// assemble puts the lab of a spec together.
+func (a *app) assemble(ctx context.Context, spec *lab.Spec) (*assembly.Lab, error) {
+	dir, err := labstate.Open(a.stateDir, spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	return assembly.Assemble(ctx, spec, dir, a.assembly())
+}
+
+// existing is the lab that was brought up.
+func (a *app) existing(ctx context.Context) (*assembly.Lab, *labstate.State, error) {
+	spec, err := a.spec()
+	if err != nil {
+		return nil, nil, err
+	}
+	return assembly.Existing(ctx, spec, a.stateDir, a.assembly())
+}

@@ -10,8 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
-	"github.com/compspec/ocifit-lab/provision/eks"
+	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -54,7 +55,7 @@ type downSummary struct {
 }
 
 func (a *app) down(ctx context.Context, o downOptions) error {
-	setup, state, err := a.toRemove(o)
+	l, state, err := a.toRemove(ctx, o)
 	if errors.Is(err, labstate.ErrNoLab) {
 		spec, err := a.spec()
 		if err != nil {
@@ -68,7 +69,7 @@ func (a *app) down(ctx context.Context, o downOptions) error {
 	if err != nil {
 		return err
 	}
-	release, err := setup.dir.Lock()
+	release, err := l.Dir.Lock()
 	if err != nil {
 		return err
 	}
@@ -76,27 +77,27 @@ func (a *app) down(ctx context.Context, o downOptions) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	if err := a.undo(ctx, setup, state, o.verify); err != nil {
-		err = step.Try(err, "run `ocifit-lab down` again; the state stays in %s", setup.dir.Path())
-		if errors.Is(err, eks.ErrLeftovers) {
+	if err := a.undo(ctx, l, state, o.verify); err != nil {
+		err = step.Try(err, "run `ocifit-lab down` again; the state stays in %s", l.Dir.Path())
+		if errors.Is(err, provision.ErrLeftovers) {
 			return exit{ExitCheck, err}
 		}
 		return err
 	}
 	var left []string
 	if o.verify {
-		if left, err = setup.provider.Leftovers(ctx); err != nil {
+		if left, err = l.Provider.Leftovers(ctx); err != nil {
 			return fmt.Errorf("could not look for what is left: %w", err)
 		}
 	}
-	summary := downSummary{Name: setup.spec.Name, Removed: true, Verified: o.verify, Leftovers: left, Results: setup.spec.Experiment.Results, Seconds: time.Since(began).Seconds()}
+	summary := downSummary{Name: l.Spec.Name, Removed: true, Verified: o.verify, Leftovers: left, Results: l.Spec.Experiment.Results, Seconds: time.Since(began).Seconds()}
 	if len(left) > 0 {
 		if err := a.print(summary, summary.text); err != nil {
 			return err
 		}
 		return exit{ExitCheck, step.Try(fmt.Errorf("%d things are left", len(left)), "remove them by hand, then run `ocifit-lab down` again")}
 	}
-	if err := setup.dir.Remove(); err != nil {
+	if err := l.Dir.Remove(); err != nil {
 		return err
 	}
 	summary.Leftovers = []string{}
@@ -104,30 +105,31 @@ func (a *app) down(ctx context.Context, o downOptions) error {
 }
 
 // toRemove is the lab that was brought up, or the cluster that the flags name.
-func (a *app) toRemove(o downOptions) (*setup, *labstate.State, error) {
+func (a *app) toRemove(ctx context.Context, o downOptions) (*assembly.Lab, *labstate.State, error) {
+	spec, err := a.spec()
+	if err != nil {
+		return nil, nil, err
+	}
+	options := a.assembly()
+	options.Profile = o.profile
 	if o.name != "" {
-		return a.named(o)
+		return assembly.Named(spec, a.stateDir, assembly.Name{Provider: "eks", Name: o.name, Region: o.region}, options)
 	}
-	setup, state, err := a.existing()
-	if err == nil && o.profile != "" && setup.spec.Provider == "eks" {
-		setup.spec.EKS.Profile = o.profile
-		setup.provider, err = a.newProvider(setup.spec, setup.dir)
-	}
-	return setup, state, err
+	return assembly.Existing(ctx, spec, a.stateDir, options)
 }
 
 // undo takes the cluster away. What was installed in it goes with it.
-func (a *app) undo(ctx context.Context, setup *setup, state *labstate.State, verify bool) error {
+func (a *app) undo(ctx context.Context, l *assembly.Lab, state *labstate.State, verify bool) error {
 	rep := a.reporter()
 	defer rep.Close()
 	state.Ready = false
-	if err := setup.dir.Write(state, nil); err != nil {
+	if err := l.Dir.Write(state, nil); err != nil {
 		return err
 	}
-	unmerged := setup.unmerge()
-	err := step.Down(ctx, downSteps(setup, verify), rep, func(name string) error {
+	unmerged := l.Unmerge()
+	err := step.Down(ctx, l.DownSteps(verify), rep, func(name string) error {
 		delete(state.Steps, name)
-		return setup.dir.Write(state, nil)
+		return l.Dir.Write(state, nil)
 	})
 	return errors.Join(err, unmerged)
 }

@@ -3,19 +3,13 @@ package cli
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/compspec/ocifit-lab/addons/autoscaler"
-	"github.com/compspec/ocifit-lab/provision/eks"
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
-	"github.com/compspec/ocifit-lab/provision/labstate"
-	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 const eksLab = "apiVersion: ocifit-lab/v1alpha1\nname: study\nprovider: eks\n"
@@ -43,12 +37,12 @@ func TestEKSPlanNeedsNothing(t *testing.T) {
 		t.Error("the cluster file is printed without being asked for")
 	}
 	w.says(w.call(ExitOK, "plan", "--lab", file, "-v").out, "kind: ClusterConfig", "k8s.io/cluster-autoscaler/study: owned")
-	var p plan
+	var p assembly.Plan
 	if err := json.Unmarshal([]byte(w.call(ExitOK, "plan", "--lab", file, "-o", "json").out), &p); err != nil {
 		t.Fatal(err)
 	}
-	if p.EKS == nil || p.EKS.Cost.Idle < 0.1 || p.EKS.Cost.Worst < p.EKS.Cost.Idle || !strings.Contains(p.EKS.ClusterFile, "eksctl.io/v1alpha5") || p.WorstCase.CostUSD <= 0 {
-		t.Errorf("plan: %+v", p.EKS)
+	if p.Bill == nil || p.Bill.Cost.Idle < 0.1 || p.Bill.Cost.Worst < p.Bill.Cost.Idle || !strings.Contains(p.Bill.ClusterFile, "eksctl.io/v1alpha5") || p.WorstCase.CostUSD <= 0 {
+		t.Errorf("plan: %+v", p.Bill)
 	}
 	if n := len(w.aws.Calls()); n > 0 {
 		t.Errorf("AWS was asked %d times", n)
@@ -212,104 +206,5 @@ func TestEKSRealAssembly(t *testing.T) {
 		"install cert-manager", "install cluster-autoscaler", "registry.k8s.io/autoscaling/cluster-autoscaler:v1.34")
 	if n := len(w.aws.Calls()); n > 0 {
 		t.Errorf("AWS was asked %d times", n)
-	}
-	s := w.setup(eksLab + "components: {certificates: lab, miniclusters: builtin}\n")
-	needs := map[string][]string{}
-	for _, step := range s.steps() {
-		needs[step.Name] = step.Needs
-	}
-	for addon, want := range map[string][]string{
-		"node-features": {eks.StepKubeconfig}, "artifact": {eks.StepKubeconfig}, "lab-image": {eks.StepKubeconfig}, "certificates": {eks.StepKubeconfig},
-		"node-feature-discovery": {eks.StepKubeconfig, eks.StepSticky},
-		"autoscaler":             {eks.StepKubeconfig, eks.StepSticky, eks.StepIdentity},
-		"miniclusters":           {eks.StepKubeconfig, eks.StepSticky, "lab-image"},
-		"webhook":                {eks.StepKubeconfig, eks.StepSticky, "lab-image", "node-features", "artifact", "certificates"},
-	} {
-		if !slices.Equal(needs[addon], want) {
-			t.Errorf("%s starts after %v, want %v", addon, needs[addon], want)
-		}
-	}
-	for _, a := range s.addons {
-		scaler, ok := a.(*autoscaler.Addon)
-		if !ok {
-			continue
-		}
-		want := map[string]any{
-			"autoDiscovery": map[string]any{"clusterName": "study"}, "awsRegion": "us-east-1", "nodeSelector": map[string]any{"ocifit-lab/pool": "sticky"},
-			"rbac":  map[string]any{"serviceAccount": map[string]any{"create": false, "name": "cluster-autoscaler"}},
-			"image": map[string]any{"repository": "registry.k8s.io/autoscaling/cluster-autoscaler", "tag": "v1.34.0"},
-		}
-		for k, v := range want {
-			if diff := cmp.Diff(v, scaler.Values[k]); diff != "" {
-				t.Errorf("value %s of the autoscaler: %s", k, diff)
-			}
-		}
-		return
-	}
-	t.Error("the lab has no autoscaler")
-}
-
-func (w *world) setup(text string) *setup {
-	w.t.Helper()
-	a := newApp(Streams{})
-	a.labFile, a.labGiven = w.write("lab.yaml", text), func() bool { return true }
-	a.surround = func(o *eks.Options) { o.Environment = w.env }
-	spec, err := a.spec()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	dir, err := labstate.Open(w.dir, spec.Name)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	s, err := a.assemble(spec, dir)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return s
-}
-
-// The image of this program goes to the account's registry, once, and goes with the lab.
-func TestEKSOwnImage(t *testing.T) {
-	w := newWorld(t, awstest.Options{})
-	w.env.Webhook = nil
-	s := w.setup(eksLab)
-	source := w.write("main.go", "package main\n\nfunc main() {}\n")
-	program := filepath.Join(w.dir, "program")
-	build := exec.Command("go", "build", "-o", program, source)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	var own *eksImage
-	for _, a := range s.addons {
-		if i, ok := a.(*eksImage); ok {
-			own = i
-		}
-	}
-	own.program = source
-	if err := s.checkOwnImage(); err == nil || !strings.Contains(step.HintOf(err), "--webhook-image") {
-		t.Errorf("a program that is none: %v", err)
-	}
-	own.program = program
-	if err := s.checkOwnImage(); err != nil {
-		t.Error(err)
-	}
-	ctx := t.Context()
-	if err := own.Ready(ctx, nil); err == nil {
-		t.Error("there is an image before it was made")
-	}
-	if err := own.Install(ctx, nil, func(string, ...any) {}); err != nil {
-		t.Fatal(err)
-	}
-	if err := own.Ready(ctx, nil); err != nil {
-		t.Error(err)
-	}
-	if ref, err := own.ref(ctx); err != nil || !strings.Contains(ref, "/study/ocifit-lab:") {
-		t.Errorf("reference %q, %v", ref, err)
-	}
-	w.says(w.call(ExitOK, "down", "--name", "study", "--region", "us-east-1").out, "nothing is left")
-	if left := w.aws.Inventory(); len(left) > 0 {
-		t.Errorf("left: %v", left)
 	}
 }

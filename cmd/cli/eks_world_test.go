@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
+	"github.com/compspec/ocifit-lab/cmd/supervisor"
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
@@ -25,8 +27,6 @@ import (
 	"github.com/compspec/ocifit-lab/provision/sim/simclock"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/serve"
-
-	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // simulatedEKS is what a lab on the test endpoint has to say of itself wherever it reports.
@@ -197,7 +197,7 @@ func (b *beside) cluster(log io.Writer, skip []string) *simcluster.Cluster {
 	return simcluster.New(simcluster.Options{
 		Dir: filepath.Join(b.dir, "cluster"), Log: log, Types: types, Prepare: minicluster.Install,
 		Parts: []simcluster.Part{
-			part(miniclusterPart), part(playbackPart),
+			part(supervisor.MiniClusters), part(supervisor.Playback),
 			func(ctx context.Context, env simcluster.Env) error { return b.webhook(ctx, env, skip) },
 			func(ctx context.Context, env simcluster.Env) error { return b.scaler(ctx, env) },
 		},
@@ -209,7 +209,7 @@ func (b *beside) webhook(ctx context.Context, env simcluster.Env, skip []string)
 	if err != nil {
 		return err
 	}
-	return serveWebhook(ctx, b.env, serve.Config{
+	return supervisor.ServeWebhook(ctx, b.env, serve.Config{
 		Listener: b.listener, Clientset: client, Skip: skip, TieBreak: "price", PlainHTTPRegistries: []string{b.registry},
 		Credential: func(_ context.Context, host string) (auth.Credential, error) {
 			if host != b.registry {

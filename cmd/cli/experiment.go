@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
-	"github.com/compspec/ocifit-lab/experiments/release"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/experiments/trial"
@@ -87,11 +88,7 @@ func (a *app) experimentStudiesCmd() *cobra.Command {
 			var list []*study.Study
 			var rows [][]string
 			for _, name := range templates.Studies() {
-				data, file, err := studySource(name)
-				if err != nil {
-					return err
-				}
-				s, err := study.Load(data, file)
+				s, err := assembly.ReadStudy(name)
 				if err != nil {
 					return err
 				}
@@ -155,7 +152,7 @@ func (a *app) chosenStudy(o experimentOptions) (*lab.Spec, *study.Study, error) 
 	if err := o.apply(spec); err != nil {
 		return nil, nil, err
 	}
-	s, err := loadStudy(spec)
+	s, err := assembly.LoadStudy(spec)
 	return spec, s, err
 }
 
@@ -185,22 +182,22 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(o.maxHours*float64(time.Hour)), fmt.Errorf("--max-hours %v: %w", o.maxHours, step.ErrTimeout))
 		defer cancel()
 	}
-	setup, state, err := a.existing()
+	l, state, err := a.existing(ctx)
 	if err != nil {
 		return err
 	}
 	if !state.Ready {
-		return step.Try(fmt.Errorf("lab %s is not complete", setup.spec.Name), "run `ocifit-lab up` to go on with it")
+		return step.Try(fmt.Errorf("lab %s is not complete", l.Spec.Name), "run `ocifit-lab up` to go on with it")
 	}
-	release, err := setup.dir.Lock()
+	release, err := l.Dir.Lock()
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := o.apply(setup.spec); err != nil {
+	if err := o.apply(l.Spec); err != nil {
 		return err
 	}
-	s, err := loadStudy(setup.spec)
+	s, err := assembly.LoadStudy(l.Spec)
 	if err != nil {
 		return err
 	}
@@ -215,7 +212,7 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 		return err
 	}
 	s.FreshNodes = s.FreshNodes && !o.reuseNodes
-	runner, err := a.runner(ctx, setup, s, runDir(setup.spec, s, o.run))
+	runner, err := l.Runner(ctx, s, runDir(l.Spec, s, o.run), overlayFacts(components(), l.InUse()))
 	if err != nil {
 		return err
 	}
@@ -227,60 +224,7 @@ func runDir(spec *lab.Spec, s *study.Study, name string) string {
 	if name == "" {
 		name = s.Name
 	}
-	return (&setup{spec: spec}).resultsDir(name)
-}
-
-// runner puts together what trials need: the run folder, the cluster, Helm and the chart.
-func (a *app) runner(ctx context.Context, setup *setup, s *study.Study, dir string) (*trial.Runner, error) {
-	cluster, err := setup.provider.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := cluster.Ready(ctx); err != nil {
-		return nil, step.Try(err, "see `ocifit-lab status`; `ocifit-lab up` repairs what is missing")
-	}
-	namespace := setup.spec.Experiment.Namespace
-	// Helm would make it with the first release, but decisions may be asked for before.
-	if err := cluster.EnsureNamespace(ctx, namespace); err != nil {
-		return nil, err
-	}
-	env, err := setup.provider.Environment(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ref, err := setup.artifactRef(ctx)
-	if err != nil {
-		return nil, err
-	}
-	replacer, err := nodeReplacer(setup.provider, s)
-	if err != nil {
-		return nil, err
-	}
-	chart, err := applicationChart(ctx, s, env)
-	if err != nil {
-		return nil, err
-	}
-	helm := release.ForCluster(cluster, namespace, func(string, ...any) {})
-	prices, note := pricesFor(setup.spec.Provider)
-	run, err := store.OpenOrCreate(dir, store.Info{
-		Program: version, Lab: setup.spec.Name, Provider: setup.spec.Provider, Study: s,
-		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Facts: overlayFacts(components(), setup.inUse()),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &trial.Runner{
-		Study: s, Store: run, Cluster: cluster, Helm: helm, Chart: chart, Replacer: replacer, Namespace: namespace,
-		ArtifactRef: ref, Skip: setup.spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(setup.spec, prices) * (trialWithNodeStart + trialRun).Hours(),
-	}, nil
-}
-
-// pricesFor are the prices of the nodes that a provider makes. Nodes on this machine cost what no table knows.
-func pricesFor(provider string) (prices map[string]float64, note string) {
-	if provider == "kind" {
-		return nil, "no price applies: the nodes are containers of one machine"
-	}
-	return templates.Prices()
+	return assembly.RunDir(spec, name)
 }
 
 func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Trial, o experimentOptions) error {
@@ -398,12 +342,12 @@ type runStatus struct {
 }
 
 // runStatus is nil when the study cannot be read: status is about the cluster first.
-func (a *app) runStatus(setup *setup) *runStatus {
-	s, err := loadStudy(setup.spec)
+func (a *app) runStatus(l *assembly.Lab) *runStatus {
+	s, err := assembly.LoadStudy(l.Spec)
 	if err != nil {
 		return nil
 	}
-	dir := runDir(setup.spec, s, "")
+	dir := runDir(l.Spec, s, "")
 	rows, err := progressOf(dir, s)
 	if err != nil {
 		return nil
@@ -428,4 +372,11 @@ func (r *runStatus) text(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "\ntrials     %d of %d done, %d failed, in %s\n", r.Done, r.Trials, r.Failed, r.Dir)
 	return err
+}
+
+// overlayFacts lays one set of facts over another.
+func overlayFacts(a, b map[string]string) map[string]string {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
 }

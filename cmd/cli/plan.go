@@ -4,20 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
-	"github.com/compspec/ocifit-lab/experiments/study"
-	"github.com/compspec/ocifit-lab/provision/lab"
-	"github.com/compspec/ocifit-lab/provision/labstate"
-	"github.com/compspec/ocifit-lab/provision/step"
-	"github.com/compspec/ocifit-lab/templates"
+	"github.com/compspec/ocifit-lab/provision"
 )
 
 func (a *app) planCmd() *cobra.Command {
@@ -35,15 +29,11 @@ func (a *app) planCmd() *cobra.Command {
 			if err := provider.apply(spec); err != nil {
 				return err
 			}
-			dir, err := labstate.Open(a.stateDir, spec.Name)
+			l, err := a.assemble(cmd.Context(), spec)
 			if err != nil {
 				return err
 			}
-			setup, err := a.assemble(spec, dir)
-			if err != nil {
-				return err
-			}
-			return a.printPlan(cmd.Context(), setup, check)
+			return a.printPlan(cmd.Context(), l, check)
 		},
 	}
 	provider.add(cmd)
@@ -51,104 +41,47 @@ func (a *app) planCmd() *cobra.Command {
 	return cmd
 }
 
-type plan struct {
-	Name       string             `json:"name"`
-	Provider   string             `json:"provider"`
-	Steps      []string           `json:"steps"`
-	NodeGroups []plannedGroup     `json:"nodeGroups"`
-	Study      string             `json:"study"`
-	Arms       []plannedArm       `json:"arms"`
-	Trials     int                `json:"trials"`
-	WorstCase  plannedWorst       `json:"worstCase"`
-	Prices     string             `json:"prices"`
-	Images     map[string]string  `json:"images"`
-	NodeImage  string             `json:"nodeImage,omitempty"`
-	Components []plannedComponent `json:"components,omitempty"`
-	EKS        *eksPlan           `json:"eks,omitempty"`
-}
-
-type plannedGroup struct {
-	Name         string  `json:"name"`
-	InstanceType string  `json:"instanceType"`
-	Min          int     `json:"min"`
-	Desired      int     `json:"desired"`
-	Max          int     `json:"max"`
-	Sticky       bool    `json:"sticky"`
-	PriceUSD     float64 `json:"priceUSDPerHour"`
-}
-
-type plannedArm struct {
-	Name   string `json:"name"`
-	Model  string `json:"model"`
-	Trials int    `json:"trials"`
-	Launch string `json:"launch"`
-}
-
-// plannedWorst assumes that every trial starts a node of the dearest type that may be chosen.
-type plannedWorst struct {
-	Hours   float64 `json:"hours"`
-	CostUSD float64 `json:"costUSD"`
-	Rule    string  `json:"rule"`
-}
-
-// Times of one trial in the published study, rounded up.
-const (
-	trialWithNodeStart = 110 * time.Second
-	trialRun           = 75 * time.Second
-)
-
-func (a *app) printPlan(ctx context.Context, s *setup, check bool) error {
-	chosen, err := loadStudy(s.spec)
+// printPlan prints a plan, on request after asking whether it can be carried out.
+func (a *app) printPlan(ctx context.Context, l *assembly.Lab, check bool) error {
+	p, err := a.plan(ctx, l)
 	if err != nil {
 		return err
 	}
-	p, err := makePlan(ctx, s, chosen)
-	if err != nil {
-		return err
-	}
-	return a.printEKSPlan(ctx, s, p, check)
-}
-
-func makePlan(ctx context.Context, s *setup, chosen *study.Study) (*plan, error) {
-	prices, note := templates.Prices()
-	p := &plan{
-		Name: s.spec.Name, Provider: s.spec.Provider, Steps: step.Describe(s.steps()), Study: chosen.Name,
-		Trials: len(chosen.Trials()), Prices: note, Images: s.spec.Artifact.Images,
-	}
-	sticky := 0.0
-	for _, g := range s.spec.NodeGroups {
-		p.NodeGroups = append(p.NodeGroups, plannedGroup{g.Name, g.InstanceType, g.Min, g.Desired, g.Max, g.Sticky, prices[g.InstanceType]})
-		sticky += float64(g.Desired) * prices[g.InstanceType]
-	}
-	for _, arm := range chosen.Arms {
-		p.Arms = append(p.Arms, plannedArm{arm.Name, arm.Model, chosen.Repeats, study.PolicyText(arm.Tasks)})
-	}
-	if !s.outside {
-		p.addComponents(s.spec)
-	}
-	p.WorstCase.Hours = (time.Duration(p.Trials) * (trialWithNodeStart + trialRun)).Hours()
-	p.WorstCase.CostUSD = p.WorstCase.Hours * (dearest(s.spec, prices) + sticky)
-	p.WorstCase.Rule = "every trial starts a node of the dearest type and none is used twice; 110 s for the start and 75 s for the run, as in the published study"
-	var err error
-	if p.EKS, err = s.eksPlan(ctx); err != nil {
-		return nil, err
-	}
-	p.addFixedCosts(dearest(s.spec, prices))
-	return p, nil
-}
-
-// dearest is the highest price per hour of a type that may be chosen.
-func dearest(spec *lab.Spec, prices map[string]float64) float64 {
-	price := 0.0
-	for _, t := range spec.InstanceTypes() {
-		if !slices.Contains(spec.Webhook.Skip, t) {
-			price = max(price, prices[t])
+	var refused error
+	if looker, ok := l.Provider.(provision.Preflighter); ok && check {
+		report, err := looker.Preflight(ctx)
+		if err != nil {
+			return err
+		}
+		if p.Bill.Preflight = report; report.Err() != nil {
+			refused = exit{ExitCheck, report.Err()}
 		}
 	}
-	return price
+	err = a.print(p, func(w io.Writer) error {
+		if err := planText(w, p); err != nil {
+			return err
+		}
+		if p.Bill == nil || !a.verbose {
+			return nil
+		}
+		_, err := fmt.Fprintf(w, "\nthe cluster file for eksctl; up replaces its zones by those that the region has then\n\n%s", p.Bill.ClusterFile)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return refused
 }
 
-func (p *plan) text(w io.Writer) error {
+func (a *app) plan(ctx context.Context, l *assembly.Lab) (*assembly.Plan, error) {
+	chosen, err := assembly.LoadStudy(l.Spec)
+	if err != nil {
+		return nil, err
+	}
+	return l.Plan(ctx, chosen)
+}
+
+func planText(w io.Writer, p *assembly.Plan) error {
 	fmt.Fprintf(w, "lab %s on %s\n\nsteps\n", p.Name, p.Provider)
 	for _, s := range p.Steps {
 		fmt.Fprintf(w, "  %s\n", s)
@@ -177,42 +110,54 @@ func (p *plan) text(w io.Writer) error {
 	for _, arch := range []string{"amd64", "arm64"} {
 		fmt.Fprintf(w, "  %s  %s\n", arch, p.Images[arch])
 	}
-	if err := p.componentsText(w); err != nil {
+	if err := componentsText(w, p); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\nworst case on AWS: %.1f hours, %s (%s)\nprices: %s\n", p.WorstCase.Hours, ui.Dollars(p.WorstCase.CostUSD), p.WorstCase.Rule, p.Prices)
-	if p.Provider != "eks" {
-		fmt.Fprintf(w, "provider %s costs nothing\n", p.Provider)
+	if p.Bill == nil {
+		_, err := fmt.Fprintf(w, "provider %s costs nothing\n", p.Provider)
+		return err
 	}
-	return p.EKS.text(w)
+	return billText(w, p.Bill)
 }
 
-// loadStudy reads the lab's study: a shipped one by name, or a file.
-func loadStudy(spec *lab.Spec) (*study.Study, error) {
-	name := spec.Experiment.Study
-	data, file, err := studySource(name)
-	if err != nil {
-		return nil, err
+func componentsText(w io.Writer, p *assembly.Plan) error {
+	if p.NodeImage != "" {
+		fmt.Fprintf(w, "  nodes  %s\n", p.NodeImage)
 	}
-	s, err := study.Load(data, file)
-	if err != nil {
-		return nil, err
+	if len(p.Components) == 0 {
+		return nil
 	}
-	if spec.Experiment.Trials > 0 {
-		s.Repeats = spec.Experiment.Trials
+	fmt.Fprintln(w, "\ninstalled from elsewhere")
+	for _, c := range p.Components {
+		fmt.Fprintf(w, "  %s %s\n    %s\n    %s\n", c.Name, c.Version, c.Chart, orText(c.Digest, "digest not known to this program: the first installation fixes it, another content is refused then"))
+		if c.Warning != "" {
+			fmt.Fprintf(w, "    warning: %s\n", c.Warning)
+		}
+		for _, i := range c.Images {
+			fmt.Fprintf(w, "    image %s\n", i)
+		}
 	}
-	if spec.Experiment.Seed > 0 {
-		s.Seed = spec.Experiment.Seed
-	}
-	return s, s.Validate()
+	return nil
 }
 
-// studySource finds a study's text: a name is a shipped study, anything that looks like a path is a file.
-func studySource(name string) (data []byte, file string, err error) {
-	if strings.ContainsAny(name, "/.") {
-		data, err = os.ReadFile(name)
-		return data, name, err
+func billText(w io.Writer, p *assembly.Bill) error {
+	fmt.Fprintf(w, "\nwhile it is up, in %s: %s per hour idle, %s per hour with every node group at its largest\n", p.Region, ui.Dollars(p.Cost.Idle), ui.Dollars(p.Cost.Worst))
+	for _, i := range p.Cost.Items {
+		if i.Count > 0 {
+			fmt.Fprintf(w, "  %d x %s: %s (%s)\n", i.Count, i.What, ui.Dollars(i.Each), i.Source)
+		}
 	}
-	data, err = templates.Study(name)
-	return data, name + ".yaml", err
+	if len(p.Cost.Unpriced) > 0 {
+		fmt.Fprintf(w, "  not in these sums, as no price is known: %s\n", strings.Join(p.Cost.Unpriced, ", "))
+	}
+	fmt.Fprintf(w, "no price was asked for; all are from dated tables: %s\n", strings.Join(p.Cost.Sources, "; "))
+	if len(p.Missing) > 0 {
+		fmt.Fprintf(w, "this version cannot install there, so that up refuses: %s\n", strings.Join(p.Missing, ", "))
+	}
+	if p.Preflight == nil {
+		return nil
+	}
+	fmt.Fprintln(w)
+	return checksTable(w, p.Preflight)
 }

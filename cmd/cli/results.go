@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/experiments/report"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
@@ -64,7 +65,7 @@ func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, strin
 		return nil, "", err
 	}
 	defer run.Close()
-	prices, _ := pricesFor(run.Info().Provider)
+	prices, _ := assembly.Prices(run.Info().Provider)
 	out, err := report.Analyse(ctx, run, report.Options{Prices: prices, Baseline: f.baseline})
 	return out, dir, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/experiments/report"
 	"github.com/compspec/ocifit-lab/experiments/store"
@@ -187,7 +188,7 @@ func (a *app) prune(ctx context.Context, keep int, dry bool) error {
 	if err != nil {
 		return err
 	}
-	folder := (&setup{spec: spec}).resultsDir("")
+	folder := assembly.RunDir(spec, "")
 	pruned, err := store.Prune(ctx, folder, keep, dry)
 	if e := a.print(pruned, func(w io.Writer) error {
 		if len(pruned) == 0 {

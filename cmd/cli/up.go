@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/labstate"
@@ -83,63 +85,59 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	if err := o.provider.apply(spec); err != nil {
 		return err
 	}
-	dir, err := labstate.Open(a.stateDir, spec.Name)
-	if err != nil {
-		return err
-	}
-	setup, err := a.assemble(spec, dir)
+	l, err := a.assemble(ctx, spec)
 	if err != nil {
 		return err
 	}
 	if o.plan {
-		return a.printPlan(ctx, setup, false)
+		return a.printPlan(ctx, l, false)
 	}
-	release, err := dir.Lock()
+	release, err := l.Dir.Lock()
 	if err != nil {
 		return err
 	}
 	defer release()
-	state, err := openState(dir, spec)
+	state, err := openState(l.Dir, spec)
 	if err != nil {
 		return err
 	}
-	if err := a.agree(ctx, setup, o.eks); err != nil {
-		return errors.Join(err, dir.RemoveUnused())
+	if err := a.agree(ctx, l, o.eks); err != nil {
+		return errors.Join(err, l.Dir.RemoveUnused())
 	}
-	if err := saveClusterFile(spec, dir); err != nil {
+	if err := l.SaveClusterFile(); err != nil {
 		return err
 	}
 	// Before anything exists, so that `down` finds it whatever happens next.
-	if err := dir.Write(state, spec); err != nil {
+	if err := l.Dir.Write(state, spec); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	return a.runUp(ctx, setup, state, o.eks.merge)
+	return a.runUp(ctx, l, state, o.eks.merge)
 }
 
-func (a *app) runUp(ctx context.Context, setup *setup, state *labstate.State, merge bool) error {
+func (a *app) runUp(ctx context.Context, l *assembly.Lab, state *labstate.State, merge bool) error {
 	began := time.Now()
 	rep := a.reporter()
 	defer rep.Close()
 	watch := &changes{Reporter: rep}
-	err := step.Up(ctx, setup.steps(), watch, func(name string) error {
+	err := step.Up(ctx, l.Steps(), watch, func(name string) error {
 		state.Steps[name] = time.Now().UTC()
-		return setup.dir.Write(state, nil)
+		return l.Dir.Write(state, nil)
 	})
 	rep.Close()
 	if err != nil {
-		err = withLogs(ctx, setup, err)
-		return step.Try(err, "run `ocifit-lab up` again to go on, or `ocifit-lab down` to remove what exists; logs are in %s", setup.dir.Path())
+		err = l.WithLogs(ctx, err)
+		return step.Try(err, "run `ocifit-lab up` again to go on, or `ocifit-lab down` to remove what exists; logs are in %s", l.Dir.Path())
 	}
 	state.Ready = true
-	if err := setup.dir.Write(state, nil); err != nil {
+	if err := l.Dir.Write(state, nil); err != nil {
 		return err
 	}
-	if err := a.merge(ctx, setup, merge); err != nil {
+	if err := a.merge(ctx, l, merge); err != nil {
 		return err
 	}
-	summary, err := a.upSummary(ctx, setup, watch.any(), time.Since(began))
+	summary, err := a.upSummary(ctx, l, watch.any(), time.Since(began))
 	if err != nil {
 		return err
 	}
@@ -162,7 +160,7 @@ func openState(dir *labstate.Dir, spec *lab.Spec) (*labstate.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if what := clusterDifference(old, spec); what != "" {
+	if what := assembly.Difference(old, spec); what != "" {
 		return nil, step.Try(fmt.Errorf("lab %q is up with other settings: %s", spec.Name, what),
 			"run `ocifit-lab down` first, or give this lab another name")
 	}
@@ -179,14 +177,14 @@ type upSummary struct {
 	Simulated  string  `json:"simulated,omitempty"`
 }
 
-func (a *app) upSummary(ctx context.Context, setup *setup, changed bool, took time.Duration) (*upSummary, error) {
-	status, err := setup.provider.Status(ctx)
+func (a *app) upSummary(ctx context.Context, l *assembly.Lab, changed bool, took time.Duration) (*upSummary, error) {
+	status, err := l.Provider.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &upSummary{
-		Name: setup.spec.Name, Provider: setup.spec.Provider, Changed: changed, Seconds: took.Seconds(),
-		Kubeconfig: setup.dir.Kubeconfig(), Endpoint: status.Endpoint, Simulated: status.Simulated,
+		Name: l.Spec.Name, Provider: l.Spec.Provider, Changed: changed, Seconds: took.Seconds(),
+		Kubeconfig: l.Dir.Kubeconfig(), Endpoint: status.Endpoint, Simulated: status.Simulated,
 	}, nil
 }
 
@@ -202,3 +200,31 @@ func (s *upSummary) text(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "kubectl:   export KUBECONFIG=%s\nnext:      ocifit-lab experiment all\n", s.Kubeconfig)
 	return err
 }
+
+// merge puts the cluster into the user's own kubeconfig.
+func (a *app) merge(ctx context.Context, l *assembly.Lab, wanted bool) error {
+	if !wanted {
+		return nil
+	}
+	name, file, err := l.Merge(ctx)
+	if err != nil {
+		return err
+	}
+	a.say("context %s was added to %s", name, file)
+	return nil
+}
+
+// changes is a reporter that notices whether any step had to run.
+type changes struct {
+	step.Reporter
+	ran atomic.Bool
+}
+
+func (c *changes) End(name string, r step.Result) {
+	if !r.Skipped {
+		c.ran.Store(true)
+	}
+	c.Reporter.End(name, r)
+}
+
+func (c *changes) any() bool { return c.ran.Load() }

@@ -11,13 +11,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
 	addon "github.com/compspec/ocifit-lab/addons/compatibility"
-	"github.com/compspec/ocifit-lab/addons/nodefeatures"
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/templates"
@@ -77,7 +74,7 @@ features are read again when their files change. Registries are asked with the c
 }
 
 func (a *app) serve(ctx context.Context, o serveOptions) error {
-	client, err := clientset(o.kubeconfig)
+	client, err := assembly.Clientset(o.kubeconfig)
 	if err != nil {
 		return err
 	}
@@ -109,20 +106,6 @@ func parseMirrors(pairs []string) (map[string][]string, error) {
 // list splits a comma-separated list from the environment.
 func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// clientset is nil outside of a cluster when no kubeconfig was named.
-func clientset(kubeconfig string) (kubernetes.Interface, error) {
-	if kubeconfig == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
-		return nil, nil
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	// Nodes are large, and there may be 10,000 of them.
-	config.ContentType = "application/vnd.kubernetes.protobuf"
-	return kubernetes.NewForConfig(config)
 }
 
 type explainOptions struct {
@@ -224,24 +207,11 @@ func (a *app) candidates(ctx context.Context, o explainOptions) (*features.Index
 		plain, err := a.labRegistry(ctx)
 		return index, plain, err
 	}
-	setup, _, err := a.existing()
+	l, _, err := a.existing(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("no --features, no --kubeconfig and no lab: %w", err)
 	}
-	cluster, err := setup.provider.Connect(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	cm, err := cluster.Clientset.CoreV1().ConfigMaps(systemNamespace).Get(ctx, nodefeatures.ConfigMap, metav1.GetOptions{})
-	if err != nil {
-		return nil, nil, err
-	}
-	catalogue, err := features.LoadCatalogue([]byte(cm.Data[nodefeatures.File]), "")
-	if err != nil {
-		return nil, nil, err
-	}
-	index.SetCatalogue(catalogue)
-	if err := putNodes(ctx, cluster.Clientset, index); err != nil {
+	if err := l.PutCandidates(ctx, index); err != nil {
 		return nil, nil, err
 	}
 	plain, err := a.labRegistry(ctx)
@@ -264,34 +234,19 @@ func namedCandidates(ctx context.Context, o explainOptions, index *features.Inde
 	if o.kubeconfig == "" {
 		return nil
 	}
-	client, err := clientset(o.kubeconfig)
-	if err != nil {
-		return err
-	}
-	return putNodes(ctx, client, index)
-}
-
-func putNodes(ctx context.Context, client kubernetes.Interface, index *features.Index) error {
-	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	for _, n := range nodes.Items {
-		index.Put(features.Node{Name: n.Name, Labels: n.Labels, Cordoned: n.Spec.Unschedulable || n.DeletionTimestamp != nil})
-	}
-	return nil
+	return assembly.PutNodes(ctx, o.kubeconfig, index)
 }
 
 // labRegistry is the lab's plain-HTTP registry, if a lab with one is up.
 func (a *app) labRegistry(ctx context.Context) ([]string, error) {
-	setup, _, err := a.existing()
+	l, _, err := a.existing(ctx)
 	if errors.Is(err, labstate.ErrNoLab) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	target, err := setup.artifactTarget(ctx)
+	target, err := l.ArtifactTarget(ctx)
 	return target.PlainHTTP, err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -46,7 +47,7 @@ the ConfigMap of the node features in it, and cert-manager in the cluster unless
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.namespace, "namespace", "n", systemNamespace, "the webhook's namespace")
+	f.StringVarP(&o.namespace, "namespace", "n", addons.Namespace, "the webhook's namespace")
 	f.StringVar(&o.values, "values", "", "settings, a YAML file like the chart's values.yaml")
 	f.StringVar(&o.chart, "chart", "", "folder to write the Helm chart to")
 	f.BoolVar(&o.apply, "apply", false, "apply the manifests to the cluster of --kubeconfig")
@@ -138,6 +139,6 @@ func (a *app) writeChart(dir string, v deploy.Values) error {
 			return err
 		}
 	}
-	a.say("chart written to %s: helm install ocifit-lab-webhook %s --namespace %s", dir, dir, systemNamespace)
+	a.say("chart written to %s: helm install ocifit-lab-webhook %s --namespace %s", dir, dir, addons.Namespace)
 	return nil
 }

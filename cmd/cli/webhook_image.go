@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
@@ -61,10 +62,9 @@ func (a *app) image(ctx context.Context, o imageOptions) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	img, err := image.Build(ctx, dir, image.Options{
-		Binaries: o.binaries, Name: "ocifit-lab", Cmd: []string{"webhook", "serve"}, Certificates: o.certificates,
-		Labels: map[string]string{"org.opencontainers.image.title": "ocifit-lab", "org.opencontainers.image.version": version},
-	})
+	options := assembly.ImageOptions(version, o.binaries...)
+	options.Certificates = o.certificates
+	img, err := image.Build(ctx, dir, options)
 	if err != nil {
 		return err
 	}

@@ -4,27 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/compspec/ocifit-lab/provision"
 )
-
-// CostItem is one thing that costs money while it exists.
-type CostItem struct {
-	What   string  `json:"what"`
-	Group  string  `json:"group,omitempty"` // of whose nodes it is, one for each; empty: there whatever runs
-	Count  int     `json:"count"`           // while nothing runs
-	Most   int     `json:"most"`            // in the worst case
-	Each   float64 `json:"eachUSDPerHour"`
-	Source string  `json:"source"` // where the price is from
-}
-
-// Estimate is what the lab costs an hour.
-type Estimate struct {
-	Items []CostItem `json:"items"`
-	Idle  float64    `json:"idleUSDPerHour"`  // while no experiment runs
-	Worst float64    `json:"worstUSDPerHour"` // with every node group at its largest
-	// Unpriced are instance types without a price in any source: the sums do not hold them.
-	Unpriced []string `json:"unpriced,omitempty"`
-	Sources  []string `json:"sources"`
-}
 
 // Prices that no service is asked for: list prices of us-east-1, in USD an hour.
 const (
@@ -37,7 +19,7 @@ const (
 
 // Estimate adds up the hourly price of the idle lab and of its worst case. Online it asks the Pricing service and falls back to the dated
 // table where that gives no answer; offline it touches nothing.
-func (p *Provider) Estimate(ctx context.Context, online bool) (*Estimate, error) {
+func (p *Provider) Estimate(ctx context.Context, online bool) (*provision.Estimate, error) {
 	if p.factErr != nil {
 		return nil, p.factErr
 	}
@@ -52,8 +34,8 @@ func (p *Provider) Estimate(ctx context.Context, online bool) (*Estimate, error)
 			return nil, ctx.Err()
 		}
 	}
-	e := &Estimate{}
-	e.add(CostItem{What: "EKS control plane", Count: 1, Most: 1, Each: clusterPrice, Source: fixedNote})
+	e := &provision.Estimate{}
+	e.Add(provision.CostItem{What: "EKS control plane", Count: 1, Most: 1, Each: clusterPrice, Source: fixedNote})
 	for _, g := range p.opts.NodeGroups {
 		each, source := asked[g.InstanceType], pricingNote
 		if each == 0 {
@@ -63,37 +45,15 @@ func (p *Provider) Estimate(ctx context.Context, online bool) (*Estimate, error)
 			e.Unpriced = append(e.Unpriced, g.InstanceType)
 			source = "no price known"
 		}
-		e.add(CostItem{Group: g.Name, What: fmt.Sprintf("node group %s (%s)", g.Name, g.InstanceType), Count: g.Desired, Most: g.Max, Each: each, Source: source})
+		e.Add(provision.CostItem{Group: g.Name, What: fmt.Sprintf("node group %s (%s)", g.Name, g.InstanceType), Count: g.Desired, Most: g.Max, Each: each, Source: source})
 		size := g.VolumeGiB
 		if size == 0 {
 			size = 80
 		}
-		e.add(CostItem{Group: g.Name, What: fmt.Sprintf("address and %d GiB of disk of a node of %s", size, g.Name), Count: g.Desired, Most: g.Max,
+		e.Add(provision.CostItem{Group: g.Name, What: fmt.Sprintf("address and %d GiB of disk of a node of %s", size, g.Name), Count: g.Desired, Most: g.Max,
 			Each: addressPrice + float64(size)*diskPrice, Source: fixedNote})
 	}
 	return e, nil
-}
-
-// With is the hourly price while so many nodes of each group run.
-func (e *Estimate) With(nodes map[string]int) float64 {
-	sum := 0.0
-	for _, i := range e.Items {
-		n := i.Count
-		if i.Group != "" {
-			n = nodes[i.Group]
-		}
-		sum += float64(n) * i.Each
-	}
-	return sum
-}
-
-func (e *Estimate) add(i CostItem) {
-	e.Items = append(e.Items, i)
-	e.Idle += float64(i.Count) * i.Each
-	e.Worst += float64(i.Most) * i.Each
-	if !slices.Contains(e.Sources, i.Source) {
-		e.Sources = append(e.Sources, i.Source)
-	}
 }
 
 func (p *Provider) types() []string {

@@ -333,7 +333,7 @@ func TestDownTakesWhatClustersLeave(t *testing.T) {
 	b.aws.LeaveNetworkInterface("study")
 	b.aws.LeaveLogGroup("/aws/eks/study/cluster")
 	b.aws.LeaveLaunchTemplate("study")
-	if _, err := b.provider().Repository(context.Background(), b.provider().RepositoryName(eks.ImageRepository)); err != nil {
+	if _, err := b.provider().Repository(context.Background(), b.provider().RepositoryName(provision.ImageRepository)); err != nil {
 		t.Fatal(err)
 	}
 	b.mustDown()

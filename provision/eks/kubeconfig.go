@@ -114,14 +114,14 @@ func (p *Provider) removeKubeconfig(context.Context, step.Log) error {
 	return nil
 }
 
-// Merge puts the cluster into another kubeconfig file, as the user's own, under the lab's name. The file's current context stays what it
+// Merge puts the cluster into another kubeconfig file, as the user's own, under the lab's name, which it returns. The file's current context stays what it
 // was. Something else of the same name is not replaced.
-func (p *Provider) Merge(ctx context.Context, file string) error {
+func (p *Provider) Merge(ctx context.Context, file string) (string, error) {
 	ours, err := p.kubeconfig(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return edit(file, func(cfg *api.Config) error {
+	return p.opts.Name, edit(file, func(cfg *api.Config) error {
 		name := p.opts.Name
 		if old := cfg.Clusters[name]; old != nil && old.Server != ours.Clusters[name].Server {
 			return step.Try(fmt.Errorf("%s has another cluster named %s (%s)", file, name, old.Server), "rename it there, or use the lab's own file %s", p.opts.Kubeconfig)

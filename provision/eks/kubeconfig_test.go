@@ -81,7 +81,7 @@ func TestMergeKeepsTheUsersContext(t *testing.T) {
 	}
 	ctx := context.Background()
 	for range 2 {
-		if err := b.provider().Merge(ctx, file); err != nil {
+		if _, err := b.provider().Merge(ctx, file); err != nil {
 			t.Fatal(err)
 		}
 	}

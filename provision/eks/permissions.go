@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks/account"
 )
 
@@ -52,9 +53,9 @@ var registryNeeds = []need{
 }
 
 // checkPermissions asks IAM's simulator. Policies of the organisation and of resources it does not know, so that its yes is no promise.
-func (p *Provider) checkPermissions(ctx context.Context, c *account.Cloud, id account.Identity, r *Report) {
+func (p *Provider) checkPermissions(ctx context.Context, c *account.Cloud, id account.Identity, r *provision.Report) {
 	if strings.HasSuffix(id.ARN, ":root") {
-		r.add("permissions", OK, "", "the root user may do everything")
+		r.Add("permissions", provision.CheckOK, "", "the root user may do everything")
 		return
 	}
 	partition, _, _ := strings.Cut(strings.TrimPrefix(id.ARN, "arn:"), ":")
@@ -67,7 +68,7 @@ func (p *Provider) checkPermissions(ctx context.Context, c *account.Cloud, id ac
 	for _, n := range all {
 		denied, err := c.Denied(ctx, id.Principal(), names.Replace(n.resource), n.actions)
 		if err != nil {
-			r.add("permissions", Unknown, "", "they cannot be simulated: %v", err)
+			r.Add("permissions", provision.CheckUnknown, "", "they cannot be simulated: %v", err)
 			return
 		}
 		for _, d := range denied {
@@ -81,13 +82,13 @@ func (p *Provider) checkPermissions(ctx context.Context, c *account.Cloud, id ac
 	slices.Sort(sure)
 	slices.Sort(perhaps)
 	if len(sure) > 0 {
-		r.add("permissions", Failed, "ask for these permissions, or use another AWS_PROFILE", "%s may not: %s", id.Principal(), strings.Join(sure, ", "))
+		r.Add("permissions", provision.CheckFailed, "ask for these permissions, or use another AWS_PROFILE", "%s may not: %s", id.Principal(), strings.Join(sure, ", "))
 	}
 	if len(perhaps) > 0 {
-		r.add("permissions", Warning, "", "%s may perhaps not, its policies have conditions that cannot be simulated: %s", id.Principal(), strings.Join(perhaps, ", "))
+		r.Add("permissions", provision.CheckWarning, "", "%s may perhaps not, its policies have conditions that cannot be simulated: %s", id.Principal(), strings.Join(perhaps, ", "))
 	}
 	if len(sure)+len(perhaps) == 0 {
-		r.add("permissions", OK, "", "what up and down do is allowed")
+		r.Add("permissions", provision.CheckOK, "", "what up and down do is allowed")
 	}
 }
 
@@ -126,7 +127,7 @@ func familyOf(instanceType string) family {
 
 // checkQuotas compares what the account may have with what the lab needs at least, which is its sticky nodes and one of the largest others,
 // and at most. It also wants room for a VPC and a cluster.
-func (p *Provider) checkQuotas(ctx context.Context, c *account.Cloud, r *Report) error {
+func (p *Provider) checkQuotas(ctx context.Context, c *account.Cloud, r *provision.Report) error {
 	groups := slices.Clone(p.opts.NodeGroups)
 	if err := p.fillSizes(ctx, groups); err != nil {
 		return nil // a type that does not exist is another check's matter
@@ -159,24 +160,24 @@ func (p *Provider) checkQuotas(ctx context.Context, c *account.Cloud, r *Report)
 		switch {
 		case err != nil:
 			good = false
-			r.add(name, Unknown, "", "it cannot be asked: %v", err)
+			r.Add(name, provision.CheckUnknown, "", "it cannot be asked: %v", err)
 		case int(limit) < least:
 			good = false
-			r.add(name, Failed, try, "it is %d, and the lab needs %d (sticky nodes and one of its largest)", int(limit), least)
+			r.Add(name, provision.CheckFailed, try, "it is %d, and the lab needs %d (sticky nodes and one of its largest)", int(limit), least)
 		case int(limit) < n.most:
 			good = false
-			r.add(name, Warning, try, "it is %d: enough for one experiment at a time, not for all groups at once (%d)", int(limit), n.most)
+			r.Add(name, provision.CheckWarning, try, "it is %d: enough for one experiment at a time, not for all groups at once (%d)", int(limit), n.most)
 		}
 	}
 	p.checkRoom(ctx, c, r)
 	if good {
-		r.add("quotas of vCPUs", OK, "", "enough for all groups at once")
+		r.Add("quotas of vCPUs", provision.CheckOK, "", "enough for all groups at once")
 	}
 	return nil
 }
 
 // checkRoom wants one more VPC to be allowed, unless the lab has its own already or uses another's.
-func (p *Provider) checkRoom(ctx context.Context, c *account.Cloud, r *Report) {
+func (p *Provider) checkRoom(ctx context.Context, c *account.Cloud, r *provision.Report) {
 	v, err := p.snapshot(ctx)
 	if err != nil || v.cluster != nil || len(v.stacks) > 0 || p.facts != nil {
 		return
@@ -187,12 +188,12 @@ func (p *Provider) checkRoom(ctx context.Context, c *account.Cloud, r *Report) {
 	}
 	limit, err := c.Quota(ctx, "vpc", "L-F678F1CE")
 	if err != nil {
-		r.add("quota of VPCs", Unknown, "", "it cannot be asked: %v", err)
+		r.Add("quota of VPCs", provision.CheckUnknown, "", "it cannot be asked: %v", err)
 		return
 	}
 	if have >= int(limit) {
-		r.add("quota of VPCs", Failed, "remove a VPC that nobody uses, or ask for more: Service Quotas, VPC, L-F678F1CE", "all %d of %s are in use", int(limit), p.opts.Region)
+		r.Add("quota of VPCs", provision.CheckFailed, "remove a VPC that nobody uses, or ask for more: Service Quotas, VPC, L-F678F1CE", "all %d of %s are in use", int(limit), p.opts.Region)
 		return
 	}
-	r.add("quota of VPCs", OK, "", "%d of %d are in use", have, int(limit))
+	r.Add("quota of VPCs", provision.CheckOK, "", "%d of %d are in use", have, int(limit))
 }

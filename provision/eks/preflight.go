@@ -7,8 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/go-multierror"
-
+	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks/account"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
@@ -16,93 +15,39 @@ import (
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
-// CheckState is how a check ended.
-type CheckState string
-
-// The ends of a check.
-const (
-	OK      CheckState = "ok"
-	Warning CheckState = "warning" // the lab works, but perhaps not as wished
-	Failed  CheckState = "failed"  // up would fail
-	Unknown CheckState = "unknown" // AWS would not tell
-)
-
-// Check is one thing that was looked at before anything is made.
-type Check struct {
-	Name  string     `json:"name"`
-	State CheckState `json:"state"`
-	Text  string     `json:"text"`
-	Try   string     `json:"try,omitempty"`
-}
-
-// Report is what the preflight found.
-type Report struct {
-	Account string  `json:"account,omitempty"`
-	Caller  string  `json:"caller,omitempty"`
-	Region  string  `json:"region"`
-	Checks  []Check `json:"checks"`
-}
-
-// Err gathers the checks that failed; nil if none did.
-func (r *Report) Err() error {
-	var errs *multierror.Error
-	for _, c := range r.Checks {
-		if c.State == Failed {
-			err := fmt.Errorf("%s: %s", c.Name, c.Text)
-			if strings.HasPrefix(c.Text, ErrNotOurs.Error()) {
-				err = fmt.Errorf("%s: %w%s", c.Name, ErrNotOurs, strings.TrimPrefix(c.Text, ErrNotOurs.Error()))
-			}
-			if c.Try != "" {
-				err = step.Try(err, "%s", c.Try)
-			}
-			errs = multierror.Append(errs, err)
-		}
-	}
-	return errs.ErrorOrNil()
-}
-
-func (r *Report) add(name string, state CheckState, try, format string, args ...any) {
-	r.Checks = append(r.Checks, Check{Name: name, State: state, Text: fmt.Sprintf(format, args...), Try: try})
-}
-
-// fail adds a check that failed with an error, keeping its hint.
-func (r *Report) fail(name string, err error) {
-	r.add(name, Failed, step.HintOf(err), "%v", err)
-}
-
 // Preflight looks at everything that would make up fail later: cluster file, credentials, permissions, names, version, instance types and
 // their zones, quotas. It makes nothing. The error is for a preflight that could not be done; what was found is in the report.
-func (p *Provider) Preflight(ctx context.Context) (*Report, error) {
-	r := &Report{Region: p.opts.Region}
+func (p *Provider) Preflight(ctx context.Context) (*provision.Report, error) {
+	r := &provision.Report{Region: p.opts.Region}
 	if p.factErr != nil {
-		r.fail("cluster file", p.factErr)
+		r.Fail("cluster file", p.factErr)
 		return r, nil
 	}
 	if p.facts != nil {
 		if err := p.checkFile(ctx); err != nil {
-			r.fail("cluster file", err)
+			r.Fail("cluster file", err)
 			return r, nil
 		}
-		r.add("cluster file", OK, "", "%s is read by eksctl", p.opts.ClusterConfig)
+		r.Add("cluster file", provision.CheckOK, "", "%s is read by eksctl", p.opts.ClusterConfig)
 	}
 	c, err := p.aws(ctx)
 	if err != nil {
-		r.fail("credentials", err)
+		r.Fail("credentials", err)
 		return r, nil
 	}
 	id, err := c.Identity(ctx)
 	if err != nil {
-		r.fail("credentials", err)
+		r.Fail("credentials", err)
 		return r, nil // without them nothing else can be asked
 	}
 	r.Account, r.Caller = id.Account, id.ARN
-	r.add("credentials", OK, "", "%s in account %s", id.ARN, id.Account)
-	for _, check := range []func(context.Context, *account.Cloud, *Report) error{p.checkName, p.checkVersion, p.checkTypes, p.checkQuotas} {
+	r.Add("credentials", provision.CheckOK, "", "%s in account %s", id.ARN, id.Account)
+	for _, check := range []func(context.Context, *account.Cloud, *provision.Report) error{p.checkName, p.checkVersion, p.checkTypes, p.checkQuotas} {
 		if err := check(ctx, c, r); err != nil {
 			if ctx.Err() != nil {
 				return r, ctx.Err()
 			}
-			r.fail("region "+p.opts.Region, err)
+			r.Fail("region "+p.opts.Region, err)
 		}
 	}
 	p.checkPermissions(ctx, c, id, r)
@@ -122,7 +67,7 @@ func (p *Provider) checkFile(ctx context.Context) error {
 }
 
 // checkName wants the cluster's name free, or used by what the lab itself made.
-func (p *Provider) checkName(ctx context.Context, _ *account.Cloud, r *Report) error {
+func (p *Provider) checkName(ctx context.Context, _ *account.Cloud, r *provision.Report) error {
 	p.invalidate()
 	v, err := p.snapshot(ctx)
 	if err != nil {
@@ -130,22 +75,22 @@ func (p *Provider) checkName(ctx context.Context, _ *account.Cloud, r *Report) e
 	}
 	const try = "choose another name in lab.yaml, or remove what exists with the tool that made it"
 	if v.cluster != nil && !v.ours(p.opts.Name) {
-		r.add("name", Failed, try, "%s: cluster %s exists in %s without the tag %s=%s", ErrNotOurs, p.opts.Name, p.opts.Region, clusterconfig.TagLab, p.opts.Name)
+		r.Add("name", provision.CheckFailed, try, "%s: cluster %s exists in %s without the tag %s=%s", ErrNotOurs, p.opts.Name, p.opts.Region, clusterconfig.TagLab, p.opts.Name)
 		return nil
 	}
 	for name, s := range v.stacks {
 		if s.Tags[clusterconfig.TagLab] != p.opts.Name {
-			r.add("name", Failed, try, "%s: stack %s exists in %s without the tag %s=%s", ErrNotOurs, name, p.opts.Region, clusterconfig.TagLab, p.opts.Name)
+			r.Add("name", provision.CheckFailed, try, "%s: stack %s exists in %s without the tag %s=%s", ErrNotOurs, name, p.opts.Region, clusterconfig.TagLab, p.opts.Name)
 			return nil
 		}
 	}
 	switch {
 	case v.cluster != nil:
-		r.add("name", OK, "", "cluster %s exists and is this lab's; what is missing is made", p.opts.Name)
+		r.Add("name", provision.CheckOK, "", "cluster %s exists and is this lab's; what is missing is made", p.opts.Name)
 	case len(v.stacks) > 0:
-		r.add("name", OK, "", "%d stacks of this lab exist; what is missing is made", len(v.stacks))
+		r.Add("name", provision.CheckOK, "", "%d stacks of this lab exist; what is missing is made", len(v.stacks))
 	default:
-		r.add("name", OK, "", "%s is free in %s", p.opts.Name, p.opts.Region)
+		r.Add("name", provision.CheckOK, "", "%s is free in %s", p.opts.Name, p.opts.Region)
 	}
 	return nil
 }
@@ -153,7 +98,7 @@ func (p *Provider) checkName(ctx context.Context, _ *account.Cloud, r *Report) e
 // eksctl's pinned release knows these minors; EKS may offer others.
 var knownVersions = []string{"1.30", "1.31", "1.32", "1.33", "1.34", "1.35"}
 
-func (p *Provider) checkVersion(ctx context.Context, c *account.Cloud, r *Report) error {
+func (p *Provider) checkVersion(ctx context.Context, c *account.Cloud, r *provision.Report) error {
 	offered, preferred, err := c.Versions(ctx)
 	if err != nil {
 		return err
@@ -164,16 +109,16 @@ func (p *Provider) checkVersion(ctx context.Context, c *account.Cloud, r *Report
 	}
 	can := intersect(knownVersions, offered)
 	if !slices.Contains(can, want) {
-		r.add("kubernetes version", Failed, "set kubernetesVersion in lab.yaml to one of "+strings.Join(can, ", "), "EKS in %s does not make clusters of %s that this program knows; it can make %s",
+		r.Add("kubernetes version", provision.CheckFailed, "set kubernetesVersion in lab.yaml to one of "+strings.Join(can, ", "), "EKS in %s does not make clusters of %s that this program knows; it can make %s",
 			p.opts.Region, want, strings.Join(can, ", "))
 		return nil
 	}
-	r.add("kubernetes version", OK, "", "%s", want)
+	r.Add("kubernetes version", provision.CheckOK, "", "%s", want)
 	return nil
 }
 
 // checkTypes wants every instance type to exist, and to be where its group can be.
-func (p *Provider) checkTypes(ctx context.Context, c *account.Cloud, r *Report) error {
+func (p *Provider) checkTypes(ctx context.Context, c *account.Cloud, r *provision.Report) error {
 	offers, err := c.Offerings(ctx)
 	if err != nil {
 		return err
@@ -191,7 +136,7 @@ func (p *Provider) checkTypes(ctx context.Context, c *account.Cloud, r *Report) 
 			if near != "" {
 				try = fmt.Sprintf("write %s instead of %s, if that is what was meant", near, g.InstanceType)
 			}
-			r.add("instance types", Failed, try, "node group %s: %s does not exist in %s; the nearest that does is %s", g.Name, g.InstanceType, p.opts.Region, near)
+			r.Add("instance types", provision.CheckFailed, try, "node group %s: %s does not exist in %s; the nearest that does is %s", g.Name, g.InstanceType, p.opts.Region, near)
 		}
 	}
 	if !good {
@@ -199,13 +144,13 @@ func (p *Provider) checkTypes(ctx context.Context, c *account.Cloud, r *Report) 
 	}
 	where, groups, err := chooseZones(p.opts.NodeGroups, offers, controlPlaneZones(zones), nil)
 	if err != nil {
-		r.fail("zones", err)
+		r.Fail("zones", err)
 		return nil
 	}
-	r.add("instance types", OK, "", "all %d groups' types are offered; the cluster is in %s", len(groups), strings.Join(where, ", "))
+	r.Add("instance types", provision.CheckOK, "", "all %d groups' types are offered; the cluster is in %s", len(groups), strings.Join(where, ", "))
 	for i, g := range p.opts.NodeGroups {
 		if len(g.Zones) > 0 && len(intersect(g.Zones, offers[g.InstanceType])) == 0 {
-			r.add("zones", Warning, "", "node group %s: %s is not offered in %s, it will be in %s", g.Name, g.InstanceType, strings.Join(g.Zones, ", "),
+			r.Add("zones", provision.CheckWarning, "", "node group %s: %s is not offered in %s, it will be in %s", g.Name, g.InstanceType, strings.Join(g.Zones, ", "),
 				strings.Join(append(groups[i].Zones, intersect(where, offers[g.InstanceType])...)[:1], ", "))
 		}
 	}
@@ -213,7 +158,7 @@ func (p *Provider) checkTypes(ctx context.Context, c *account.Cloud, r *Report) 
 }
 
 // checkCatalogue compares the types that the webhook may choose with those that a node group can start.
-func (p *Provider) checkCatalogue(r *Report) {
+func (p *Provider) checkCatalogue(r *provision.Report) {
 	have := map[string]bool{}
 	for _, g := range p.opts.NodeGroups {
 		have[g.InstanceType] = true
@@ -230,14 +175,14 @@ func (p *Provider) checkCatalogue(r *Report) {
 		}
 	}
 	if len(missing) > 0 {
-		r.add("catalogue", Failed, "add node groups for them, or put them on webhook.skip in lab.yaml",
+		r.Add("catalogue", provision.CheckFailed, "add node groups for them, or put them on webhook.skip in lab.yaml",
 			"the webhook could choose %s, but no node group starts it: such a pod would wait for ever", strings.Join(missing, ", "))
 	}
 	if len(unknown) > 0 {
-		r.add("catalogue", Warning, "", "no features are known of %s: the webhook chooses such a node only while it runs", strings.Join(unknown, ", "))
+		r.Add("catalogue", provision.CheckWarning, "", "no features are known of %s: the webhook chooses such a node only while it runs", strings.Join(unknown, ", "))
 	}
 	if len(missing)+len(unknown) == 0 {
-		r.add("catalogue", OK, "", "every type that the webhook may choose has a node group, and the reverse")
+		r.Add("catalogue", provision.CheckOK, "", "every type that the webhook may choose has a node group, and the reverse")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -23,7 +24,7 @@ func (p *Provider) prepare(ctx context.Context, log step.Log) error {
 		return err
 	}
 	for _, c := range report.Checks {
-		if c.State == Warning || c.State == Unknown {
+		if c.State == provision.CheckWarning || c.State == provision.CheckUnknown {
 			log("%s: %s", c.Name, c.Text)
 		}
 	}

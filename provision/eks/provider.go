@@ -3,7 +3,6 @@ package eks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -85,10 +84,10 @@ const (
 )
 
 // ErrLeftovers says that something of the cluster still exists after its removal; the error's text lists it.
-var ErrLeftovers = errors.New("still there")
+var ErrLeftovers = provision.ErrLeftovers
 
 // ErrNotOurs says that something of the cluster's name exists that the lab did not make.
-var ErrNotOurs = errors.New("not made by this lab")
+var ErrNotOurs = provision.ErrNotOurs
 
 // New prepares the provider. It reads a user's cluster file, if there is one, and touches nothing else.
 func New(opts Options) *Provider {
@@ -119,8 +118,37 @@ func New(opts Options) *Provider {
 // Name implements provision.Provider.
 func (p *Provider) Name() string { return "eks" }
 
-// Cluster is the name of the EKS cluster.
-func (p *Provider) Cluster() string { return p.opts.Name }
+// What its clusters have of what the lab may need.
+var (
+	_ provision.Estimator        = (*Provider)(nil)
+	_ provision.Preflighter      = (*Provider)(nil)
+	_ provision.Previewer        = (*Provider)(nil)
+	_ provision.ImageRegistry    = (*Provider)(nil)
+	_ provision.KubeconfigMerger = (*Provider)(nil)
+	_ provision.LogCollector     = (*Provider)(nil)
+)
+
+// metadataPort is that of a machine's metadata service, at which a pod may have to ask for the machine's role.
+const metadataPort = 80
+
+// Traits implements provision.Provider.
+func (p *Provider) Traits() provision.Traits {
+	t := provision.Traits{
+		Cluster: p.opts.Name, KubernetesVersion: p.opts.KubernetesVersion, WebhookPorts: []int{metadataPort},
+		Autoscaling: &provision.Autoscaling{Cluster: p.opts.Name, Region: p.opts.Region, ServiceAccount: AutoscalerAccount},
+		Stages:      &provision.Stages{API: StepKubeconfig, Nodes: StepSticky, Identity: StepIdentity},
+		ProofStep:   StepPreflight,
+	}
+	if p.opts.Environment.Webhook != nil {
+		t.Outside = true
+		t.StandIns = map[string]string{"webhook": "beside the cluster", "miniclusters": "beside the cluster", "autoscaler": "beside the cluster"}
+	}
+	// A user's own cluster file may label its nodes differently.
+	if p.opts.ClusterConfig == "" {
+		t.StickyLabels = map[string]string{clusterconfig.LabelPool: "sticky"}
+	}
+	return t
+}
 
 // Made tells whether everything that costs money is there already: up would spend nothing new.
 func (p *Provider) Made(ctx context.Context) (bool, error) { return p.allMade(ctx) }

@@ -20,8 +20,8 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/image"
 )
 
-// LabImage is the reference of the image that holds this program.
-func (p *Provider) LabImage() (string, error) {
+// ProgramImage is the reference of the image that holds this program.
+func (p *Provider) ProgramImage() (string, error) {
 	if p.opts.LabImage != "" {
 		return p.opts.LabImage, nil
 	}
@@ -33,7 +33,7 @@ func (p *Provider) labImageDone(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ref, err := p.LabImage()
+	ref, err := p.ProgramImage()
 	return err == nil && e.has(ctx, ref), nil
 }
 
@@ -48,7 +48,7 @@ func (p *Provider) makeLabImage(ctx context.Context, log step.Log) error {
 	if err != nil {
 		return err
 	}
-	ref, err := p.LabImage()
+	ref, err := p.ProgramImage()
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (p *Provider) loaded(ctx context.Context) (bool, error) {
 
 // required are the images that every node must have.
 func (p *Provider) required() ([]string, error) {
-	ref, err := p.LabImage()
+	ref, err := p.ProgramImage()
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +247,7 @@ func (p *Provider) load(ctx context.Context, log step.Log) error {
 // available pulls the images that are needed and returns those that the engine has. What an archive brought into the nodes
 // already need not be had by the engine.
 func (p *Provider) available(ctx context.Context, e engine, list []nodes.Node, log step.Log) ([]string, error) {
-	ref, err := p.LabImage()
+	ref, err := p.ProgramImage()
 	if err != nil {
 		return nil, err
 	}

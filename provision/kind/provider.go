@@ -107,6 +107,19 @@ func New(o Options) *Provider {
 // Name is "kind".
 func (p *Provider) Name() string { return "kind" }
 
+// What its clusters have of what the lab may need.
+var (
+	_ provision.ProgramImager = (*Provider)(nil)
+	_ provision.LogCollector  = (*Provider)(nil)
+)
+
+// Traits implements provision.Provider.
+func (p *Provider) Traits() provision.Traits {
+	return provision.Traits{
+		Cluster: p.opts.Cluster, StandIns: map[string]string{"nodes": StandIn}, NodeImage: p.opts.NodeImage, WebhookPorts: []int{registryPort},
+	}
+}
+
 // engine finds the container engine once.
 func (p *Provider) engine(ctx context.Context) (engine, error) {
 	p.mu.Lock()
@@ -198,7 +211,7 @@ func (p *Provider) Environment(ctx context.Context) (provision.Environment, erro
 	if err != nil {
 		return provision.Environment{}, step.Try(err, "run `ocifit-lab up`")
 	}
-	return provision.Environment{Registry: address, RegistryInCluster: p.registryName() + ":" + registryPort, PlainHTTP: true}, nil
+	return provision.Environment{Registry: address, RegistryInCluster: fmt.Sprintf("%s:%d", p.registryName(), registryPort), PlainHTTP: true}, nil
 }
 
 // Status describes the cluster, also when nothing runs.

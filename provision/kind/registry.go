@@ -16,7 +16,7 @@ import (
 )
 
 // registryPort is where the registry listens within the cluster's network.
-const registryPort = "5000"
+const registryPort = 5000
 
 // RegistryCommand is the hidden command of the program that serves a registry; its arguments are address and folder.
 const RegistryCommand = "registry-serve"
@@ -25,7 +25,7 @@ func (p *Provider) registryName() string { return p.opts.Cluster + "-registry" }
 
 // registryAddress is where the registry is reached from this machine.
 func (p *Provider) registryAddress(ctx context.Context, e engine) (string, error) {
-	out, err := e.ask(ctx, "port", p.registryName(), registryPort+"/tcp")
+	out, err := e.ask(ctx, "port", p.registryName(), fmt.Sprint(registryPort, "/tcp"))
 	if err != nil {
 		return "", fmt.Errorf("the registry does not run: %w", err)
 	}
@@ -42,7 +42,7 @@ func (p *Provider) registryDone(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ref, err := p.LabImage()
+	ref, err := p.ProgramImage()
 	if err != nil {
 		return false, nil
 	}
@@ -77,7 +77,7 @@ func (p *Provider) startRegistry(ctx context.Context, log step.Log) error {
 	if err != nil {
 		return err
 	}
-	ref, err := p.LabImage()
+	ref, err := p.ProgramImage()
 	if err != nil {
 		return err
 	}
@@ -87,8 +87,8 @@ func (p *Provider) startRegistry(ctx context.Context, log step.Log) error {
 	log("starting %s", p.registryName())
 	// Data stays in the container: what the lab puts into its registry it can put there again.
 	if _, err := e.run(ctx, nil, "run", "--detach", "--name", p.registryName(), "--network", p.opts.Cluster,
-		"--label", labelLab+"="+p.opts.Cluster, "--restart", "on-failure:1", "--publish", "127.0.0.1::"+registryPort,
-		"--user", "0", ref, RegistryCommand, ":"+registryPort, "/var/lib/registry"); err != nil {
+		"--label", labelLab+"="+p.opts.Cluster, "--restart", "on-failure:1", "--publish", fmt.Sprint("127.0.0.1::", registryPort),
+		"--user", "0", ref, RegistryCommand, fmt.Sprint(":", registryPort), "/var/lib/registry"); err != nil {
 		return err
 	}
 	err = wait.Retry(ctx, "wait for the registry", wait.Every(100*time.Millisecond), func(ctx context.Context) error {
@@ -121,7 +121,7 @@ func (p *Provider) removeRegistry(ctx context.Context, _ step.Log) error {
 
 // hostsFiles are containerd's files by registry: how it reaches the lab's own, and which mirrors it asks before others.
 func (p *Provider) hostsFiles(address string) map[string]string {
-	inside := p.registryName() + ":" + registryPort
+	inside := fmt.Sprintf("%s:%d", p.registryName(), registryPort)
 	own := fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", "http://"+inside)
 	files := map[string]string{inside: own, address: own}
 	for registry, mirrors := range p.opts.Mirrors {

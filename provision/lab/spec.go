@@ -189,6 +189,27 @@ func (s *Spec) Sticky() (NodeGroup, bool) {
 	return NodeGroup{}, false
 }
 
+// Group is a node group joined with what the catalogue knows of its instance type.
+type Group struct {
+	NodeGroup
+	Type templates.InstanceType // zero, but for its name, when the catalogue does not know it
+}
+
+// Groups joins the node groups with the catalogue.
+func (s *Spec) Groups() []Group {
+	types := map[string]templates.InstanceType{}
+	for _, t := range templates.InstanceTypes() {
+		types[t.Name] = t
+	}
+	groups := make([]Group, 0, len(s.NodeGroups))
+	for _, g := range s.NodeGroups {
+		t := types[g.InstanceType]
+		t.Name = g.InstanceType
+		groups = append(groups, Group{NodeGroup: g, Type: t})
+	}
+	return groups
+}
+
 // HasGroup tells whether any node group is of the instance type. A type without one must not be a candidate: its job would wait
 // for ever.
 func (s *Spec) HasGroup(instanceType string) bool {

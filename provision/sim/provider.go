@@ -62,6 +62,13 @@ func New(o Options) *Provider {
 // Name is "sim".
 func (p *Provider) Name() string { return "sim" }
 
+var _ provision.NodeReplacer = (*Provider)(nil)
+
+// Traits implements provision.Provider.
+func (p *Provider) Traits() provision.Traits {
+	return provision.Traits{Outside: true, StandIns: map[string]string{"certificates": "the lab's own authority", "miniclusters": "builtin controller"}}
+}
+
 // Steps is the one step that starts the supervisor and whose Undo ends it and removes its state.
 func (p *Provider) Steps() []step.Step {
 	return []step.Step{{

@@ -1,4 +1,4 @@
-package cli
+package architecture
 
 import (
 	"os/exec"
@@ -13,7 +13,7 @@ var doors = map[string][]string{
 	"k8s.io/kubernetes/":                      {"provision/sim"},
 	"go.etcd.io/etcd/server/":                 {"provision/sim"},
 	"sigs.k8s.io/kwok/":                       {"provision/sim"},
-	"github.com/distribution/distribution/v3": {"provision/sim"},
+	"github.com/distribution/distribution/v3": {"provision/registry"},
 	"github.com/weaveworks/eksctl":            {"provision/eks"},
 	"github.com/aws/":                         {"provision/eks", "webhook/artifact"},
 	"sigs.k8s.io/kind/":                       {"provision/kind"},

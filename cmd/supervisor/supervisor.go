@@ -1,4 +1,5 @@
-package cli
+// Package supervisor is the process of a simulated lab: registry, webhook, MiniCluster controller and playback beside the control plane.
+package supervisor
 
 import (
 	"context"
@@ -9,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
 	"github.com/compspec/ocifit-lab/experiments/playback"
@@ -28,28 +29,20 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/serve"
 )
 
-// supervisorName is the hidden command that provider sim runs as a process of its own.
-const supervisorName = "sim-supervisor"
+// Command is the hidden command that provider sim runs as a process of its own, with the settings file as its argument.
+const Command = "sim-supervisor"
 
-// supervisorExtra is what the webhook in the supervisor is told.
-type supervisorExtra struct {
+// Webhook is what the webhook in the supervisor is told.
+type Webhook struct {
 	Skip     []string `json:"skip"`
 	TieBreak string   `json:"tieBreak"`
 }
 
-func (a *app) supervisorCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:    supervisorName + " SETTINGS",
-		Short:  "Run the simulated cluster (started by up)",
-		Hidden: true,
-		Args:   cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return sim.Supervise(cmd.Context(), sim.Config{
-				File: args[0], Prepare: minicluster.Install,
-				Registry: registryPart, Webhook: webhookPart, MiniCluster: miniclusterPart, Playback: playbackPart,
-			})
-		},
-	}
+// Run carries the simulated cluster that a settings file describes until it is told to stop.
+func Run(ctx context.Context, file string) error {
+	return sim.Supervise(ctx, sim.Config{
+		File: file, Prepare: minicluster.Install, Registry: registryPart, Webhook: webhookPart, MiniCluster: MiniClusters, Playback: Playback,
+	})
 }
 
 func registryPart(ctx context.Context, env sim.Env, ready func(string)) error {
@@ -62,7 +55,8 @@ func registryPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	return r.Stop()
 }
 
-func miniclusterPart(ctx context.Context, env sim.Env, ready func(string)) error {
+// MiniClusters runs the MiniCluster controller, whose pods replay their benchmark.
+func MiniClusters(ctx context.Context, env sim.Env, ready func(string)) error {
 	return minicluster.Run(ctx, env.Config, minicluster.Options{
 		PodAnnotations: map[string]string{nodes.WorkloadAnnotation: "replay"},
 		Log:            func(format string, args ...any) { fmt.Fprintf(env.Log, "minicluster: "+format+"\n", args...) },
@@ -70,7 +64,8 @@ func miniclusterPart(ctx context.Context, env sim.Env, ready func(string)) error
 	})
 }
 
-func playbackPart(ctx context.Context, env sim.Env, ready func(string)) error {
+// Playback plays what pods of the benchmark would have printed.
+func Playback(ctx context.Context, env sim.Env, ready func(string)) error {
 	types := map[string]playback.TypeFacts{}
 	for _, t := range templates.InstanceTypes() {
 		types[t.Name] = playback.TypeFacts{Architecture: t.Architecture, VCPU: t.VCPU, Cores: t.Cores, Processor: playback.ProcessorOf(t.Labels)}
@@ -85,7 +80,7 @@ func playbackPart(ctx context.Context, env sim.Env, ready func(string)) error {
 // webhookPart listens at once, so that its address is known, and serves when the node features are in the cluster: like a pod
 // that waits for its volume.
 func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
-	var extra supervisorExtra
+	var extra Webhook
 	if err := json.Unmarshal(env.Settings.Extra, &extra); err != nil {
 		return fmt.Errorf("settings of the webhook: %w", err)
 	}
@@ -99,13 +94,13 @@ func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	}
 	defer listener.Close()
 	ready(listener.Addr().String())
-	return serveWebhook(ctx, env, serve.Config{
+	return ServeWebhook(ctx, env, serve.Config{
 		Listener: listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry}, Events: true,
 	})
 }
 
-// serveWebhook waits for the node features and serves with the part's certificate.
-func serveWebhook(ctx context.Context, env sim.Env, c serve.Config) error {
+// ServeWebhook waits for the node features and serves with the part's certificate.
+func ServeWebhook(ctx context.Context, env sim.Env, c serve.Config) error {
 	file := filepath.Join(env.Dir, nodefeatures.File)
 	if err := mountFeatures(ctx, c.Clientset, file); err != nil {
 		if ctx.Err() != nil {
@@ -139,7 +134,7 @@ func mountFeatures(ctx context.Context, client kubernetes.Interface, file string
 		}
 		report(atomicfile.Write(file, []byte(cm.Data[nodefeatures.File]), 0o600))
 	}
-	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(systemNamespace),
+	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(addons.Namespace),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 			o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, nodefeatures.ConfigMap).String()
 		}))

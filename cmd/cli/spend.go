@@ -9,34 +9,34 @@ import (
 	"os"
 	"strings"
 
+	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision"
-	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // agree shows what up would make and what that costs, and asks, when the provider costs money and something is still to be made. It changes
 // nothing in the account.
-func (a *app) agree(ctx context.Context, s *setup, f eksUpFlags) error {
-	p, ok := s.provider.(*eks.Provider)
+func (a *app) agree(ctx context.Context, l *assembly.Lab, f eksUpFlags) error {
+	p, ok := l.Provider.(provision.Estimator)
 	if !ok {
 		return nil
 	}
-	if len(s.missing) > 0 {
-		return step.Try(fmt.Errorf("this version cannot install into a cluster on eks what the study needs: %s", strings.Join(s.missing, ", ")),
+	if len(l.Missing) > 0 {
+		return step.Try(fmt.Errorf("this version cannot install into a cluster on %s what the study needs: %s", l.Spec.Provider, strings.Join(l.Missing, ", ")),
 			"choose another kubernetesVersion in lab.yaml, or name a chart under components.charts")
 	}
-	if err := s.checkOwnImage(); err != nil {
+	if err := l.CheckProgramImage(); err != nil {
 		return err
 	}
 	a.recreate = f.recreate
 	if made, err := p.Made(ctx); err == nil && made {
 		return nil
 	}
-	if err := a.showPlan(ctx, s); err != nil {
+	if err := a.showPlan(ctx, l); err != nil {
 		return err
 	}
-	if err := a.preflight(ctx, p); err != nil {
+	if err := a.preflight(ctx, l); err != nil {
 		return err
 	}
 	cost, err := p.Estimate(ctx, true)
@@ -49,21 +49,21 @@ func (a *app) agree(ctx context.Context, s *setup, f eksUpFlags) error {
 		a.say("not in these sums, as no price is known: %s", strings.Join(cost.Unpriced, ", "))
 	}
 	if !f.yes {
-		question := fmt.Sprintf("Make cluster %s in %s?", p.Cluster(), s.spec.Region)
+		question := fmt.Sprintf("Make cluster %s in %s?", l.Provider.Traits().Cluster, l.Spec.Region)
 		if err := a.consent(ctx, question, "give --yes to spend without being asked"); err != nil {
 			return err
 		}
 	}
-	return a.agreeToRecreate(ctx, p)
+	return a.agreeToRecreate(ctx, l)
 }
 
 // agreeToRecreate asks before stacks that failed earlier are deleted; later the live view is in the way. Without anybody to ask, the step
 // that meets such a stack refuses and names it.
-func (a *app) agreeToRecreate(ctx context.Context, p *eks.Provider) error {
+func (a *app) agreeToRecreate(ctx context.Context, l *assembly.Lab) error {
 	if a.recreate || !a.terminal() {
 		return nil
 	}
-	status, err := p.Status(ctx)
+	status, err := l.Provider.Status(ctx)
 	if err != nil || status.State != provision.Broken {
 		return err
 	}
@@ -72,23 +72,23 @@ func (a *app) agreeToRecreate(ctx context.Context, p *eks.Provider) error {
 	return err
 }
 
-func (a *app) showPlan(ctx context.Context, s *setup) error {
+func (a *app) showPlan(ctx context.Context, l *assembly.Lab) error {
 	if a.quiet {
 		return nil
 	}
-	chosen, err := loadStudy(s.spec)
+	p, err := a.plan(ctx, l)
 	if err != nil {
 		return err
 	}
-	p, err := makePlan(ctx, s, chosen)
-	if err != nil {
-		return err
-	}
-	return p.text(a.Err)
+	return planText(a.Err, p)
 }
 
 // preflight prints what was looked at; the error holds what stands against up.
-func (a *app) preflight(ctx context.Context, p *eks.Provider) error {
+func (a *app) preflight(ctx context.Context, l *assembly.Lab) error {
+	p, ok := l.Provider.(provision.Preflighter)
+	if !ok {
+		return nil
+	}
 	report, err := p.Preflight(ctx)
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (a *app) preflight(ctx context.Context, p *eks.Provider) error {
 	return report.Err()
 }
 
-func checksTable(w io.Writer, report *eks.Report) error {
+func checksTable(w io.Writer, report *provision.Report) error {
 	var rows [][]string
 	for _, c := range report.Checks {
 		rows = append(rows, []string{string(c.State), c.Name, strings.ReplaceAll(c.Text, "\n", " ")})

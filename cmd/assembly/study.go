@@ -1,0 +1,124 @@
+package assembly
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/compspec/ocifit-lab/experiments/release"
+	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/experiments/trial"
+	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/chart"
+	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/templates"
+	"github.com/compspec/ocifit-lab/webhook/artifact"
+)
+
+// LoadStudy reads the lab's study, a shipped one by its name or a file, with what the spec changes in it.
+func LoadStudy(spec *lab.Spec) (*study.Study, error) {
+	s, err := ReadStudy(spec.Experiment.Study)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Experiment.Trials > 0 {
+		s.Repeats = spec.Experiment.Trials
+	}
+	if spec.Experiment.Seed > 0 {
+		s.Seed = spec.Experiment.Seed
+	}
+	return s, s.Validate()
+}
+
+// ReadStudy reads a study: a name is a shipped study, anything that looks like a path is a file.
+func ReadStudy(name string) (*study.Study, error) {
+	if strings.ContainsAny(name, "/.") {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		return study.Load(data, name)
+	}
+	data, err := templates.Study(name)
+	if err != nil {
+		return nil, err
+	}
+	return study.Load(data, name+".yaml")
+}
+
+// Runner puts together what trials need: the run folder, the cluster, Helm and the chart. Facts are recorded with the run.
+func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[string]string) (*trial.Runner, error) {
+	cluster, err := l.Provider.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := cluster.Ready(ctx); err != nil {
+		return nil, step.Try(err, "see `ocifit-lab status`; `ocifit-lab up` repairs what is missing")
+	}
+	namespace := l.Spec.Experiment.Namespace
+	// Helm would make it with the first release, but decisions may be asked for before.
+	if err := cluster.EnsureNamespace(ctx, namespace); err != nil {
+		return nil, err
+	}
+	env, err := l.Provider.Environment(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := l.ArtifactRef(ctx)
+	if err != nil {
+		return nil, err
+	}
+	replacer, err := nodeReplacer(l.Provider, s)
+	if err != nil {
+		return nil, err
+	}
+	application, err := applicationChart(ctx, s, env)
+	if err != nil {
+		return nil, err
+	}
+	prices, note := Prices(l.Spec.Provider)
+	run, err := store.OpenOrCreate(dir, store.Info{
+		Program: l.program, Lab: l.Spec.Name, Provider: l.Spec.Provider, Study: s,
+		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Facts: facts,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &trial.Runner{
+		Study: s, Store: run, Cluster: cluster, Helm: release.ForCluster(cluster, namespace, func(string, ...any) {}),
+		Chart: application, Replacer: replacer, Namespace: namespace,
+		ArtifactRef: ref, Skip: l.Spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(l.Spec, prices) * (trialWithNodeStart + trialRun).Hours(),
+	}, nil
+}
+
+// nodeReplacer is nil for a study that does not ask for fresh nodes.
+func nodeReplacer(p provision.Provider, s *study.Study) (trial.NodeReplacer, error) {
+	if !s.FreshNodes {
+		return nil, nil
+	}
+	replacer, ok := p.(provision.NodeReplacer)
+	if !ok {
+		return nil, step.Try(fmt.Errorf("study %s on provider %s: %w", s.Name, p.Name(), trial.ErrNoReplacer),
+			"run it with --reuse-nodes; the results then say how few machines each arm saw")
+	}
+	return replacer, nil
+}
+
+// applicationChart is the chart that the study names, or the one built in for its application.
+func applicationChart(ctx context.Context, s *study.Study, env provision.Environment) (*chart.Chart, error) {
+	if s.Chart == "" {
+		files, err := templates.Chart(s.Application)
+		if err != nil {
+			return nil, err
+		}
+		return chart.FromFS(files)
+	}
+	o := chart.Options{Dir: s.Dir(), Credential: artifact.DockerCredentials()}
+	if env.PlainHTTP {
+		o.PlainHTTP = []string{env.Registry}
+	}
+	return chart.Open(ctx, s.Chart, o)
+}

@@ -1,0 +1,65 @@
+package provision
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/compspec/ocifit-lab/provision/step"
+)
+
+// CheckState is how a check ended.
+type CheckState string
+
+// The ends of a check.
+const (
+	CheckOK      CheckState = "ok"
+	CheckWarning CheckState = "warning" // the lab works, but perhaps not as wished
+	CheckFailed  CheckState = "failed"  // up would fail
+	CheckUnknown CheckState = "unknown" // nobody would tell
+)
+
+// Check is one thing that was looked at before anything is made.
+type Check struct {
+	Name  string     `json:"name"`
+	State CheckState `json:"state"`
+	Text  string     `json:"text"`
+	Try   string     `json:"try,omitempty"`
+}
+
+// Report is what the preflight found.
+type Report struct {
+	Account string  `json:"account,omitempty"`
+	Caller  string  `json:"caller,omitempty"`
+	Region  string  `json:"region"`
+	Checks  []Check `json:"checks"`
+}
+
+// Err gathers the checks that failed; nil if none did.
+func (r *Report) Err() error {
+	var errs *multierror.Error
+	for _, c := range r.Checks {
+		if c.State == CheckFailed {
+			err := fmt.Errorf("%s: %s", c.Name, c.Text)
+			if strings.HasPrefix(c.Text, ErrNotOurs.Error()) {
+				err = fmt.Errorf("%s: %w%s", c.Name, ErrNotOurs, strings.TrimPrefix(c.Text, ErrNotOurs.Error()))
+			}
+			if c.Try != "" {
+				err = step.Try(err, "%s", c.Try)
+			}
+			errs = multierror.Append(errs, err)
+		}
+	}
+	return errs.ErrorOrNil()
+}
+
+// Add appends a check.
+func (r *Report) Add(name string, state CheckState, try, format string, args ...any) {
+	r.Checks = append(r.Checks, Check{Name: name, State: state, Text: fmt.Sprintf(format, args...), Try: try})
+}
+
+// Fail adds a check that failed with an error, keeping its hint.
+func (r *Report) Fail(name string, err error) {
+	r.Add(name, CheckFailed, step.HintOf(err), "%v", err)
+}
