@@ -31,6 +31,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision/registry"
 	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
 	"github.com/compspec/ocifit-lab/provision/sim/nodes"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 )
 
 const lab = "ocifit-system"
@@ -112,7 +113,7 @@ func stop2(plane *controlplane.ControlPlane) {
 func (w *world) addNode(ctx context.Context) error {
 	room := corev1.ResourceList{"cpu": resource.MustParse("8"), "memory": resource.MustParse("32Gi"), "pods": resource.MustParse("110")}
 	_, err := w.cluster.Clientset.CoreV1().Nodes().Create(ctx, &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: "node", Labels: map[string]string{nodes.SimulatedLabel: "true", corev1.LabelHostname: "node"}},
+		ObjectMeta: metav1.ObjectMeta{Name: "node", Labels: map[string]string{simulated.NodeLabel: "true", corev1.LabelHostname: "node"}},
 		Status:     corev1.NodeStatus{Capacity: room, Allocatable: room},
 	}, metav1.CreateOptions{})
 	return err

@@ -20,11 +20,14 @@ import (
 	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
+	"github.com/compspec/ocifit-lab/experiments/application"
+	"github.com/compspec/ocifit-lab/experiments/application/hpcg"
+	"github.com/compspec/ocifit-lab/experiments/application/stream"
 	"github.com/compspec/ocifit-lab/experiments/playback"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/registry"
 	"github.com/compspec/ocifit-lab/provision/sim"
-	"github.com/compspec/ocifit-lab/provision/sim/nodes"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/serve"
 )
@@ -58,7 +61,7 @@ func registryPart(ctx context.Context, env sim.Env, ready func(string)) error {
 // MiniClusters runs the MiniCluster controller, whose pods replay their benchmark.
 func MiniClusters(ctx context.Context, env sim.Env, ready func(string)) error {
 	return minicluster.Run(ctx, env.Config, minicluster.Options{
-		PodAnnotations: map[string]string{nodes.WorkloadAnnotation: "replay"},
+		PodAnnotations: map[string]string{simulated.WorkloadAnnotation: "replay"},
 		Log:            func(format string, args ...any) { fmt.Fprintf(env.Log, "minicluster: "+format+"\n", args...) },
 		Ready:          func() { ready("") },
 	})
@@ -66,14 +69,15 @@ func MiniClusters(ctx context.Context, env sim.Env, ready func(string)) error {
 
 // Playback plays what pods of the benchmark would have printed.
 func Playback(ctx context.Context, env sim.Env, ready func(string)) error {
-	types := map[string]playback.TypeFacts{}
+	types := map[string]templates.InstanceType{}
 	for _, t := range templates.InstanceTypes() {
-		types[t.Name] = playback.TypeFacts{Architecture: t.Architecture, VCPU: t.VCPU, Cores: t.Cores, Processor: playback.ProcessorOf(t.Labels)}
+		types[t.Name] = t
 	}
 	return playback.Run(ctx, playback.Options{
-		REST: env.Config, Clock: env.Clock, LogDir: env.LogDir, Types: types, Instant: env.Settings.TimeScale == 0,
-		Ready: func() { ready("") },
-		Log:   func(format string, args ...any) { fmt.Fprintf(env.Log, "playback: "+format+"\n", args...) },
+		REST: env.Config, Clock: env.Clock, LogDir: env.LogDir, Types: types, Rehearsers: []application.Rehearser{hpcg.Rehearser{}, stream.Rehearser{}},
+		Instant: env.Settings.TimeScale == 0,
+		Ready:   func() { ready("") },
+		Log:     func(format string, args ...any) { fmt.Fprintf(env.Log, "playback: "+format+"\n", args...) },
 	})
 }
 

@@ -9,22 +9,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/compspec/ocifit-lab/experiments/application"
+	"github.com/compspec/ocifit-lab/provision/simulated"
+	"github.com/compspec/ocifit-lab/templates"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-)
-
-const (
-	workloadAnnotation = "sim.ocifit-lab/workload"
-	phaseAnnotation    = "sim.ocifit-lab/phase"
-	exitCodeAnnotation = "sim.ocifit-lab/exit-code"
-	requestedAt        = "sim.ocifit-lab/requested-at" // of nodes
-	readyAt            = "sim.ocifit-lab/created-at"
-
-	phaseRunning, phaseSucceeded, phaseFailed = "running", "succeeded", "failed"
 )
 
 // The study's pods took 43 s from binding to the container's start on fresh nodes and 18 s on nodes that had the
@@ -50,7 +43,9 @@ type Options struct {
 	// Seed is mixed into the seed of every trial that brings none.
 	Seed uint64
 	// Types knows the lab's instance types by name; what it does not know is taken from the node.
-	Types map[string]TypeFacts
+	Types map[string]templates.InstanceType
+	// Rehearsers are the applications that can be played.
+	Rehearsers []application.Rehearser
 	// Instant leaves out the phase "running", for a clock that never waits: log and end then come at once.
 	Instant bool
 	// ImagePull is spent once for each node and image, ContainerStart for each pod. Zero means the defaults.
@@ -94,9 +89,6 @@ func Run(ctx context.Context, opts Options) error {
 }
 
 func run(ctx context.Context, kube kubernetes.Interface, opts Options) error {
-	if _, err := published(); err != nil {
-		return fmt.Errorf("playback: %w", err)
-	}
 	if err := os.MkdirAll(opts.LogDir, 0o700); err != nil {
 		return fmt.Errorf("playback: folder of the logs: %w", err)
 	}
@@ -159,7 +151,7 @@ func withoutManagedFields(obj any) (any, error) {
 // see notes a pod's creation at its first sight and starts its play when it has come to a node.
 func (e *engine) see(ctx context.Context, obj any) {
 	pod, ok := obj.(*corev1.Pod)
-	if !ok || pod.Annotations[workloadAnnotation] == "" {
+	if !ok || pod.Annotations[simulated.WorkloadAnnotation] == "" {
 		return
 	}
 	e.mu.Lock()
@@ -195,8 +187,8 @@ func (e *engine) see(ctx context.Context, obj any) {
 }
 
 func over(pod *corev1.Pod) bool {
-	phase := pod.Annotations[phaseAnnotation]
-	return phase == phaseSucceeded || phase == phaseFailed || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	phase := pod.Annotations[simulated.PhaseAnnotation]
+	return phase == simulated.PhaseSucceeded || phase == simulated.PhaseFailed || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // forget ends the play of a pod that is gone and removes its logs.
@@ -205,7 +197,7 @@ func (e *engine) forget(obj any) {
 		obj = gone.Obj
 	}
 	pod, ok := obj.(*corev1.Pod)
-	if !ok || pod.Annotations[workloadAnnotation] == "" {
+	if !ok || pod.Annotations[simulated.WorkloadAnnotation] == "" {
 		return
 	}
 	e.mu.Lock()

@@ -20,7 +20,12 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
 
+	"github.com/compspec/ocifit-lab/experiments/application"
+	"github.com/compspec/ocifit-lab/experiments/application/hpcg"
+	"github.com/compspec/ocifit-lab/experiments/application/stream"
 	"github.com/compspec/ocifit-lab/experiments/replay"
+	"github.com/compspec/ocifit-lab/provision/simulated"
+	"github.com/compspec/ocifit-lab/templates"
 )
 
 // stepClock is simulated time that moves by sleeping alone. A gate, when given, holds every sleep until it is opened.
@@ -49,6 +54,8 @@ func (c *stepClock) Sleep(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
+var rehearsers = []application.Rehearser{hpcg.Rehearser{}, stream.Rehearser{}}
+
 var noon = time.Date(2025, 7, 21, 12, 0, 0, 0, time.UTC)
 
 type stage struct {
@@ -71,8 +78,9 @@ func open(t *testing.T, opts Options, existing ...runtime.Object) *stage {
 		opts.Clock = &stepClock{now: noon}
 	}
 	opts.LogDir = filepath.Join(s.dir, "logs")
+	opts.Rehearsers = rehearsers
 	opts.Log = func(format string, args ...any) { t.Logf(format, args...) }
-	opts.Types = map[string]TypeFacts{"hpc7g.16xlarge": {Architecture: "arm64", VCPU: 64, Cores: 64}}
+	opts.Types = map[string]templates.InstanceType{"hpc7g.16xlarge": {Name: "hpc7g.16xlarge", Architecture: "arm64", VCPU: 64, Cores: 64}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, s.kube, opts) }()
@@ -96,7 +104,7 @@ func node(name, instanceType string, annotations map[string]string) *corev1.Node
 }
 
 func pod(name, nodeName, image string, env map[string]string) *corev1.Pod {
-	c := corev1.Container{Name: name, Image: image, Env: []corev1.EnvVar{{Name: envApp, Value: "hpcg"}, {Name: envExclusive, Value: "true"}, {Name: envSaveLogs, Value: "true"}}}
+	c := corev1.Container{Name: name, Image: image, Env: []corev1.EnvVar{{Name: application.EnvApplication, Value: "hpcg"}, {Name: application.EnvExclusive, Value: "true"}, {Name: application.EnvSaveLogs, Value: "true"}}}
 	for k, v := range env {
 		c.Env = append(c.Env, corev1.EnvVar{Name: k, Value: v})
 	}
@@ -104,7 +112,7 @@ func pod(name, nodeName, image string, env map[string]string) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "study", Name: name + "-0-abcde", UID: types.UID("uid-" + name),
 			Labels:      map[string]string{batchv1.JobNameLabel: name},
-			Annotations: map[string]string{workloadAnnotation: "hpcg", batchv1.JobCompletionIndexAnnotation: "0"},
+			Annotations: map[string]string{simulated.WorkloadAnnotation: "hpcg", batchv1.JobCompletionIndexAnnotation: "0"},
 		},
 		Spec: corev1.PodSpec{
 			NodeName: nodeName, Hostname: name + "-0", Containers: []corev1.Container{c}, InitContainers: []corev1.Container{{Name: "flux-view", Image: "flux"}},
@@ -140,7 +148,7 @@ func (s *stage) reaches(p *corev1.Pod, phase string) (*corev1.Pod, replay.Note) 
 	var have *corev1.Pod
 	s.until(p.Name, func() (err error) {
 		have, err = s.kube.CoreV1().Pods(p.Namespace).Get(s.t.Context(), p.Name, metav1.GetOptions{})
-		if err == nil && have.Annotations[phaseAnnotation] != phase {
+		if err == nil && have.Annotations[simulated.PhaseAnnotation] != phase {
 			err = fmt.Errorf("annotations are %v", have.Annotations)
 		}
 		return err
@@ -164,11 +172,11 @@ func (s *stage) read(p *corev1.Pod, file string) string {
 func TestPlaysATrial(t *testing.T) {
 	for _, instant := range []bool{true, false} {
 		t.Run(fmt.Sprintf("instant %v", instant), func(t *testing.T) {
-			came := map[string]string{requestedAt: noon.Format(time.RFC3339), readyAt: noon.Add(92 * time.Second).Format(time.RFC3339)}
+			came := map[string]string{simulated.RequestedAnnotation: noon.Format(time.RFC3339), simulated.CreatedAnnotation: noon.Add(92 * time.Second).Format(time.RFC3339)}
 			s := open(t, Options{Instant: instant, Seed: 5}, node("n1", "hpc7g.16xlarge", came))
-			p := pod("fom-7", "n1", "ghcr.io/x/hpcg-matrix:neoverse-v2-O2-arm", map[string]string{envTasks: "$(nproc)"})
+			p := pod("fom-7", "n1", "ghcr.io/x/hpcg-matrix:neoverse-v2-O2-arm", map[string]string{application.EnvTasks: "$(nproc)"})
 			s.create(p)
-			_, note := s.reaches(p, phaseSucceeded)
+			_, note := s.reaches(p, simulated.PhaseSucceeded)
 			if !note.Simulated || note.Source != replay.Measured || !strings.Contains(note.Rule, "64 ranks") || note.NodeStartSeconds != 92 ||
 				note.ImagePullSeconds != 25 || note.RunSeconds < 40 || note.RunSeconds > 70 {
 				t.Errorf("%+v", note)
@@ -178,13 +186,13 @@ func TestPlaysATrial(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 			log := s.read(p, "fom-7.log")
-			parsed, err := parse(log)
+			parsed, err := hpcg.Parse(strings.NewReader(log), 3)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, v := range parsed.values {
-				if v["Machine Summary::Distributed Processes"][0] != "64" || v["Machine Summary::Threads per processes"][0] != "1" {
-					t.Errorf("machine: %v", v["Machine Summary::Distributed Processes"])
+			for _, r := range parsed.Results {
+				if r.Ranks != 64 || r.Threads != 1 {
+					t.Errorf("%d ranks with %d threads", r.Ranks, r.Threads)
 				}
 			}
 			if !strings.Contains(log, note.Rule) || !strings.Contains(log, "-n $(nproc)") || !strings.Contains(log, " fom-7-0\n") {
@@ -217,17 +225,13 @@ func TestSameTrialSameFigures(t *testing.T) {
 	var notes []replay.Note
 	for _, p := range []*corev1.Pod{first, again, other} {
 		s.create(p)
-		_, note := s.reaches(p, phaseSucceeded)
+		_, note := s.reaches(p, simulated.PhaseSucceeded)
 		notes = append(notes, note)
-		ratings := ""
-		parsed, err := parse(s.read(p, p.Spec.Containers[0].Name+".log"))
+		parsed, err := hpcg.Parse(strings.NewReader(s.read(p, p.Spec.Containers[0].Name+".log")), 3)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range parsed.values {
-			ratings += v["Final Summary::HPCG result is VALID with a GFLOP/s rating of"][0] + " "
-		}
-		logs = append(logs, ratings)
+		logs = append(logs, fmt.Sprint(parsed.Ratings()))
 	}
 	if logs[0] != logs[1] || logs[0] == logs[2] {
 		t.Errorf("ratings: %q", logs)
@@ -243,11 +247,11 @@ func TestFails(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"too-many":  {map[string]string{envTasks: "$(nproc)"}, "unsatisfiable request"},
-		"no-count":  {map[string]string{envTasks: "several"}, `invalid value for -n: "several"`},
-		"bad-size":  {map[string]string{envSize: "32 32"}, `OCIFIT_SIZE="32 32"`},
+		"too-many":  {map[string]string{application.EnvTasks: "$(nproc)"}, "unsatisfiable request"},
+		"no-count":  {map[string]string{application.EnvTasks: "several"}, `invalid value for -n: "several"`},
+		"bad-size":  {map[string]string{"OCIFIT_SIZE": "32 32"}, `OCIFIT_SIZE="32 32"`},
 		"arm-image": {nil, "exec /bin/bash: exec format error"},
-		"bad-app":   {map[string]string{envApp: "lammps"}, `OCIFIT_APP="lammps"`},
+		"bad-app":   {map[string]string{application.EnvApplication: "lammps"}, `OCIFIT_APP="lammps"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			image := "x:znver3-Ofast"
@@ -256,8 +260,8 @@ func TestFails(t *testing.T) {
 			}
 			p := pod(name, "n1", image, tc.env)
 			s.create(p)
-			have, note := s.reaches(p, phaseFailed)
-			if have.Annotations[exitCodeAnnotation] != "1" || !strings.Contains(note.Rule, strings.Split(tc.want, ": \"")[0]) {
+			have, note := s.reaches(p, simulated.PhaseFailed)
+			if have.Annotations[simulated.ExitCodeAnnotation] != "1" || !strings.Contains(note.Rule, strings.Split(tc.want, ": \"")[0]) {
 				t.Errorf("%v", have.Annotations)
 			}
 			log := s.read(p, name+".log")
@@ -281,7 +285,7 @@ func TestPlaceholderStaysPending(t *testing.T) {
 		return err
 	})
 	have, err := s.kube.CoreV1().Pods("study").Get(t.Context(), p.Name, metav1.GetOptions{})
-	if err != nil || have.Annotations[phaseAnnotation] != "" {
+	if err != nil || have.Annotations[simulated.PhaseAnnotation] != "" {
 		t.Errorf("%v, %v", have.Annotations, err)
 	}
 }
@@ -292,7 +296,7 @@ func TestLogComesBitByBitAndGoesWithThePod(t *testing.T) {
 	p := pod("one", "n1", "x:znver3-Ofast", nil)
 	s.create(p)
 	clock.gate <- struct{}{} // the start of the container
-	s.reaches(p, phaseRunning)
+	s.reaches(p, simulated.PhaseRunning)
 	clock.gate <- struct{}{} // the first part, which comes at once
 	clock.gate <- struct{}{} // the broker's start
 	s.until("log", func() error {
@@ -319,7 +323,7 @@ func TestLogComesBitByBitAndGoesWithThePod(t *testing.T) {
 
 func TestStartRemovesOldLogsAndGoesOn(t *testing.T) {
 	p := pod("one", "n1", "x:znver3-Ofast", nil)
-	p.Annotations[phaseAnnotation] = phaseRunning // an engine before this one has begun with it
+	p.Annotations[simulated.PhaseAnnotation] = simulated.PhaseRunning // an engine before this one has begun with it
 	dir := t.TempDir()
 	for _, name := range []string{"study_gone-0-abcde", "study_" + p.Name} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
@@ -330,10 +334,10 @@ func TestStartRemovesOldLogsAndGoesOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended, ready := make(chan error, 1), make(chan struct{})
 	go func() {
-		ended <- run(ctx, s.kube, Options{Clock: &stepClock{now: noon}, LogDir: dir, Instant: true, Ready: func() { close(ready) }})
+		ended <- run(ctx, s.kube, Options{Clock: &stepClock{now: noon}, LogDir: dir, Rehearsers: rehearsers, Instant: true, Ready: func() { close(ready) }})
 	}()
 	<-ready
-	s.reaches(p, phaseSucceeded)
+	s.reaches(p, simulated.PhaseSucceeded)
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -348,13 +352,13 @@ func TestStartRemovesOldLogsAndGoesOn(t *testing.T) {
 
 func TestWorkersSayNothing(t *testing.T) {
 	s := open(t, Options{Instant: true}, node("n1", "r6i.8xlarge", nil))
-	lead, second := pod("two", "n1", "x:znver3-Ofast", map[string]string{envNodes: "2", envTasks: "32"}), pod("two", "n1", "x:znver3-Ofast", map[string]string{envNodes: "2", envTasks: "32"})
+	lead, second := pod("two", "n1", "x:znver3-Ofast", map[string]string{application.EnvNodes: "2", application.EnvTasks: "32"}), pod("two", "n1", "x:znver3-Ofast", map[string]string{application.EnvNodes: "2", application.EnvTasks: "32"})
 	second.Name, second.UID = "two-1-abcde", "uid-second"
 	second.Annotations[batchv1.JobCompletionIndexAnnotation] = "1"
 	s.create(lead)
 	s.create(second)
-	_, a := s.reaches(lead, phaseSucceeded)
-	_, b := s.reaches(second, phaseSucceeded)
+	_, a := s.reaches(lead, simulated.PhaseSucceeded)
+	_, b := s.reaches(second, simulated.PhaseSucceeded)
 	if a.RunSeconds != b.RunSeconds {
 		t.Errorf("%v and %v", a.RunSeconds, b.RunSeconds)
 	}

@@ -4,34 +4,23 @@ import (
 	"cmp"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/compspec/ocifit-lab/experiments/application"
+	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/compat"
-)
-
-// What a trial's container says of its launch in its environment; the chart puts it there.
-const (
-	envApp        = "OCIFIT_APP"
-	envCommand    = "OCIFIT_COMMAND"
-	envNodes      = "OCIFIT_NODES"
-	envTasks      = "OCIFIT_TASKS"
-	envIterations = "OCIFIT_ITERATIONS"
-	envExclusive  = "OCIFIT_EXCLUSIVE"
-	envSaveLogs   = "OCIFIT_SAVE_LOGS"
-	envSize       = "OCIFIT_SIZE"    // HPCG alone
-	envSeconds    = "OCIFIT_SECONDS" // HPCG alone
-	envThreads    = "OCIFIT_THREADS" // STREAM alone
 )
 
 // mainContainer is the container that runs the trial: the one that tells of it, else the first.
 func mainContainer(pod *corev1.Pod) corev1.Container {
 	for _, c := range pod.Spec.Containers {
 		for _, e := range c.Env {
-			if e.Name == envApp {
+			if e.Name == application.EnvApplication {
 				return c
 			}
 		}
@@ -39,74 +28,94 @@ func mainContainer(pod *corev1.Pod) corev1.Container {
 	return pod.Spec.Containers[0]
 }
 
-// specOf reads the launch from the container. What is left open has the procedure's value. With an error it returns what
+// launchOf reads the launch from the container. What is left open has the procedure's value. With an error it returns what
 // could be read, so that a log can still tell of the failure.
-func specOf(pod *corev1.Pod, c corev1.Container) (Spec, error) {
+func (e *engine) launchOf(pod *corev1.Pod, c corev1.Container) (application.Launch, application.Rehearser, error) {
 	env := map[string]string{}
 	for _, e := range c.Env {
 		env[e.Name] = e.Value
 	}
-	s := Spec{
-		Name: env[envApp], Host: pod.Spec.Hostname, Tasks: env[envTasks], ThreadsGiven: env[envThreads],
-		Iterations: 3, Nodes: 1, Seconds: publishedSeconds, Local: publishedLocal,
+	l := application.Launch{
+		Application: env[application.EnvApplication], Env: env, Host: cmp.Or(pod.Spec.Hostname, pod.Name),
+		Tasks: env[application.EnvTasks], Iterations: 3, Nodes: 1, Ranks: 1, Threads: 1, ImageTag: imageTag(c.Image),
 	}
-	if s.Host == "" {
-		s.Host = pod.Name
-	}
-	app, err := applicationOf(&s)
+	app, err := e.rehearser(l.Application)
 	if err != nil {
-		return s, err
+		return l, nil, err
 	}
-	s.Command = cmp.Or(env[envCommand], app.command)
+	l.Command = cmp.Or(env[application.EnvCommand], app.DefaultCommand())
 	var bad []string
 	read := func(name string, parse func(text string) bool) {
-		if text, ok := env[name]; ok && text != "" && !parse(text) {
+		if text := env[name]; text != "" && !parse(text) {
 			bad = append(bad, fmt.Sprintf("%s=%q", name, text))
 		}
 	}
-	count := func(into *int) func(string) bool {
-		return func(text string) bool {
-			n, err := strconv.Atoi(text)
-			if err != nil || n < 1 {
-				return false
-			}
-			*into = n
-			return true
-		}
-	}
-	flag := func(into *bool) func(string) bool {
-		return func(text string) bool {
-			v, err := strconv.ParseBool(text)
-			*into = v && err == nil
-			return err == nil
-		}
-	}
-	read(envIterations, count(&s.Iterations))
-	read(envNodes, count(&s.Nodes))
-	read(envSeconds, count(&s.Seconds))
-	read(envExclusive, flag(&s.Exclusive))
-	read(envSaveLogs, flag(&s.SaveLogs))
-	read(envSize, func(text string) bool { return parseSize(text, &s.Local) })
+	read(application.EnvIterations, count(&l.Iterations))
+	read(application.EnvNodes, count(&l.Nodes))
+	read(application.EnvExclusive, flag(&l.Exclusive))
+	read(application.EnvSaveLogs, flag(&l.SaveLogs))
 	if len(bad) > 0 {
-		return s, fmt.Errorf("cannot be replayed: %s", strings.Join(bad, ", "))
+		return l, app, fmt.Errorf("cannot be replayed: %s", strings.Join(bad, ", "))
 	}
-	return s, nil
+	return l, app, nil
 }
 
-// parseSize reads "nx ny nz". HPCG wants multiples of 8, for its three coarser grids.
-func parseSize(text string, into *[3]int) bool {
-	fields := strings.Fields(text)
-	if len(fields) != 3 {
-		return false
-	}
-	for d, f := range fields {
-		n, err := strconv.Atoi(f)
-		if err != nil || n < 8 || n > 1024 || n%8 != 0 {
+func count(into *int) func(string) bool {
+	return func(text string) bool {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
 			return false
 		}
-		into[d] = n
+		*into = n
+		return true
 	}
-	return true
+}
+
+func flag(into *bool) func(string) bool {
+	return func(text string) bool {
+		v, err := strconv.ParseBool(text)
+		*into = v && err == nil
+		return err == nil
+	}
+}
+
+func (e *engine) rehearser(name string) (application.Rehearser, error) {
+	i := slices.IndexFunc(e.Rehearsers, func(r application.Rehearser) bool { return r.Name() == name })
+	if i >= 0 {
+		return e.Rehearsers[i], nil
+	}
+	known := make([]string, len(e.Rehearsers))
+	for i, r := range e.Rehearsers {
+		known[i] = r.Name()
+	}
+	return nil, fmt.Errorf("%w: %s=%q, and sim plays %s alone", application.ErrUnknown, application.EnvApplication, name, strings.Join(known, " and "))
+}
+
+// tasksOf tells how many ranks a launch starts on nodes of the type. The text is what a shell would have expanded.
+func tasksOf(text string, nodes int, t templates.InstanceType) (int, error) {
+	text = strings.TrimSpace(text)
+	n, err := strconv.Atoi(text)
+	switch {
+	case text == "":
+		return nodes, nil // without -n, flux run starts one task on each node
+	case err == nil && n > 0:
+		return n, nil
+	case strings.Contains(text, "core"):
+		return nodes * t.Cores, nil
+	case strings.Contains(text, "nproc"):
+		return t.VCPU, nil
+	}
+	return 0, fmt.Errorf("invalid value for -n: %q (the replay knows numbers, $(nproc) and cores)", text)
+}
+
+// threadsOf is how many threads OpenMP starts in a rank: the hardware threads of the cores that the rank is bound to.
+// An exclusive launch shares all cores of the node among its ranks, any other gives one core to each.
+func threadsOf(ranksPerNode int, exclusive bool, t templates.InstanceType) int {
+	perCore := max(1, t.VCPU/max(1, t.Cores))
+	if !exclusive || ranksPerNode < 1 {
+		return perCore
+	}
+	return max(1, t.Cores/ranksPerNode) * perCore
 }
 
 // imageTag is the tag of an image reference, without a digest; "latest" when it has none.

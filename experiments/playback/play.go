@@ -16,30 +16,19 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 
+	"github.com/compspec/ocifit-lab/experiments/application"
 	"github.com/compspec/ocifit-lab/experiments/replay"
+	"github.com/compspec/ocifit-lab/provision/simulated"
+	"github.com/compspec/ocifit-lab/templates"
 )
 
-// part is a trial made ready to be played.
-type part struct {
-	chunks []chunk
+// played is a trial made ready to be played.
+type played struct {
+	chunks []application.Chunk
 	note   replay.Note
 	failed bool
 	// unknown says that it failed because nothing is known of the pod's application.
 	unknown bool
-}
-
-// make plays the application that the spec names.
-func (p *part) make(spec *Spec, q Query) error {
-	app, err := applicationOf(spec)
-	if err != nil {
-		return err
-	}
-	chunks, basis, err := app.play(spec, q)
-	if err != nil {
-		return err
-	}
-	p.chunks, p.note.Source, p.note.Rule = chunks, basis.Source, basis.Rule
-	return nil
 }
 
 // play takes one pod from its binding to its end.
@@ -84,41 +73,39 @@ func (e *engine) play(ctx context.Context, pod *corev1.Pod, created time.Time) e
 }
 
 // prepare makes the whole log of a pod, or the log of its failure.
-func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, node *corev1.Node, note replay.Note) part {
-	spec, err := specOf(pod, main)
-	instanceType, facts := e.typeOf(node)
-	spec.Cores, spec.Seed, spec.Start = facts.Cores, note.Seed, note.Clock.Started
-	spec.Ranks, spec.Threads = 1, 1
-	p := part{note: note}
+func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, node *corev1.Node, note replay.Note) played {
+	p := played{note: note}
+	launch, app, err := e.launchOf(pod, main)
+	launch.Type, launch.Seed, launch.Start = e.typeOf(node), note.Seed, note.Clock.Started
 	if err == nil {
-		err = checkImage(imageTag(main.Image), facts.Architecture)
+		launch.Ranks, err = tasksOf(launch.Tasks, launch.Nodes, launch.Type)
+	}
+	var rehearsal application.Rehearsal
+	if err == nil {
+		launch.Threads = threadsOf(launch.RanksPerNode(), launch.Exclusive, launch.Type)
+		rehearsal, err = app.Rehearse(&launch)
 	}
 	if err == nil {
-		spec.Ranks, err = tasksOf(spec.Tasks, spec.Nodes, facts)
+		p.chunks, err = application.Chunks(launch, rehearsal)
 	}
-	if err == nil {
-		spec.Threads = threadsOf((spec.Ranks+spec.Nodes-1)/spec.Nodes, spec.Exclusive, facts)
-		err = p.make(&spec, Query{
-			InstanceType: instanceType, Facts: facts, ImageTag: imageTag(main.Image),
-			Nodes: spec.Nodes, Ranks: spec.Ranks, Local: spec.Local, Seconds: spec.Seconds,
-		})
-	}
+	p.note.Source, p.note.Rule = rehearsal.Source, rehearsal.Rule
 	if err != nil {
-		spec.Note = "the launch fails as it would on a real node: " + err.Error()
-		if errors.Is(err, errNoApplication) {
-			spec.Note = err.Error()
+		p.failed, p.unknown = true, errors.Is(err, application.ErrUnknown)
+		p.note.Source, p.note.Rule = replay.Estimated, "the launch fails as it would on a real node: "+err.Error()
+		if p.unknown {
+			p.note.Rule = err.Error()
 		}
-		p.note.Source, p.note.Rule, p.failed, p.unknown = replay.Estimated, spec.Note, true, errors.Is(err, errNoApplication)
-		p.chunks = spec.refusal(err)
+		rehearsal.Rule = p.note.Rule
+		p.chunks = application.Refusal(launch, rehearsal, err)
 	}
 	if worker(pod) {
 		for i := range p.chunks {
-			p.chunks[i].text = nil
+			p.chunks[i].Text = nil
 		}
 	}
 	var took time.Duration
 	for _, c := range p.chunks {
-		took += c.after
+		took += c.After
 	}
 	p.note.RunSeconds = took.Seconds()
 	p.note.Clock.Finished = note.Clock.Started.Add(took)
@@ -126,7 +113,7 @@ func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, node *corev1.No
 }
 
 // perform writes the logs while the time passes that they took.
-func (e *engine) perform(ctx context.Context, pod *corev1.Pod, main corev1.Container, p *part) error {
+func (e *engine) perform(ctx context.Context, pod *corev1.Pod, main corev1.Container, p *played) error {
 	dir := e.folder(pod)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -145,15 +132,15 @@ func (e *engine) perform(ctx context.Context, pod *corev1.Pod, main corev1.Conta
 	}
 	defer file.Close()
 	if !e.Instant {
-		if err := e.annotate(ctx, pod, map[string]string{phaseAnnotation: phaseRunning}); err != nil {
+		if err := e.annotate(ctx, pod, map[string]string{simulated.PhaseAnnotation: simulated.PhaseRunning}); err != nil {
 			return err
 		}
 	}
 	for _, c := range p.chunks {
-		if err := e.Clock.Sleep(ctx, c.after); err != nil {
+		if err := e.Clock.Sleep(ctx, c.After); err != nil {
 			return err
 		}
-		if _, err := file.Write(c.text); err != nil {
+		if _, err := file.Write(c.Text); err != nil {
 			return err
 		}
 	}
@@ -173,14 +160,14 @@ func (e *engine) silent(dir, name string) error {
 }
 
 // end leaves the note and says how the pod ended, in one step.
-func (e *engine) end(ctx context.Context, pod *corev1.Pod, p part) error {
+func (e *engine) end(ctx context.Context, pod *corev1.Pod, p played) error {
 	note, err := replay.Encode(p.note)
 	if err != nil {
 		return err
 	}
-	annotations := map[string]string{replay.Annotation: note, phaseAnnotation: phaseSucceeded}
+	annotations := map[string]string{replay.Annotation: note, simulated.PhaseAnnotation: simulated.PhaseSucceeded}
 	if p.failed {
-		annotations[phaseAnnotation], annotations[exitCodeAnnotation] = phaseFailed, strconv.Itoa(1)
+		annotations[simulated.PhaseAnnotation], annotations[simulated.ExitCodeAnnotation] = simulated.PhaseFailed, strconv.Itoa(1)
 	}
 	return e.annotate(ctx, pod, annotations)
 }
@@ -229,29 +216,28 @@ func (e *engine) firstPull(node *corev1.Node, image string) bool {
 	return first
 }
 
-func (e *engine) typeOf(node *corev1.Node) (string, TypeFacts) {
+func (e *engine) typeOf(node *corev1.Node) templates.InstanceType {
 	name := node.Labels[corev1.LabelInstanceTypeStable]
-	if facts, ok := e.Types[name]; ok {
-		return name, facts
+	if t, ok := e.Types[name]; ok {
+		return t
 	}
-	facts := TypeFacts{
-		Architecture: node.Labels[corev1.LabelArchStable], Processor: ProcessorOf(node.Labels),
-		VCPU: int(node.Status.Capacity.Cpu().Value()),
+	t := templates.InstanceType{
+		Name: name, Architecture: node.Labels[corev1.LabelArchStable], Labels: node.Labels, VCPU: int(node.Status.Capacity.Cpu().Value()),
 	}
-	facts.Cores = facts.VCPU
+	t.Cores = t.VCPU
 	if node.Labels["feature.node.kubernetes.io/cpu-hardware_multithreading"] == "true" {
-		facts.Cores = facts.VCPU / 2
+		t.Cores = t.VCPU / 2
 	}
-	return name, facts
+	return t
 }
 
 // nodeTimes are the moments, on the simulated clock, at which the node was asked for and became ready; zero if not known.
 func nodeTimes(node *corev1.Node) (asked, ready time.Time) {
-	ready, err := time.Parse(time.RFC3339, node.Annotations[readyAt])
+	ready, err := time.Parse(time.RFC3339, node.Annotations[simulated.CreatedAnnotation])
 	if err != nil {
 		return time.Time{}, time.Time{}
 	}
-	if asked, err = time.Parse(time.RFC3339, node.Annotations[requestedAt]); err != nil {
+	if asked, err = time.Parse(time.RFC3339, node.Annotations[simulated.RequestedAnnotation]); err != nil {
 		return time.Time{}, time.Time{}
 	}
 	return asked, ready

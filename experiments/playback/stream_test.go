@@ -10,48 +10,13 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/compspec/ocifit-lab/experiments/application"
+	"github.com/compspec/ocifit-lab/experiments/application/stream"
 	"github.com/compspec/ocifit-lab/experiments/replay"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 )
 
-func TestStreamFollowsFromHPCG(t *testing.T) {
-	b, err := published()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, typ := range b.types {
-		q := Query{InstanceType: typ.name, ImageTag: "native-O2", Nodes: 1, Ranks: typ.Cores, Local: publishedLocal, Seconds: publishedSeconds}
-		hpcg, err := BasisOf(q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := StreamBasisOf(q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := 1.25 * hpcg.Mean * trafficPerFlop(typ.Cores); math.Abs(got.Mean-want) > 1e-9 || math.Abs(got.SD-want/100) > 1e-9 {
-			t.Errorf("%s: %v, want %v", typ.name, got.Mean, want)
-		}
-		if got.Source != replay.Estimated || !strings.Contains(got.Rule, "STREAM was not measured on "+typ.name) || !strings.Contains(got.Rule, hpcg.Rule) {
-			t.Errorf("%s: %s, %s", typ.name, got.Source, got.Rule)
-		}
-		// A burstable type has a few GB/s; nothing moves more than two sockets with 12 channels of DDR5-4800 each.
-		if got.Mean < 5 || got.Mean > 2*461 {
-			t.Errorf("%s: %.1f GB/s", typ.name, got.Mean)
-		}
-		t.Logf("%-16s %6.1f GB/s", typ.name, got.Mean)
-	}
-}
-
-// TestTrafficPerFlop compares with the ratio that the counts of HPCG's own report give for 64 ranks of 32x32x32.
-func TestTrafficPerFlop(t *testing.T) {
-	for _, ranks := range []int{1, 24, 64, 96} {
-		if r := trafficPerFlop(ranks); r < 6 || r > 8.5 {
-			t.Errorf("%d ranks: %v bytes per operation", ranks, r)
-		}
-	}
-}
-
-var streamEnv = map[string]string{envApp: "stream", envTasks: "1", envIterations: "2"}
+var streamEnv = map[string]string{application.EnvApplication: "stream", application.EnvTasks: "1", application.EnvIterations: "2"}
 
 func TestPlaysStream(t *testing.T) {
 	s := open(t, Options{Instant: true, Seed: 5}, node("n1", "r6i.8xlarge", nil), node("n2", "r6i.8xlarge", nil))
@@ -59,7 +24,7 @@ func TestPlaysStream(t *testing.T) {
 	again := pod("bw-1", "n2", "ghcr.io/x/stream:znver3-Ofast", streamEnv)
 	again.Name, again.UID = "bw-1-0-zzzzz", "uid-again"
 	s.create(p)
-	_, note := s.reaches(p, phaseSucceeded)
+	_, note := s.reaches(p, simulated.PhaseSucceeded)
 	if note.Source != replay.Estimated || !strings.HasPrefix(note.Rule, "STREAM was not measured on r6i.8xlarge; triad is ") || note.RunSeconds < 8 || note.RunSeconds > 60 {
 		t.Errorf("%+v", note)
 	}
@@ -85,7 +50,7 @@ func TestPlaysStream(t *testing.T) {
 	}
 	checkTriad(t, log, note.Rule)
 	s.create(again)
-	s.reaches(again, phaseSucceeded)
+	s.reaches(again, simulated.PhaseSucceeded)
 	if table(log) != table(s.read(again, "bw-1.log")) {
 		t.Error("the same trial has other figures")
 	}
@@ -113,7 +78,7 @@ func checkTriad(t *testing.T, log, rule string) {
 		if math.Abs(v[0]/1000-mean) > 0.031*mean || v[2] > v[1] || v[1] > v[3] {
 			t.Errorf("triad %v, the rule says %v GB/s", v, mean)
 		}
-		if rate := 3 * 8 * float64(streamElements) / v[2] / 1e6; math.Abs(rate-v[0]) > rate*(0.001+1e-6/v[2]) {
+		if rate := 3 * 8 * float64((1 << 28)) / v[2] / 1e6; math.Abs(rate-v[0]) > rate*(0.001+1e-6/v[2]) {
 			t.Errorf("rate %v, from the time %v", v[0], rate)
 		}
 	}
@@ -122,14 +87,14 @@ func checkTriad(t *testing.T, log, rule string) {
 func TestStreamRefusals(t *testing.T) {
 	s := open(t, Options{Instant: true}, node("n1", "r6i.8xlarge", nil))
 	for name, tc := range map[string]struct{ key, value, want string }{
-		"ranks":   {envTasks, "4", "STREAM is one process on one node"},
-		"cores":   {envTasks, "cores", "STREAM is one process on one node"},
-		"threads": {envThreads, "many", "OMP_NUM_THREADS=many is no number"},
+		"ranks":   {application.EnvTasks, "4", "STREAM is one process on one node"},
+		"cores":   {application.EnvTasks, "cores", "STREAM is one process on one node"},
+		"threads": {stream.EnvThreads, "many", "OMP_NUM_THREADS=many is no number"},
 	} {
-		env := map[string]string{envApp: "stream", tc.key: tc.value}
+		env := map[string]string{application.EnvApplication: "stream", tc.key: tc.value}
 		p := pod(name, "n1", "x:znver3-Ofast", env)
 		s.create(p)
-		_, note := s.reaches(p, phaseFailed)
+		_, note := s.reaches(p, simulated.PhaseFailed)
 		if log := s.read(p, name+".log"); !strings.Contains(note.Rule, tc.want) || !strings.Contains(log, "flux-run: ERROR: ") {
 			t.Errorf("%s: %s\n%s", name, note.Rule, log)
 		}
@@ -138,7 +103,7 @@ func TestStreamRefusals(t *testing.T) {
 
 func TestUnknownApplicationIsSaid(t *testing.T) {
 	s := open(t, Options{Instant: true}, node("n1", "r6i.8xlarge", nil))
-	other := pod("lammps", "n1", "x:znver3-Ofast", map[string]string{envApp: "lammps"})
+	other := pod("lammps", "n1", "x:znver3-Ofast", map[string]string{application.EnvApplication: "lammps"})
 	none := pod("none", "n1", "x:znver3-Ofast", nil)
 	none.Spec.Containers[0].Env = nil
 	for p, want := range map[string]string{"lammps": `OCIFIT_APP="lammps"`, "none": `OCIFIT_APP=""`} {
@@ -147,9 +112,9 @@ func TestUnknownApplicationIsSaid(t *testing.T) {
 			pod = none
 		}
 		s.create(pod)
-		have, note := s.reaches(pod, phaseFailed)
+		have, note := s.reaches(pod, simulated.PhaseFailed)
 		log := s.read(pod, p+".log")
-		if have.Annotations[exitCodeAnnotation] != "1" || !strings.Contains(note.Rule, want) || !strings.Contains(log, "\nocifit-lab sim: ") || !strings.Contains(log, want) {
+		if have.Annotations[simulated.ExitCodeAnnotation] != "1" || !strings.Contains(note.Rule, want) || !strings.Contains(log, "\nocifit-lab sim: ") || !strings.Contains(log, want) {
 			t.Errorf("%s: %v\n%s", p, have.Annotations, log)
 		}
 	}

@@ -38,7 +38,7 @@ func TestImportedPublishedShape(t *testing.T) {
 		}
 	}
 	for n := 1; n <= 6; n++ {
-		put("random", n, hpcgtest.Spec{Ratings: []float64{2.4, 2.5, 2.6}, Ranks: 1, Threads: 32, Cores: 16, Severely: true, Jobs: true, Seed: uint64(n)}, fmt.Sprint("a", n), 1, n == 4)
+		put("random", n, hpcgtest.Spec{Ratings: []float64{2.4, 2.5, 2.6}, Ranks: 1, Threads: 32, Cores: 16, Jobs: true, Seed: uint64(n)}, fmt.Sprint("a", n), 1, n == 4)
 		put("fom-model", n, hpcgtest.Spec{Ratings: []float64{36.1, 36.2, 36.3}, Ranks: 64, Tasks: "64", Seed: uint64(n)}, "b", 3, false)
 	}
 	r, sum, err := store.Import(src, filepath.Join(t.TempDir(), "run"), store.ImportOptions{})

@@ -25,7 +25,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/compspec/ocifit-lab/provision"
-	"github.com/compspec/ocifit-lab/provision/sim/nodes"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -93,7 +93,7 @@ func (l *lab) createJob(name, instanceType, cpu string) {
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: batchv1.JobSpec{Completions: &one, Parallelism: &one, BackoffLimit: &zero, CompletionMode: &indexed,
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{nodes.WorkloadAnnotation: "test"}},
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{simulated.WorkloadAnnotation: "test"}},
 				Spec:       podSpec(instanceType, cpu),
 			}},
 	}, metav1.CreateOptions{})
@@ -148,7 +148,7 @@ func (l *lab) testWorkload() {
 	if waiting.Status.Phase != corev1.PodPending || waiting.Status.ContainerStatuses[0].State.Waiting == nil {
 		l.Errorf("before its playback the pod is %s, %+v", waiting.Status.Phase, waiting.Status.ContainerStatuses)
 	}
-	l.annotate(pod, nodes.PhaseAnnotation, nodes.PhaseRunning)
+	l.annotate(pod, simulated.PhaseAnnotation, simulated.PhaseRunning)
 	pod = l.pod("work", "running", inPhase(corev1.PodRunning))
 	if s := pod.Status.InitContainerStatuses; len(s) != 1 || s[0].State.Terminated == nil || s[0].State.Terminated.ExitCode != 0 {
 		l.Errorf("init containers %+v", s)
@@ -177,7 +177,7 @@ func (l *lab) testWorkload() {
 	if !lines.Scan() || lines.Text() != "the end" || lines.Scan() {
 		l.Errorf("end of the log: %q, %v", lines.Text(), lines.Err())
 	}
-	l.annotate(pod, nodes.PhaseAnnotation, nodes.PhaseSucceeded)
+	l.annotate(pod, simulated.PhaseAnnotation, simulated.PhaseSucceeded)
 	l.pod("work", "succeeded", inPhase(corev1.PodSucceeded))
 	l.eventually("job complete", func() (bool, string) {
 		job, err := l.client.BatchV1().Jobs("default").Get(l.Context(), "work", metav1.GetOptions{})
@@ -223,10 +223,10 @@ func (l *lab) testTrials() {
 		l.createJob(name, "hpc7g.16xlarge", "60")
 		pod := l.pod(name, "bound", bound)
 		lap("bound")
-		l.annotate(pod, nodes.PhaseAnnotation, nodes.PhaseRunning)
+		l.annotate(pod, simulated.PhaseAnnotation, simulated.PhaseRunning)
 		l.pod(name, "running", inPhase(corev1.PodRunning))
 		lap("running")
-		l.annotate(pod, nodes.PhaseAnnotation, nodes.PhaseSucceeded)
+		l.annotate(pod, simulated.PhaseAnnotation, simulated.PhaseSucceeded)
 		l.pod(name, "succeeded", inPhase(corev1.PodSucceeded))
 		lap("succeeded")
 		l.deleteJob(name)

@@ -16,8 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
-	"github.com/compspec/ocifit-lab/provision/sim/scaler"
 	"github.com/compspec/ocifit-lab/provision/sim/simclock"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 )
 
 // starting is a part that has been launched; nil stands for an absent one.
@@ -145,7 +145,7 @@ func (s *supervisor) catchUp(ctx context.Context, config *rest.Config) error {
 	}
 	latest := s.clock.Now()
 	for _, n := range nodes.Items {
-		for _, key := range []string{scaler.RequestedAnnotation, scaler.CreatedAnnotation} {
+		for _, key := range []string{simulated.RequestedAnnotation, simulated.CreatedAnnotation} {
 			if t, err := time.Parse(time.RFC3339, n.Annotations[key]); err == nil && t.After(latest) {
 				latest = t
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/sim/scaler"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -36,7 +37,7 @@ func (p *Provider) ReplaceNode(ctx context.Context, name string) error {
 			"put its instance type %s on the webhook's skip list", node.Labels[corev1.LabelInstanceTypeStable])
 	}
 	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": node.UID, "annotations": map[string]string{scaler.ReplaceAnnotation: "true"}},
+		"metadata": map[string]any{"uid": node.UID, "annotations": map[string]string{simulated.ReplaceAnnotation: "true"}},
 		"spec":     map[string]any{"unschedulable": true},
 	})
 	if err != nil {

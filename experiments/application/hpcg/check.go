@@ -59,8 +59,8 @@ func (p *parser) judge(i int) {
 		p.fail(reason, format, args...)
 		p.reject.Line = r.line
 	}
-	if r.verdict != "" {
-		fail(ReasonInvalid, "result file %d: %s", i+1, r.verdict)
+	if r.invalid != "" {
+		fail(ReasonInvalid, "result file %d: %s", i+1, r.invalid)
 		return
 	}
 	for _, test := range []struct{ name, result string }{
@@ -73,7 +73,7 @@ func (p *parser) judge(i int) {
 		}
 	}
 	for j := range table {
-		if !table[j].optional && !r.seen.has(j) {
+		if want := table[j].wanted(r); int(r.seen[j]) < want {
 			fail(ReasonMissing, "result file %d has no line %q", i+1, table[j].key)
 			return
 		}

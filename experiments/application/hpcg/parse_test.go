@@ -19,11 +19,11 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/application/hpcg/hpcgtest"
 )
 
-var update = flag.Bool("update", false, "write the fixtures anew")
+var update = flag.Lookup("update").Value.(flag.Getter)
 
 // fixtures are the two shapes of log and a replayed one, kept as files for reading.
 var fixtures = map[string]hpcgtest.Spec{
-	"with-jobs":    {Ratings: []float64{2.94, 3.06, 3.02}, Ranks: 1, Threads: 32, Cores: 16, Jobs: true, Severely: true, Seed: 1},
+	"with-jobs":    {Ratings: []float64{2.94, 3.06, 3.02}, Ranks: 1, Threads: 32, Cores: 16, Jobs: true, Seed: 1},
 	"without-jobs": {Ratings: []float64{36.1, 36.6, 36.7}, Ranks: 64, Tasks: "64", Seed: 2},
 	"replayed": {Ratings: []float64{20.5, 20.6}, Ranks: 48, Tasks: "$(flux resource list -s all -no {ncores})",
 		Replay: "no benchmark ran, seed 9", Seed: 3},
@@ -32,7 +32,7 @@ var fixtures = map[string]hpcgtest.Spec{
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
 	file := filepath.Join("testdata", name+".out")
-	if *update {
+	if update.Get().(bool) {
 		if err := os.WriteFile(file, hpcgtest.Log(fixtures[name]), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -75,10 +75,11 @@ func TestEveryLineOfAResultFileIsTyped(t *testing.T) {
 		t.Errorf("lines without a place: %v", r.Extra)
 	}
 	wantCoarse := []hpcg.CoarseGrid{
-		{Level: 1, Equations: 4096, Nonzeros: 97336, Presmoother: 1, Postsmoother: 1, MemoryGB: 0.0024},
-		{Level: 2, Equations: 512, Nonzeros: 10648, Presmoother: 2, Postsmoother: 1, MemoryGB: 0.0003},
+		{Level: 1, Equations: 4096, Nonzeros: 97336, Presmoother: 1, Postsmoother: 1, MemoryGB: 0.0024622},
+		{Level: 2, Equations: 512, Nonzeros: 10648, Presmoother: 1, Postsmoother: 1, MemoryGB: 0.000308216},
+		{Level: 3, Equations: 64, Nonzeros: 1000, Presmoother: 1, Postsmoother: 1, MemoryGB: 3.8968e-05},
 	}
-	if d := cmp.Diff(wantCoarse, r.Coarse, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".hasMemoryLine" }, cmp.Ignore())); d != "" {
+	if d := cmp.Diff(wantCoarse, r.Coarse); d != "" {
 		t.Error(d)
 	}
 	if r.Version != "3.1" || r.ReleaseDate != "March 28, 2019" || r.OfficialSeconds != 1800 || r.Spectral.UnpreconditionedLimit != 12 {
@@ -91,7 +92,7 @@ func TestEveryLineOfAResultFileIsTyped(t *testing.T) {
 	if len(log.Jobs) != 3 || log.Jobs[0].Name != "hpcg-iter-3" || log.Jobs[2].Events["starting"].Time.IsZero() {
 		t.Errorf("jobs %+v", log.Jobs)
 	}
-	if s := log.Jobs[0].Seconds("shell.start", "done"); s < 16 || s > 16.1 {
+	if s := log.Jobs[0].Seconds("shell.start", "done"); s < 15 || s > 18 {
 		t.Errorf("job took %v s", s)
 	}
 	if log.Stats == nil || log.Stats.Successful != 3 {
@@ -310,5 +311,5 @@ func ExampleParse() {
 	log := hpcgtest.Log(hpcgtest.Spec{Ratings: []float64{10, 11, 12}})
 	_, err := hpcg.Parse(bytes.NewReader(log[:len(log)/2]), 3)
 	fmt.Println(err)
-	// Output: truncated at line 248: the log ends in the result files
+	// Output: truncated at line 382: the log ends in the result files
 }

@@ -43,8 +43,8 @@ type Result struct {
 
 	Extra map[string]string // lines that HPCG 3.1 does not print
 
-	verdict string
-	seen    bitset
+	invalid string     // what the file says when it does not call its result valid
+	seen    [128]uint8 // how often each line of the table was there
 	line    int64
 }
 
@@ -53,13 +53,12 @@ type Dim struct{ X, Y, Z int }
 
 // CoarseGrid is one level of the multigrid.
 type CoarseGrid struct {
-	Level         int
-	Equations     int64
-	Nonzeros      int64
-	Presmoother   int
-	Postsmoother  int
-	MemoryGB      float64
-	hasMemoryLine bool
+	Level        int
+	Equations    int64
+	Nonzeros     int64
+	Presmoother  int
+	Postsmoother int
+	MemoryGB     float64
 }
 
 // Memory is what HPCG says it used.
@@ -120,9 +119,3 @@ type Allreduce struct {
 
 // Note is a remark of the final summary, such as that the reference kernels make the figures suboptimal.
 type Note struct{ Key, Text string }
-
-// bitset remembers which of the known lines a file had.
-type bitset [2]uint64
-
-func (b *bitset) set(i int)      { b[i>>6] |= 1 << (i & 63) }
-func (b *bitset) has(i int) bool { return b[i>>6]&(1<<(i&63)) != 0 }

@@ -39,39 +39,50 @@ func (p *parser) keyValue(b []byte) {
 		p.remark(r, string(key), string(value))
 		return
 	}
-	if r.seen.has(f.index) && !f.perLevel {
-		p.fail(ReasonDisorder, "%q comes twice in one result file", f.key)
+	nth := int(r.seen[f.index])
+	r.seen[f.index]++
+	if f.ofLevel == nil {
+		if nth > 0 {
+			p.fail(ReasonDisorder, "%q comes twice in one result file", f.key)
+			return
+		}
+		p.set(f.key, f.of(r), value)
 		return
 	}
-	r.seen.set(f.index)
-	p.set(r, f, value)
-	if len(r.Coarse) > maxLevels {
+	if nth >= maxLevels {
 		p.fail(ReasonTooLarge, "more than %d multigrid levels", maxLevels)
+		return
+	}
+	if nth == len(r.Coarse) {
+		r.Coarse = append(r.Coarse, CoarseGrid{})
+	}
+	p.set(f.key, f.ofLevel(&r.Coarse[nth]), value)
+}
+
+func (p *parser) set(key string, to any, value []byte) {
+	switch to := to.(type) {
+	case *string:
+		*to = string(value)
+	case *float64:
+		v, err := strconv.ParseFloat(string(value), 64)
+		if err != nil || math.IsNaN(v) || v < 0 || v > maxNumber*maxNumber {
+			p.fail(ReasonNumber, "%s: %q", key, clip(value))
+		}
+		*to = v
+	case *int:
+		*to = int(p.whole64(key, value))
+	case *int64:
+		*to = p.whole64(key, value)
 	}
 }
 
-func (p *parser) set(r *Result, f *field, value []byte) {
-	switch {
-	case f.text != nil:
-		*f.text(r) = string(value)
-	case f.number != nil:
-		v, err := strconv.ParseFloat(string(value), 64)
-		if err != nil || math.IsNaN(v) || v < 0 || v > maxNumber*maxNumber {
-			p.fail(ReasonNumber, "%s: %q", f.key, clip(value))
-		}
-		*f.number(r) = v
-	default:
-		v, err := strconv.ParseInt(string(value), 10, 64)
-		if err != nil || v < 0 || v > maxNumber {
-			p.fail(ReasonNumber, "%s: %q", f.key, clip(value))
-			return
-		}
-		if f.long != nil {
-			*f.long(r) = v
-		} else {
-			*f.whole(r) = int(v)
-		}
+func (p *parser) whole64(key string, value []byte) int64 {
+	v, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil || v < 0 || v > maxNumber {
+		p.fail(ReasonNumber, "%s: %q", key, clip(value))
+		return 0
 	}
+	return v
 }
 
 // remark keeps a line that is not in the table: HPCG's remarks on its own kernels, its verdict when that is not VALID, anything else.
@@ -79,7 +90,7 @@ func (p *parser) remark(r *Result, key, value string) {
 	name, final := strings.CutPrefix(key, summary)
 	switch {
 	case final && strings.HasPrefix(name, "HPCG result is") || final && strings.Contains(strings.ToUpper(value), "INVALID"):
-		r.verdict = name + " " + value
+		r.invalid = name + " " + value
 	case final && strings.HasPrefix(name, "Reference version of"):
 		if len(r.Notes) < maxLevels {
 			r.Notes = append(r.Notes, Note{Key: strings.Clone(name), Text: value})

@@ -1,7 +1,7 @@
 // Package nodes gives simulated nodes and their pods a life: readiness, phases, addresses and logs, as kubelets would.
 //
-// Ordinary pods run as soon as they are bound, and those of a Job are done at once. A pod with the annotation WorkloadAnnotation
-// goes through its phases when PhaseAnnotation says so.
+// Ordinary pods run as soon as they are bound, and those of a Job are done at once. A pod with the annotation simulated.WorkloadAnnotation
+// goes through its phases when simulated.PhaseAnnotation says so.
 package nodes
 
 import (
@@ -25,21 +25,7 @@ import (
 	"sigs.k8s.io/kwok/pkg/log"
 
 	"github.com/compspec/ocifit-lab/provision/pki"
-)
-
-const (
-	// WorkloadAnnotation marks a pod whose phases are played by somebody else; its value is theirs.
-	WorkloadAnnotation = "sim.ocifit-lab/workload"
-	// PhaseAnnotation is how far the playback is: PhaseRunning, PhaseSucceeded or PhaseFailed. Absent means: not started.
-	PhaseAnnotation = "sim.ocifit-lab/phase"
-	// ExitCodeAnnotation is the exit code of the containers of a failed pod, 1 when absent.
-	ExitCodeAnnotation = "sim.ocifit-lab/exit-code"
-	// SimulatedLabel marks the nodes that live here.
-	SimulatedLabel = "sim.ocifit-lab/simulated"
-
-	PhaseRunning   = "running"
-	PhaseSucceeded = "succeeded"
-	PhaseFailed    = "failed"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 )
 
 // podRange gives simulated pods their addresses.
@@ -67,7 +53,7 @@ type Nodes struct {
 	kubelet *kubelet
 }
 
-// Start begins to manage every node with SimulatedLabel and the pods on them, until the context ends.
+// Start begins to manage every node with simulated.NodeLabel and the pods on them, until the context ends.
 func Start(ctx context.Context, o Options) (*Nodes, error) {
 	client, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {
@@ -84,7 +70,7 @@ func Start(ctx context.Context, o Options) (*Nodes, error) {
 	controller, err := controllers.NewController(controllers.Config{
 		Clock:                        clock.RealClock{},
 		TypedClient:                  client,
-		ManageNodesWithLabelSelector: SimulatedLabel + "=true",
+		ManageNodesWithLabelSelector: simulated.NodeLabel + "=true",
 		CIDR:                         podRange,
 		NodeIP:                       "127.0.0.1",
 		NodePort:                     kubelet.port,

@@ -8,6 +8,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
@@ -94,9 +95,9 @@ func newPod(owner string, annotations map[string]string) *corev1.Pod {
 
 func TestPodLives(t *testing.T) {
 	workload := func(phase string) map[string]string {
-		a := map[string]string{WorkloadAnnotation: "x"}
+		a := map[string]string{simulated.WorkloadAnnotation: "x"}
 		if phase != "" {
-			a[PhaseAnnotation] = phase
+			a[simulated.PhaseAnnotation] = phase
 		}
 		return a
 	}
@@ -106,8 +107,8 @@ func TestPodLives(t *testing.T) {
 	deleted.DeletionTimestamp, deleted.DeletionGracePeriodSeconds, deleted.Finalizers = &now, seconds(30), []string{"batch.kubernetes.io/job-tracking"}
 	waits := newPod("", nil)
 	waits.DeletionTimestamp, waits.DeletionGracePeriodSeconds, waits.Finalizers = &now, seconds(0), []string{"batch.kubernetes.io/job-tracking"}
-	odd := workload(PhaseFailed)
-	odd[ExitCodeAnnotation] = "137"
+	odd := workload(simulated.PhaseFailed)
+	odd[simulated.ExitCodeAnnotation] = "137"
 	tests := []struct {
 		name   string
 		pod    *corev1.Pod
@@ -118,9 +119,9 @@ func TestPodLives(t *testing.T) {
 		{"ordinary", newPod("ReplicaSet", nil), "pod-run", corev1.PodRunning, 0},
 		{"of a job", newPod("Job", nil), "pod-run pod-complete", corev1.PodSucceeded, 0},
 		{"workload waits", newPod("Job", workload("")), "workload-create", corev1.PodPending, 0},
-		{"workload runs", newPod("Job", workload(PhaseRunning)), "workload-run", corev1.PodRunning, 0},
-		{"workload ends", newPod("Job", workload(PhaseSucceeded)), "workload-succeed", corev1.PodSucceeded, 0},
-		{"workload fails", newPod("Job", workload(PhaseFailed)), "workload-fail", corev1.PodFailed, 1},
+		{"workload runs", newPod("Job", workload(simulated.PhaseRunning)), "workload-run", corev1.PodRunning, 0},
+		{"workload ends", newPod("Job", workload(simulated.PhaseSucceeded)), "workload-succeed", corev1.PodSucceeded, 0},
+		{"workload fails", newPod("Job", workload(simulated.PhaseFailed)), "workload-fail", corev1.PodFailed, 1},
 		{"workload fails with a code", newPod("Job", odd), "workload-fail", corev1.PodFailed, 137},
 		{"deleted", deleted, "pod-delete", "", 0},
 		{"deleted, held by a finalizer", waits, "", corev1.PodPending, 0},
@@ -181,11 +182,11 @@ func TestPatchNamesResourceVersion(t *testing.T) {
 }
 
 func TestStartIsKept(t *testing.T) {
-	p := newPod("Job", map[string]string{WorkloadAnnotation: "x", PhaseAnnotation: PhaseRunning})
+	p := newPod("Job", map[string]string{simulated.WorkloadAnnotation: "x", simulated.PhaseAnnotation: simulated.PhaseRunning})
 	p, _ = play(t, p)
 	start := metav1.NewTime(time.Date(2025, 7, 21, 0, 49, 0, 0, time.UTC))
 	p.Status.ContainerStatuses[0].State.Running.StartedAt = start
-	p.Annotations[PhaseAnnotation] = PhaseSucceeded
+	p.Annotations[simulated.PhaseAnnotation] = simulated.PhaseSucceeded
 	p, _ = play(t, p)
 	if got := p.Status.ContainerStatuses[0].State.Terminated; !got.StartedAt.Equal(&start) || !got.FinishedAt.After(start.Time) {
 		t.Errorf("ran from %s to %s, want from %s", got.StartedAt, got.FinishedAt, start)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -90,7 +91,7 @@ func terminated(pod map[string]any, phase string, hostIPs, podIPs []string) (str
 }
 
 func exitCode(p *corev1.Pod) int32 {
-	if code, err := strconv.ParseInt(p.Annotations[ExitCodeAnnotation], 10, 32); err == nil && code != 0 {
+	if code, err := strconv.ParseInt(p.Annotations[simulated.ExitCodeAnnotation], 10, 32); err == nil && code != 0 {
 		return int32(code)
 	}
 	return 1

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,16 +18,6 @@ const (
 	GroupLabel = "eks.amazonaws.com/nodegroup"
 	// EksctlGroupLabel is the same name, as eksctl puts it.
 	EksctlGroupLabel = "alpha.eksctl.io/nodegroup-name"
-	// SimulatedLabel marks a simulated node.
-	SimulatedLabel = "sim.ocifit-lab/simulated"
-	// CreatedAnnotation is the simulated time at which the node joined (RFC 3339).
-	CreatedAnnotation = "sim.ocifit-lab/created-at"
-	// RequestedAnnotation is the simulated time at which the group was told to grow (RFC 3339).
-	RequestedAnnotation = "sim.ocifit-lab/requested-at"
-	// PriceAnnotation is the on-demand price of the node in USD per hour.
-	PriceAnnotation = "sim.ocifit-lab/price-usd-per-hour"
-	// ReplaceAnnotation asks, with the value "true", that the node be taken away as soon as no pod needs it.
-	ReplaceAnnotation = "sim.ocifit-lab/replace"
 	// KeepAnnotation is cluster-autoscaler's own: a node with the value "true" is never removed.
 	KeepAnnotation = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 )
@@ -86,11 +77,11 @@ func (g Group) node(name string) *corev1.Node {
 		corev1.LabelInstanceTypeStable: g.InstanceType,
 		GroupLabel:                     g.Name,
 		EksctlGroupLabel:               g.Name,
-		SimulatedLabel:                 "true",
+		simulated.NodeLabel:            "true",
 	})
 	annotations := map[string]string{}
 	if g.PriceUSD > 0 {
-		annotations[PriceAnnotation] = fmt.Sprint(g.PriceUSD)
+		annotations[simulated.PriceAnnotation] = fmt.Sprint(g.PriceUSD)
 	}
 	if g.Sticky {
 		annotations[KeepAnnotation] = "true"

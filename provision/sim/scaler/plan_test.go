@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -251,14 +252,14 @@ func TestTemplateNode(t *testing.T) {
 	node := g.node("hpc7g-abcde")
 	for key, want := range map[string]string{
 		corev1.LabelHostname: "hpc7g-abcde", corev1.LabelArchStable: "arm64", corev1.LabelInstanceTypeStable: "hpc7g.16xlarge",
-		GroupLabel: "hpc7g", EksctlGroupLabel: "hpc7g", SimulatedLabel: "true", "feature.node.kubernetes.io/kernel-version.full": "6.12.37",
+		GroupLabel: "hpc7g", EksctlGroupLabel: "hpc7g", simulated.NodeLabel: "true", "feature.node.kubernetes.io/kernel-version.full": "6.12.37",
 	} {
 		if got := node.Labels[key]; got != want {
 			t.Errorf("label %s=%q, want %q", key, got, want)
 		}
 	}
-	if node.Status.NodeInfo.KernelVersion != "6.12.37" || node.Annotations[PriceAnnotation] != "1.683" {
-		t.Errorf("kernel %q, price %q", node.Status.NodeInfo.KernelVersion, node.Annotations[PriceAnnotation])
+	if node.Status.NodeInfo.KernelVersion != "6.12.37" || node.Annotations[simulated.PriceAnnotation] != "1.683" {
+		t.Errorf("kernel %q, price %q", node.Status.NodeInfo.KernelVersion, node.Annotations[simulated.PriceAnnotation])
 	}
 	if g.Labels[GroupLabel] != "" {
 		t.Error("the template changed the group's own labels")

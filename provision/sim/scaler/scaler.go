@@ -30,6 +30,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/compspec/ocifit-lab/provision/sim/simclock"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 )
 
 // component is the source of the scaler's events.
@@ -134,7 +135,7 @@ func (s *scaler) poke() {
 
 // makeDesired creates the nodes that exist from the start; those of an earlier run count.
 func (s *scaler) makeDesired(ctx context.Context) error {
-	existing, err := s.nodes.List(labels.SelectorFromSet(labels.Set{SimulatedLabel: "true"}))
+	existing, err := s.nodes.List(labels.SelectorFromSet(labels.Set{simulated.NodeLabel: "true"}))
 	if err != nil {
 		return err
 	}
@@ -146,7 +147,7 @@ func (s *scaler) makeDesired(ctx context.Context) error {
 	for _, g := range s.Groups {
 		for range g.Desired - size[g.Name] {
 			node := g.node(newName(g))
-			node.Annotations[RequestedAnnotation] = stamp(now)
+			node.Annotations[simulated.RequestedAnnotation] = stamp(now)
 			if err := s.create(ctx, node); err != nil {
 				return err
 			}
@@ -158,7 +159,7 @@ func (s *scaler) makeDesired(ctx context.Context) error {
 func newName(g Group) string { return g.Name + "-" + rand.String(5) }
 
 func (s *scaler) create(ctx context.Context, node *corev1.Node) error {
-	node.Annotations[CreatedAnnotation] = stamp(s.Clock.Now())
+	node.Annotations[simulated.CreatedAnnotation] = stamp(s.Clock.Now())
 	if _, err := s.client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("register node %s: %w", node.Name, err)
 	}
@@ -222,7 +223,7 @@ func (s *scaler) grow(ctx context.Context) error {
 }
 
 func (s *scaler) start(ctx context.Context, node *corev1.Node, requested time.Time) {
-	node.Annotations[RequestedAnnotation] = stamp(requested)
+	node.Annotations[simulated.RequestedAnnotation] = stamp(requested)
 	s.mu.Lock()
 	s.booting[node.Name] = node
 	s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	"github.com/hashicorp/go-multierror"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,7 +19,7 @@ import (
 // shrink removes the nodes that are to be replaced and those that have been unneeded for long enough, and returns when, in simulated
 // time, the next one may be due.
 func (s *scaler) shrink(ctx context.Context) (next time.Time, err error) {
-	nodes, err := s.nodes.List(labels.SelectorFromSet(labels.Set{SimulatedLabel: "true"}))
+	nodes, err := s.nodes.List(labels.SelectorFromSet(labels.Set{simulated.NodeLabel: "true"}))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -67,7 +68,7 @@ func (s *scaler) shrink(ctx context.Context) (next time.Time, err error) {
 }
 
 func replaceable(n *corev1.Node) bool {
-	return n.Annotations[ReplaceAnnotation] == "true" && n.Annotations[KeepAnnotation] != "true"
+	return n.Annotations[simulated.ReplaceAnnotation] == "true" && n.Annotations[KeepAnnotation] != "true"
 }
 
 // keepMinimum starts nodes for the groups that have fewer than they must, as a scaling group does after a termination.
@@ -109,7 +110,7 @@ func (s *scaler) unneeded(nodes []*corev1.Node, used map[string]bool, now time.T
 	for _, n := range nodes {
 		group := n.Labels[GroupLabel]
 		// The nodes of a group that is no longer there count as unneeded beyond none.
-		least, ours := minimum[group], n.Labels[SimulatedLabel] == "true"
+		least, ours := minimum[group], n.Labels[simulated.NodeLabel] == "true"
 		if used[n.Name] || !ours || n.Annotations[KeepAnnotation] == "true" {
 			continue
 		}

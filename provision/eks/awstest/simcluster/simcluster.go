@@ -21,6 +21,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
 	"github.com/compspec/ocifit-lab/provision/sim/nodes"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 )
 
 // groupLabel is what eksctl labels the nodes of a group with.
@@ -174,7 +175,7 @@ func (c *Cluster) node(g awstest.GroupSpec, i int, name string) *corev1.Node {
 	}
 	labels[corev1.LabelHostname], labels[corev1.LabelInstanceTypeStable] = name, g.InstanceType
 	labels[corev1.LabelArchStable], labels[corev1.LabelOSStable] = g.Architecture, "linux"
-	labels[nodes.SimulatedLabel] = "true"
+	labels[simulated.NodeLabel] = "true"
 	if len(g.Zones) > 0 {
 		labels[corev1.LabelTopologyZone] = g.Zones[i%len(g.Zones)]
 	}

@@ -1,4 +1,4 @@
-package playback
+package hpcg
 
 import (
 	"errors"
@@ -6,15 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compspec/ocifit-lab/experiments/application"
 	"github.com/compspec/ocifit-lab/experiments/replay"
+	"github.com/compspec/ocifit-lab/templates"
 	"github.com/google/go-cmp/cmp"
 )
 
 func query(instanceType, imageTag string, ranks int) Query {
-	return Query{InstanceType: instanceType, ImageTag: imageTag, Nodes: 1, Ranks: ranks, Local: publishedLocal, Seconds: publishedSeconds}
+	return Query{Type: templates.InstanceType{Name: instanceType}, ImageTag: imageTag, Nodes: 1, Ranks: ranks, Local: publishedLocal, Seconds: publishedSeconds}
 }
 
-func TestBookIsWhole(t *testing.T) {
+func TestMatrixIsWhole(t *testing.T) {
 	b, err := published()
 	if err != nil {
 		t.Fatal(err)
@@ -30,11 +32,11 @@ func TestBookIsWhole(t *testing.T) {
 		}
 		for g, c := range f.all {
 			if !(c.mean > 0 && c.sd >= 0 && c.seconds > 0) {
-				t.Errorf("%s %s: %+v", f.name, g, c)
+				t.Errorf("%s %s: %+v", f.Name, g, c)
 			}
 		}
 		if f.VCPU != f.Cores && f.VCPU != 2*f.Cores {
-			t.Errorf("%s: %d threads, %d cores", f.name, f.VCPU, f.Cores)
+			t.Errorf("%s: %d threads, %d cores", f.Name, f.VCPU, f.Cores)
 		}
 	}
 	if types != 21 || cells != 2243 || ones != 16 {
@@ -42,8 +44,8 @@ func TestBookIsWhole(t *testing.T) {
 	}
 }
 
-func TestBasis(t *testing.T) {
-	r8g := TypeFacts{Architecture: "arm64", VCPU: 16, Cores: 16, Processor: "ARM.99.1"}
+func TestDistribution(t *testing.T) {
+	r8g := templates.InstanceType{Name: "r8g.4xlarge", Architecture: "arm64", VCPU: 16, Cores: 16, Labels: map[string]string{"feature.node.kubernetes.io/cpu-model.vendor_id": "ARM", "feature.node.kubernetes.io/cpu-model.family": "99", "feature.node.kubernetes.io/cpu-model.id": "1"}}
 	for name, tc := range map[string]struct {
 		query        Query
 		source       string
@@ -62,12 +64,12 @@ func TestBasis(t *testing.T) {
 		"tag not on type":      {query("c6a.16xlarge", "icelake-server-O3", 32), replay.Estimated, 14, 15, "the runs of icelake-server-O0 are taken", ""},
 		"unknown target":       {query("c6i.16xlarge", "graniterapids-O3", 32), replay.Estimated, 15, 20, "the runs of native-O3 are taken", ""},
 		"no tag to speak of":   {query("c6i.16xlarge", "latest", 32), replay.Estimated, 15, 20, "may not run", ""},
-		"unknown type":         {func() Query { q := query("r8g.4xlarge", "neoverse-v2-O2", 16); q.Facts = r8g; return q }(), replay.Estimated, 8, 25, "nearest arm64 type", ""},
+		"unknown type":         {func() Query { q := query("r8g.4xlarge", "neoverse-v2-O2", 16); q.Type = r8g; return q }(), replay.Estimated, 8, 25, "nearest arm64 type", ""},
 		"two nodes":            {func() Query { q := query("m7g.16xlarge", "native-O2", 128); q.Nodes = 2; return q }(), replay.Estimated, 63.3, 63.4, "2 nodes count as 2 times one node", ""},
 		"other grid":           {func() Query { q := query("m7g.16xlarge", "native-O2", 64); q.Local = [3]int{64, 64, 64}; return q }(), replay.Estimated, 31.6, 31.7, "64x64x64", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := BasisOf(tc.query)
+			b, err := DistributionOf(tc.query)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,8 +92,8 @@ func TestCurveAcrossTypes(t *testing.T) {
 	}
 	for name, from := range map[string]string{"r6i.8xlarge": "c6i.16xlarge", "m6i.12xlarge": "c6i.16xlarge", "c6i.16xlarge": "m6i.12xlarge"} {
 		measured := b.find(name).all[tag{"znver3", "Ofast"}].mean
-		others := &book{levels: b.levels, types: []*typeFigures{b.find(from), b.find("c6id.12xlarge")}}
-		got, _ := others.oneNode(&typeFigures{TypeFacts: b.find(name).TypeFacts, name: name}, tag{"znver3", "Ofast"}, b.find(name).Cores)
+		others := &matrix{levels: b.levels, types: []*typeFigures{b.find(from), b.find("c6id.12xlarge")}}
+		got, _ := others.oneNode(&typeFigures{InstanceType: b.find(name).InstanceType, processor: b.find(name).processor}, tag{"znver3", "Ofast"}, b.find(name).Cores)
 		if math.Abs(got.mean-measured) > 0.15*measured {
 			t.Errorf("%s from %s: %v, measured %v", name, from, got.mean, measured)
 		}
@@ -106,15 +108,15 @@ func TestMoreRanksMoreWork(t *testing.T) {
 	for _, f := range b.types {
 		before := 0.0
 		for ranks := 1; ranks <= f.Cores; ranks++ {
-			basis, err := BasisOf(query(f.name, "znver3-Ofast", ranks))
+			basis, err := DistributionOf(query(f.Name, "znver3-Ofast", ranks))
 			if f.Architecture == "arm64" {
-				basis, err = BasisOf(query(f.name, "neoverse-v2-O2", ranks))
+				basis, err = DistributionOf(query(f.Name, "neoverse-v2-O2", ranks))
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
 			if basis.Mean <= before || math.IsInf(basis.Mean, 0) {
-				t.Errorf("%s: %d ranks give %v GFLOP/s, one fewer %v", f.name, ranks, basis.Mean, before)
+				t.Errorf("%s: %d ranks give %v GFLOP/s, one fewer %v", f.Name, ranks, basis.Mean, before)
 			}
 			before = basis.Mean
 		}
@@ -129,53 +131,62 @@ func TestCheckImage(t *testing.T) {
 		{"znver3-Ofast", "amd64", true}, {"znver3-Ofast", "arm64", false}, {"neoverse-v2-O2-arm", "arm64", true}, {"neoverse-v2-O2-arm", "amd64", false},
 		{"neoverse-v2-O2", "amd64", false}, {"native-O3", "arm64", true}, {"native-O3", "amd64", true}, {"latest", "arm64", true}, {"znver3-Ofast", "", true},
 	} {
-		if err := checkImage(tc.tag, tc.architecture); (err == nil) != tc.ok {
+		if err := CheckImage(tc.tag, tc.architecture); (err == nil) != tc.ok {
 			t.Errorf("%s on %s: %v", tc.tag, tc.architecture, err)
 		}
 	}
 }
 
-func TestBasisErrors(t *testing.T) {
-	if _, err := BasisOf(query("t3.2xlarge", "znver3-Ofast", 8)); !errors.Is(err, ErrUnsatisfiable) {
+func TestDistributionErrors(t *testing.T) {
+	if _, err := DistributionOf(query("t3.2xlarge", "znver3-Ofast", 8)); !errors.Is(err, application.ErrUnsatisfiable) {
 		t.Error(err)
 	}
-	if _, err := BasisOf(query("unheard.of", "x", 1)); err == nil || errors.Is(err, ErrUnsatisfiable) {
+	if _, err := DistributionOf(query("unheard.of", "x", 1)); err == nil || errors.Is(err, application.ErrUnsatisfiable) {
 		t.Error(err)
 	}
 }
 
-func TestDrawKeepsMeanAndSeed(t *testing.T) {
+func TestSampleKeepsMeanAndSeed(t *testing.T) {
 	for _, q := range []Query{query("hpc7g.16xlarge", "neoverse-v2-O2", 64), query("t3a.2xlarge", "native-O0", 4), query("r6i.8xlarge", "znver3-Ofast", 1)} {
-		b, err := BasisOf(q)
+		b, err := DistributionOf(q)
 		if err != nil {
 			t.Fatal(err)
 		}
 		const n = 20000
 		mean, least := 0.0, math.Inf(1)
-		for _, f := range b.Draw(7, n) {
+		for _, f := range b.Sample(7, n) {
 			mean += f.GFLOPS / n
 			least = min(least, f.GFLOPS)
 		}
 		if math.Abs(mean-b.Mean) > 5*b.SD/math.Sqrt(n) {
-			t.Errorf("%s: mean %v of %v", q.InstanceType, mean, b.Mean)
+			t.Errorf("%s: mean %v of %v", q.Type.Name, mean, b.Mean)
 		}
 		if least <= 0.19*b.Mean {
-			t.Errorf("%s: a rating of %v", q.InstanceType, least)
+			t.Errorf("%s: a rating of %v", q.Type.Name, least)
 		}
-		if diff := cmp.Diff(b.Draw(1, 3), b.Draw(1, 3)); diff != "" {
+		if diff := cmp.Diff(b.Sample(1, 3), b.Sample(1, 3)); diff != "" {
 			t.Error(diff)
 		}
-		if cmp.Equal(b.Draw(1, 3), b.Draw(2, 3)) {
+		if cmp.Equal(b.Sample(1, 3), b.Sample(2, 3)) {
 			t.Error("two seeds, the same figures")
 		}
 	}
 }
 
-func TestBookRejects(t *testing.T) {
+func TestMatrixRejects(t *testing.T) {
 	for _, bad := range []string{"one x 1 2 3 4", "levels O1\n[a] amd64 threads=2 cores=1 cpu=x\nall 2", "levels O1\n[a] amd64 threads=2 cores=1 cpu=x\nall 1\nnative 1/2",
 		"levels O1\n[a] amd64 threads=2 cores=1 cpu=x\nall 1\nnative 1/2/3 4/5/6", "[a] amd64 threads=two", "levels O1\n[a] amd64 threads=2 cores=1 cpu=x\none t 1 2"} {
-		if _, err := parseBook(bad); err == nil || !strings.Contains(err.Error(), "line ") {
+		if _, err := parseMatrix(bad); err == nil || !strings.Contains(err.Error(), "line ") {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// TestTrafficPerFlop compares with the ratio that the counts of HPCG's own report give for 64 ranks of 32x32x32.
+func TestTrafficPerFlop(t *testing.T) {
+	for _, ranks := range []int{1, 24, 64, 96} {
+		if r := trafficPerFlop(ranks); r < 6 || r > 8.5 {
+			t.Errorf("%d ranks: %v bytes per operation", ranks, r)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package playback
+package hpcg
 
 import (
 	_ "embed"
@@ -7,13 +7,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/compspec/ocifit-lab/templates"
 )
 
-//go:embed figures.txt
+//go:embed published.txt
 var figuresText string
 
-// cell is what several runs of the same thing gave.
-type cell struct {
+// measurement is what several runs of the same thing gave.
+type measurement struct {
 	mean, sd float64 // rating, GFLOP/s
 	seconds  float64 // execution time of one run
 	n        int     // runs
@@ -36,12 +38,12 @@ func parseTag(text string) tag {
 }
 
 // builtFor is the architecture that an image tag was built for, or "" if that cannot be told.
-func (b *book) builtFor(text string) string {
+func (m *matrix) builtFor(text string) string {
 	if strings.HasSuffix(text, "-arm") || strings.HasSuffix(text, "-arm64") {
 		return "arm64"
 	}
 	march, found := parseTag(text).march, ""
-	for _, t := range b.types {
+	for _, t := range m.types {
 		for known := range t.all {
 			if known.march != march {
 				continue
@@ -58,26 +60,18 @@ func (b *book) builtFor(text string) string {
 
 // typeFigures is what was published of one instance type.
 type typeFigures struct {
-	TypeFacts
-	name   string
-	one    *cell // one rank with all hardware threads
-	oneTag tag
-	all    map[tag]cell // one rank per core
+	templates.InstanceType
+	processor string       // processorOf its labels
+	one       *measurement // one rank with all hardware threads
+	oneTag    tag
+	all       map[tag]measurement // one rank per core
 }
 
 // burstable types run at a fraction of their processor's speed, so they say nothing of other types.
-func (t *typeFigures) burstable() bool { return strings.HasPrefix(t.name, "t") }
+func (t *typeFigures) burstable() bool { return strings.HasPrefix(t.Name, "t") }
 
-// TypeFacts is what an instance type is made of.
-type TypeFacts struct {
-	Architecture string // amd64 or arm64
-	VCPU         int    // hardware threads
-	Cores        int    // physical cores
-	Processor    string // ProcessorOf its node labels; empty if not known
-}
-
-// ProcessorOf names the processor model of a node by its feature labels, or returns "".
-func ProcessorOf(labels map[string]string) string {
+// processorOf names the processor model of a node by its feature labels, or returns "".
+func processorOf(labels map[string]string) string {
 	const prefix = "feature.node.kubernetes.io/cpu-model."
 	vendor, family, id := labels[prefix+"vendor_id"], labels[prefix+"family"], labels[prefix+"id"]
 	if vendor == "" {
@@ -86,50 +80,51 @@ func ProcessorOf(labels map[string]string) string {
 	return vendor + "." + family + "." + id
 }
 
-type book struct {
+// matrix is all that was published.
+type matrix struct {
 	levels []string
 	types  []*typeFigures // by name
 }
 
-func (b *book) find(name string) *typeFigures {
-	i, ok := slices.BinarySearchFunc(b.types, name, func(t *typeFigures, name string) int { return strings.Compare(t.name, name) })
+func (m *matrix) find(name string) *typeFigures {
+	i, ok := slices.BinarySearchFunc(m.types, name, func(t *typeFigures, name string) int { return strings.Compare(t.Name, name) })
 	if !ok {
 		return nil
 	}
-	return b.types[i]
+	return m.types[i]
 }
 
-var published = sync.OnceValues(func() (*book, error) { return parseBook(figuresText) })
+var published = sync.OnceValues(func() (*matrix, error) { return parseMatrix(figuresText) })
 
-// parseBook reads the layout that the head of figures.txt describes.
-func parseBook(text string) (*book, error) {
-	b := &book{}
+// parseMatrix reads the layout that the head of figures.txt describes.
+func parseMatrix(text string) (*matrix, error) {
+	m := &matrix{}
 	for i, line := range strings.Split(text, "\n") {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
-		if err := b.line(strings.Fields(line)); err != nil {
+		if err := m.line(strings.Fields(line)); err != nil {
 			return nil, fmt.Errorf("figures, line %d: %w", i+1, err)
 		}
 	}
-	slices.SortFunc(b.types, func(x, y *typeFigures) int { return strings.Compare(x.name, y.name) })
-	return b, nil
+	slices.SortFunc(m.types, func(x, y *typeFigures) int { return strings.Compare(x.Name, y.Name) })
+	return m, nil
 }
 
-func (b *book) line(f []string) error {
+func (m *matrix) line(f []string) error {
 	if f[0] == "levels" {
-		b.levels = f[1:]
+		m.levels = f[1:]
 		return nil
 	}
 	if strings.HasPrefix(f[0], "[") {
 		t, err := parseType(f)
-		b.types = append(b.types, t)
+		m.types = append(m.types, t)
 		return err
 	}
-	if len(b.types) == 0 {
+	if len(m.types) == 0 {
 		return fmt.Errorf("%q comes before the first type", f[0])
 	}
-	t := b.types[len(b.types)-1]
+	t := m.types[len(m.types)-1]
 	switch f[0] {
 	case "one":
 		return t.parseOne(f[1:])
@@ -137,31 +132,31 @@ func (b *book) line(f []string) error {
 		if len(f) != 2 || f[1] != strconv.Itoa(t.Cores) {
 			return fmt.Errorf("all %v: want the number of cores, %d", f[1:], t.Cores)
 		}
-		t.all = map[tag]cell{}
+		t.all = map[tag]measurement{}
 		return nil
 	}
-	if len(f) != 1+len(b.levels) {
-		return fmt.Errorf("%s: %d fields, want %d", f[0], len(f), 1+len(b.levels))
+	if len(f) != 1+len(m.levels) {
+		return fmt.Errorf("%s: %d fields, want %d", f[0], len(f), 1+len(m.levels))
 	}
 	for i, text := range f[1:] {
 		if text == "-" {
 			continue
 		}
-		c, err := parseCell(strings.Split(text, "/"))
+		c, err := parseMeasurement(strings.Split(text, "/"))
 		if err != nil {
 			return fmt.Errorf("%s: %w", f[0], err)
 		}
 		c.n = 3
-		t.all[tag{f[0], b.levels[i]}] = c
+		t.all[tag{f[0], m.levels[i]}] = c
 	}
 	return nil
 }
 
 func parseType(f []string) (*typeFigures, error) {
-	t := &typeFigures{name: strings.Trim(f[0], "[]")}
-	_, err := fmt.Sscanf(strings.Join(f[1:], " "), "%s threads=%d cores=%d cpu=%s", &t.Architecture, &t.VCPU, &t.Cores, &t.Processor)
+	t := &typeFigures{InstanceType: templates.InstanceType{Name: strings.Trim(f[0], "[]")}}
+	_, err := fmt.Sscanf(strings.Join(f[1:], " "), "%s threads=%d cores=%d cpu=%s", &t.Architecture, &t.VCPU, &t.Cores, &t.processor)
 	if err != nil {
-		return t, fmt.Errorf("%s: %w", t.name, err)
+		return t, fmt.Errorf("%s: %w", t.Name, err)
 	}
 	return t, nil
 }
@@ -170,7 +165,7 @@ func (t *typeFigures) parseOne(f []string) error {
 	if len(f) != 5 {
 		return fmt.Errorf("one: %d fields, want 5", len(f))
 	}
-	c, err := parseCell(f[1:4])
+	c, err := parseMeasurement(f[1:4])
 	if err != nil {
 		return err
 	}
@@ -181,7 +176,7 @@ func (t *typeFigures) parseOne(f []string) error {
 	return nil
 }
 
-func parseCell(f []string) (c cell, err error) {
+func parseMeasurement(f []string) (c measurement, err error) {
 	if len(f) != 3 {
 		return c, fmt.Errorf("%v: want mean, sd and seconds", f)
 	}

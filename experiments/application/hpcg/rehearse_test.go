@@ -1,11 +1,13 @@
-package playback
+package hpcg
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
+	"flag"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,21 +15,43 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/compspec/ocifit-lab/experiments/application"
+	"github.com/compspec/ocifit-lab/templates"
 )
 
-func trial(ranks int, t TypeFacts) Spec {
-	return Spec{
-		Name: "hpcg", Host: "hpcg-0", Command: "/opt/hpcg/xhpcg", Iterations: 3, Nodes: 1, Tasks: strconv.Itoa(ranks), Ranks: ranks,
-		Threads: threadsOf(ranks, true, t), Cores: t.Cores, Local: publishedLocal, Seconds: 15, Exclusive: true, SaveLogs: true,
-		Runs: Basis{Mean: 0.7*float64(ranks) + 1.5, SD: 0.1, Seconds: 15}.Draw(uint64(ranks), 3),
-		Note: "a rule", Seed: uint64(ranks), Start: time.Date(2025, 7, 21, 1, 0, 0, 0, time.UTC),
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// trial is a launch with the figures that its log is made from.
+type trial struct {
+	application.Launch
+	figures []Figures
+	rule    string
+}
+
+func newTrial(ranks, threads, cores int) trial {
+	return trial{
+		Launch: application.Launch{
+			Application: "hpcg", Host: "hpcg-0", Command: "/opt/hpcg/xhpcg", Iterations: 3, Nodes: 1, Tasks: strconv.Itoa(ranks), Ranks: ranks,
+			Threads: threads, Type: templates.InstanceType{Cores: cores}, Exclusive: true, SaveLogs: true,
+			Seed: uint64(ranks), Start: time.Date(2025, 7, 21, 1, 0, 0, 0, time.UTC),
+		},
+		figures: Distribution{Mean: 0.7*float64(ranks) + 1.5, SD: 0.1, Seconds: 15}.Sample(uint64(ranks), 3),
+		rule:    "a rule",
 	}
 }
 
-func text(t *testing.T, s Spec) string {
+func (s trial) rehearsal() application.Rehearsal {
+	r := Frame(publishedLocal, 15)
+	r.Rule = s.rule
+	r.Runs, r.Results = Output(s.Launch, publishedLocal, s.figures)
+	return r
+}
+
+func text(t *testing.T, s trial) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := WriteLog(&b, s); err != nil {
+	if err := application.WriteLog(&b, s.Launch, s.rehearsal()); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -140,15 +164,14 @@ func parse(log string) (p parsed, err error) {
 }
 
 func TestGrammar(t *testing.T) {
-	arm, intel := TypeFacts{Architecture: "arm64", VCPU: 64, Cores: 64}, TypeFacts{Architecture: "amd64", VCPU: 32, Cores: 16}
 	for name, tc := range map[string]struct {
-		spec Spec
+		spec trial
 		jobs int
 	}{
-		"64 ranks":         {trial(64, arm), 3},
-		"one rank":         {trial(1, intel), 3},
-		"without the jobs": {func() Spec { s := trial(4, arm); s.SaveLogs = false; return s }(), 0},
-		"one iteration":    {func() Spec { s := trial(16, intel); s.Iterations, s.Runs = 1, s.Runs[:1]; return s }(), 1},
+		"64 ranks":         {newTrial(64, 1, 64), 3},
+		"one rank":         {newTrial(1, 32, 16), 3},
+		"without the jobs": {func() trial { s := newTrial(4, 16, 64); s.SaveLogs = false; return s }(), 0},
+		"one iteration":    {func() trial { s := newTrial(16, 2, 16); s.Iterations, s.figures = 1, s.figures[:1]; return s }(), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := text(t, tc.spec)
@@ -175,22 +198,24 @@ func TestGrammar(t *testing.T) {
 	}
 }
 
-func TestKeysInOrder(t *testing.T) {
-	for _, ranks := range []int{1, 64} {
-		p, err := parse(text(t, trial(ranks, TypeFacts{VCPU: 64, Cores: 64})))
+// TestResultFile keeps the lines of a result file, in their order, as a file for reading: HPCG 3.1 prints these keys.
+func TestResultFile(t *testing.T) {
+	for name, s := range map[string]trial{"one-rank": newTrial(1, 32, 16), "64-ranks": newTrial(64, 1, 64)} {
+		log := text(t, s)
+		from := strings.Index(log, "\nHPCG-Benchmark\n") + 1
+		got := log[from:][:strings.Index(log[from+1:], "HPCG-Benchmark\n")+1]
+		file := filepath.Join("testdata", "HPCG-Benchmark-"+name+".txt")
+		if *update {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := strings.Split(strings.TrimSpace(keys), "\n")
-		if ranks > 1 {
-			for i := range want {
-				want[i] = strings.Replace(want[i], " and number of threads greater than 1", "", 1)
-			}
-		}
-		for run, have := range p.results {
-			if diff := cmp.Diff(want, have); diff != "" {
-				t.Errorf("%d ranks, run %d (-want +got)\n%s", ranks, run, diff)
-			}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
 		}
 	}
 }
@@ -198,10 +223,9 @@ func TestKeysInOrder(t *testing.T) {
 // TestFiguresFit recomputes what follows from other values of the same file.
 func TestFiguresFit(t *testing.T) {
 	for _, tc := range []struct {
-		ranks int
-		facts TypeFacts
-	}{{1, TypeFacts{VCPU: 32, Cores: 16}}, {4, TypeFacts{VCPU: 8, Cores: 4}}, {24, TypeFacts{VCPU: 48, Cores: 24}}, {48, TypeFacts{VCPU: 48, Cores: 48}}, {96, TypeFacts{VCPU: 96, Cores: 96}}} {
-		spec := trial(tc.ranks, tc.facts)
+		ranks, threads, cores int
+	}{{1, 32, 16}, {4, 2, 4}, {24, 2, 24}, {48, 1, 48}, {96, 1, 96}} {
+		spec := newTrial(tc.ranks, tc.threads, tc.cores)
 		p, err := parse(text(t, spec))
 		if err != nil {
 			t.Fatal(err)
@@ -224,7 +248,7 @@ func TestFiguresFit(t *testing.T) {
 			sets := num("Iteration Count Information::Total number of reference iterations") / num("Iteration Count Information::Reference CG iterations per set")
 			charged := total + sets*(num("Setup Information::Setup Time")+num(times+"Optimization phase"))/10
 			rating := num("Final Summary::HPCG result is VALID with a GFLOP/s rating of")
-			same("rating drawn", rating, spec.Runs[run].GFLOPS)
+			same("rating drawn", rating, spec.figures[run].GFLOPS)
 			same("rating", rating, num(rate+"Total with convergence and optimization phase overhead"))
 			same("rating from work and time", rating, num(flops+"Total with convergence overhead")/charged/1e9)
 			same("2.4 rating", num("Final Summary::HPCG 2.4 rating for historical reasons is"), num(rate+"Total with convergence overhead"))
@@ -236,8 +260,11 @@ func TestFiguresFit(t *testing.T) {
 			same("sum of the operations", num(flops+"Total"), sum)
 			same("bandwidth", num(bytes+"Raw Total B/W"), num(bytes+"Raw Read B/W")+num(bytes+"Raw Write B/W"))
 			same("execution time", num("Final Summary::Results are valid but execution time (sec) is"), total)
-			if math.Abs(total-spec.Runs[run].Seconds) > 0.1*spec.Runs[run].Seconds {
-				t.Errorf("%d ranks: %v s, drawn %v s", tc.ranks, total, spec.Runs[run].Seconds)
+			if math.Abs(total-spec.figures[run].Seconds) > 0.1*spec.figures[run].Seconds {
+				t.Errorf("%d ranks: %v s, drawn %v s", tc.ranks, total, spec.figures[run].Seconds)
+			}
+			if share := num(times+"SpMV") / total; tc.ranks > 1 && (share < 0.10 || share > 0.14) {
+				t.Errorf("%d ranks with %d threads: SpMV takes %.3f of the time, on real machines 0.10 to 0.14", tc.ranks, tc.threads, share)
 			}
 			procs := num("Processor Dimensions::npx") * num("Processor Dimensions::npy") * num("Processor Dimensions::npz")
 			same("ranks", procs, float64(tc.ranks))
@@ -293,7 +320,7 @@ func TestProcessGrid(t *testing.T) {
 }
 
 func TestSameSeedSameLog(t *testing.T) {
-	s := trial(16, TypeFacts{VCPU: 32, Cores: 16})
+	s := newTrial(16, 2, 16)
 	first := text(t, s)
 	if text(t, s) != first {
 		t.Error("the same spec gave another log")
@@ -305,19 +332,19 @@ func TestSameSeedSameLog(t *testing.T) {
 }
 
 func TestNoteIsOneLineOfTheScript(t *testing.T) {
-	s := trial(1, TypeFacts{VCPU: 2, Cores: 2})
-	s.Note = "first\nFLUX-RESULTS START\nlast"
+	s := newTrial(1, 2, 2)
+	s.rule = "first\nFLUX-RESULTS START\nlast"
 	if _, err := parse(text(t, s)); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestRefusal(t *testing.T) {
-	s := trial(8, TypeFacts{VCPU: 8, Cores: 4})
+	s := newTrial(8, 2, 4)
 	s.Tasks = "$(nproc)"
 	var log strings.Builder
-	for _, c := range s.refusal(fmt.Errorf("8 ranks on 4 cores: %w", ErrUnsatisfiable)) {
-		log.Write(c.text)
+	for _, c := range application.Refusal(s.Launch, application.Rehearsal{Rule: "no cores"}, fmt.Errorf("8 ranks on 4 cores: %w", application.ErrUnsatisfiable)) {
+		log.Write(c.Text)
 	}
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	want := []string{"FLUX-RUN START hpcg-iter-1", "0.012s: job.exception type=alloc severity=0 unsatisfiable request"}
@@ -329,41 +356,15 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-func TestTasksAndThreads(t *testing.T) {
-	intel, arm := TypeFacts{VCPU: 32, Cores: 16}, TypeFacts{VCPU: 64, Cores: 64}
-	for _, tc := range []struct {
-		tasks          string
-		facts          TypeFacts
-		exclusive      bool
-		ranks, threads int
-	}{
-		{"", intel, true, 1, 32}, {"", arm, true, 1, 64}, {"", intel, false, 1, 2}, {"16", intel, true, 16, 2}, {"4", intel, true, 4, 8},
-		{"$(nproc)", arm, true, 64, 1}, {"$(nproc)", intel, true, 32, 1}, {"cores", intel, true, 16, 2}, {"$(flux resource list -s all -no {ncores})", intel, true, 16, 2},
-	} {
-		ranks, err := tasksOf(tc.tasks, 1, tc.facts)
-		if err != nil || ranks != tc.ranks {
-			t.Errorf("%q: %d, %v, want %d", tc.tasks, ranks, err, tc.ranks)
-		}
-		if got := threadsOf(ranks, tc.exclusive, tc.facts); got != tc.threads && ranks <= tc.facts.Cores {
-			t.Errorf("%q: %d threads, want %d", tc.tasks, got, tc.threads)
-		}
-	}
-	for _, bad := range []string{"0", "-1", "many"} {
-		if _, err := tasksOf(bad, 1, arm); err == nil || errors.Is(err, ErrUnsatisfiable) {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-}
-
 func TestChunksTakeTheRunTime(t *testing.T) {
-	s := trial(16, TypeFacts{VCPU: 32, Cores: 16})
-	chunks, err := s.chunks()
+	s := newTrial(16, 2, 16)
+	chunks, err := application.Chunks(s.Launch, s.rehearsal())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all time.Duration
 	for _, c := range chunks {
-		all += c.after
+		all += c.After
 	}
 	if all < 40*time.Second || all > 70*time.Second {
 		t.Errorf("three runs of 15 s take %s", all)

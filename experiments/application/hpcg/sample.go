@@ -1,4 +1,4 @@
-package playback
+package hpcg
 
 import "math/rand/v2"
 
@@ -8,15 +8,15 @@ type Figures struct {
 	Seconds float64 // execution time that the run comes close to
 }
 
-// Draw makes the figures of n runs. The same seed gives the same figures; the ratings are normal, cut off evenly on both
-// sides at three deviations, and earlier where a rating would come near zero, so that their mean stays that of the basis.
-func (b Basis) Draw(seed uint64, n int) []Figures {
+// Sample draws the figures of n runs. The same seed gives the same figures; the ratings are normal, cut off evenly on both
+// sides at three deviations, and earlier where a rating would come near zero, so that their mean stays that of the distribution.
+func (d Distribution) Sample(seed uint64, n int) []Figures {
 	rng := rand.New(rand.NewPCG(seed, 0x6f636966_69742d31))
 	out := make([]Figures, n)
 	for i := range out {
 		out[i] = Figures{
-			GFLOPS:  truncatedNormal(rng, b.Mean, b.SD),
-			Seconds: truncatedNormal(rng, b.Seconds, 0.02*b.Seconds),
+			GFLOPS:  truncatedNormal(rng, d.Mean, d.SD),
+			Seconds: truncatedNormal(rng, d.Seconds, 0.02*d.Seconds),
 		}
 	}
 	return out

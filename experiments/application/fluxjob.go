@@ -1,4 +1,4 @@
-package playback
+package application
 
 import (
 	"encoding/json"
@@ -19,22 +19,22 @@ type job struct {
 	pid          int
 }
 
-func (s *Spec) job(i int, start time.Time, took time.Duration, rng *rand.Rand) job {
+func (l *frame) job(i int, start time.Time, took time.Duration, rng *rand.Rand) job {
 	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 	id := make([]byte, 8)
 	for k := range id {
 		id[k] = alphabet[rng.IntN(len(alphabet))]
 	}
-	sinceBroker := start.Sub(s.Start) - brokerStart + 841*time.Millisecond
+	sinceBroker := start.Sub(l.Start) - brokerStart + 841*time.Millisecond
 	return job{
 		id:   uint64(sinceBroker.Milliseconds()) << 24, // Flux counts milliseconds above 24 bits of its own
-		name: s.runName(i), start: start, end: start.Add(took - 100*time.Millisecond),
+		name: l.runName(i), start: start, end: start.Add(took - 100*time.Millisecond),
 		startingLast: rng.IntN(2) == 0, service: "0-shell-f" + string(id), pid: 101 + 37*i,
 	}
 }
 
 // jobs prints the section of each job, the newest first, and the totals.
-func (l *logWriter) jobs(jobs []job) error {
+func (l *frame) jobs(jobs []job) error {
 	for i := len(jobs) - 1; i >= 0; i-- {
 		j := jobs[i]
 		l.printf("\nFLUX-JOB START %d %s\n", j.id, j.name)
@@ -65,15 +65,15 @@ func (l *logWriter) jobs(jobs []job) error {
 
 type object = map[string]any
 
-func (s *Spec) jobspec(j job) any {
-	perNode := (s.Ranks + s.Nodes - 1) / s.Nodes
+func (l *frame) jobspec(j job) any {
+	perNode := l.RanksPerNode()
 	slot := object{"type": "slot", "count": perNode, "label": "task", "with": []any{object{"type": "core", "count": 1}}}
 	return object{
-		"resources": []any{object{"type": "node", "count": s.Nodes, "exclusive": s.Exclusive, "with": []any{slot}}},
-		"tasks":     []any{object{"command": strings.Fields(s.Command), "slot": "task", "count": object{"per_slot": 1}}},
+		"resources": []any{object{"type": "node", "count": l.Nodes, "exclusive": l.Exclusive, "with": []any{slot}}},
+		"tasks":     []any{object{"command": strings.Fields(l.Command), "slot": "task", "count": object{"per_slot": 1}}},
 		"attributes": object{
 			"system": object{
-				"duration": 0, "cwd": path.Dir(s.Command), "job": object{"name": j.name},
+				"duration": 0, "cwd": path.Dir(l.Command), "job": object{"name": j.name},
 				"shell": object{"options": object{"cpu-affinity": "per-task", "gpu-affinity": "off"}},
 			},
 			"user": object{"study_id": j.name},
@@ -83,19 +83,19 @@ func (s *Spec) jobspec(j job) any {
 }
 
 // granted is Flux's R: the cores that the job had.
-func (s *Spec) granted(j job) any {
-	last := s.Cores - 1
-	if !s.Exclusive {
-		last = (s.Ranks+s.Nodes-1)/s.Nodes - 1
+func (l *frame) granted(j job) any {
+	last := l.Type.Cores - 1
+	if !l.Exclusive {
+		last = l.RanksPerNode() - 1
 	}
 	return object{"version": 1, "execution": object{
-		"R_lite":    []any{object{"rank": span(s.Nodes - 1), "children": object{"core": span(last)}}},
-		"starttime": seconds(j.start), "expiration": 0.0, "nodelist": []string{s.hosts()},
+		"R_lite":    []any{object{"rank": span(l.Nodes - 1), "children": object{"core": span(last)}}},
+		"starttime": seconds(j.start), "expiration": 0.0, "nodelist": []string{l.hosts()},
 	}}
 }
 
-func (s *Spec) events(j job) []any {
-	perNode := (s.Ranks + s.Nodes - 1) / s.Nodes
+func (l *frame) events(j job) []any {
+	perNode := l.RanksPerNode()
 	at := func(t time.Time, name string, context any) any {
 		e := object{"timestamp": seconds(t), "name": name}
 		if context != nil {
@@ -106,10 +106,10 @@ func (s *Spec) events(j job) []any {
 	starting := at(j.start.Add(1100*time.Microsecond), "starting", nil)
 	out := []any{
 		at(j.start.Add(700*time.Microsecond), "init", nil),
-		at(j.start.Add(6700*time.Microsecond), "shell.init", object{"leader-rank": 0, "size": s.Nodes, "service": j.service}),
+		at(j.start.Add(6700*time.Microsecond), "shell.init", object{"leader-rank": 0, "size": l.Nodes, "service": j.service}),
 	}
 	shellStart := at(j.start.Add(7700*time.Microsecond), "shell.start",
-		object{"taskmap": object{"version": 1, "map": []any{[]int{0, s.Nodes, perNode, 1}}}})
+		object{"taskmap": object{"version": 1, "map": []any{[]int{0, l.Nodes, perNode, 1}}}})
 	if j.startingLast {
 		out = append(out, shellStart, starting)
 	} else {
