@@ -23,6 +23,9 @@ func (p *parser) finish() {
 	if p.reject == nil {
 		p.count()
 	}
+	if p.failure != "" && p.reject != nil && (p.reject.Reason == ReasonTruncated || p.reject.Reason == ReasonIterations) {
+		p.reject.Reason, p.reject.Detail = ReasonJob, "a run failed with "+p.failure+": "+p.reject.Detail
+	}
 	for i := range l.Results {
 		if p.reject == nil {
 			p.judge(i)
@@ -95,7 +98,6 @@ func (p *parser) judge(i int) {
 func (p *parser) disagreement(i int) string {
 	const printed = 2e-4
 	r, s := &p.log.Results[i], &p.log.Solvers[i]
-	local := [3]int{r.Local.X, r.Local.Y, r.Local.Z}
 	switch {
 	case !near(r.Rating, r.Rates.WithOverheads, printed):
 		return "the rating is not the GFLOP/s total with overheads"
@@ -103,8 +105,6 @@ func (p *parser) disagreement(i int) string {
 		return "the raw GFLOP/s are not the operations by the time"
 	case r.Processors.X*r.Processors.Y*r.Processors.Z != r.Ranks:
 		return "the process grid has not as many places as there are ranks"
-	case p.log.Local != [3]int{} && p.log.Local != local:
-		return "the grid is not the one that hpcg.dat asked for"
 	case !near(s.DepartureSpMV, r.Symmetry.SpMV, printed):
 		return "the departure from symmetry is not the one that the solver printed"
 	case !near(s.ResidualMean, r.Reproducibility.ResidualMean, printed):

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+
+	"github.com/compspec/ocifit-lab/experiments/application"
 )
 
 // maxLine is the length beyond which a line is cut: only flux's job records have long lines.
@@ -12,33 +14,43 @@ const maxLine = maxJobJSON
 
 var errBinary = errors.New("binary data")
 
-// lineReader gives a stream's lines without their ends, without copying those that fit its buffer.
+// lineReader gives a stream's lines without their ends, without copying those that fit its buffer. A carriage return ends a line too, for
+// programs show their progress with it.
 type lineReader struct {
-	r    *bufio.Reader
-	long []byte
+	r       *bufio.Reader
+	long    []byte
+	pending []byte // of the line that was read last
 }
 
 func newLineReader(r io.Reader) *lineReader {
-	return &lineReader{r: bufio.NewReaderSize(r, 32<<10)}
+	return &lineReader{r: bufio.NewReaderSize(application.Text(r), 32<<10)}
 }
 
 // next returns the next line, valid until the following call; io.EOF after the last. A line beyond maxLine is cut.
 func (l *lineReader) next() ([]byte, error) {
-	line, err := l.r.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) {
-		line, err = l.rest(line)
+	line := l.pending
+	if l.pending = nil; line == nil {
+		var err error
+		line, err = l.r.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			line, err = l.rest(line)
+		}
+		if len(line) == 0 && err != nil {
+			return nil, err
+		}
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		if bytes.IndexByte(line, 0) >= 0 {
+			return nil, errBinary
+		}
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		line = bytes.TrimSuffix(line, []byte("\r"))
 	}
-	if len(line) == 0 && err != nil {
-		return nil, err
+	if at := bytes.IndexByte(line, '\r'); at >= 0 {
+		line, l.pending = line[:at], line[at+1:]
 	}
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	if bytes.IndexByte(line, 0) >= 0 {
-		return nil, errBinary
-	}
-	line = bytes.TrimSuffix(line, []byte("\n"))
-	return bytes.TrimSuffix(line, []byte("\r")), nil
+	return application.Plain(line), nil
 }
 
 func (l *lineReader) rest(first []byte) ([]byte, error) {

@@ -2,6 +2,7 @@ package hpcg
 
 import (
 	"bytes"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -28,6 +29,27 @@ func (p *parser) marker(b []byte) bool {
 		return false
 	}
 	return true
+}
+
+// Markers that end a line, where a program's last words had no line end of their own.
+var (
+	wholeMarkers = [][]byte{[]byte("FLUX-RESULTS START"), []byte("FLUX-RESULTS END"), []byte("HPCG-BENCHMARKS"), []byte("FLUX JOB STATS")}
+	namedMarker  = regexp.MustCompile(`FLUX-(?:RUN (?:START|END) \S+-\d+|JOB (?:START|END) \d+ \S+-\d+|JOB-(?:JOBSPEC|RESOURCES|EVENTLOG) (?:START|END))$`)
+)
+
+// glued is where a marker begins that ends the line, 0 when there is none or nothing before it.
+func glued(b []byte) int {
+	if at := bytes.Index(b, []byte("FLUX-")); at > 0 {
+		if m := namedMarker.FindIndex(b); m != nil {
+			return m[0]
+		}
+	}
+	for _, m := range wholeMarkers {
+		if bytes.HasSuffix(b, m) {
+			return len(b) - len(m)
+		}
+	}
+	return 0
 }
 
 func (p *parser) misplaced(b []byte) {

@@ -39,6 +39,9 @@ func (Parser) Parse(r io.Reader, iterations int) (*application.Outcome, error) {
 	for _, n := range log.Notes() {
 		o.Remarks = append(o.Remarks, n.Key+": "+n.Text)
 	}
+	if log.Local != [3]int{} && log.Local != o.Local {
+		o.Remarks = append(o.Remarks, fmt.Sprintf("the grid %v is not that of hpcg.dat, %v: options of the command line go before the file", o.Local, log.Local))
+	}
 	for name, of := range modelTargets {
 		for i := range log.Results {
 			o.Others[name] += of(&log.Results[i]) / float64(len(log.Results))

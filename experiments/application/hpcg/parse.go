@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/compspec/ocifit-lab/experiments/application"
 )
 
 // Limits on what is kept of a log, so that a broken one of any size needs little memory.
@@ -81,6 +83,7 @@ type parser struct {
 	running    bool // between FLUX-RUN START and END
 	ended      bool // FLUX-RESULTS END was seen
 	job        *Job
+	failure    string // how a program failed, in a launcher's words
 	reject     *Rejection
 }
 
@@ -102,6 +105,10 @@ func (p *parser) line(b []byte) {
 		return
 	}
 	p.sawText = true
+	if at := glued(b); at > 0 && p.state >= inResources {
+		p.line(b[:at])
+		b = b[at:]
+	}
 	if p.state == inFiles && b[0] != 'F' && b[0] != 'H' {
 		p.keyValue(b)
 		return
@@ -134,7 +141,15 @@ func (p *parser) line(b []byte) {
 			p.fail(ReasonTruncated, "the log ends inside a marker, %s", stateNames[p.state])
 		}
 	default:
-		p.log.Noise++
+		p.noise(b)
+	}
+}
+
+// noise remembers how a program failed, which explains why a log ends early.
+func (p *parser) noise(b []byte) {
+	p.log.Noise++
+	if p.failure == "" {
+		p.failure = application.Failure(b)
 	}
 }
 
@@ -148,15 +163,15 @@ func (p *parser) head(b []byte) {
 			p.log.Local = d
 			return
 		}
-		p.log.Noise++
+		p.noise(b)
 	case p.log.Seconds == 0:
 		if n, err := strconv.Atoi(string(bytes.TrimSpace(b))); err == nil && n > 0 {
 			p.log.Seconds = n
 			return
 		}
-		p.log.Noise++
+		p.noise(b)
 	default:
-		p.log.Noise++
+		p.noise(b)
 	}
 }
 
@@ -202,14 +217,14 @@ func tasksOf(launch string) string {
 func (p *parser) resource(b []byte) {
 	f := strings.Fields(string(b))
 	if len(f) < 4 || len(p.log.Resources) >= maxLevels {
-		p.log.Noise++
+		p.noise(b)
 		return
 	}
 	var n [3]int
 	for i := range n {
 		v, err := strconv.Atoi(f[i+1])
 		if err != nil || v < 0 {
-			p.log.Noise++
+			p.noise(b)
 			return
 		}
 		n[i] = v

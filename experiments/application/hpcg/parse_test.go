@@ -2,16 +2,19 @@ package hpcg_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -149,7 +152,13 @@ func TestRejections(t *testing.T) {
 		"absurd rating":     {replace("rating of=10", "rating of=1e9"), hpcg.ReasonNumber},
 		"edited rating":     {replace("rating of=10", "rating of=100"), hpcg.ReasonInconsistent},
 		"edited ranks":      {replace("Distributed Processes=8", "Distributed Processes=9"), hpcg.ReasonInconsistent},
-		"other grid":        {replace("32 32 32\n15", "16 16 16\n15"), hpcg.ReasonInconsistent},
+		"HPCG 3.0":          {replace("HPCG-Benchmark\nversion=3.1", "HPCG-Benchmark version: 3.0"), hpcg.ReasonVersion},
+		"illegal program": {func(b []byte) []byte {
+			return append(cutAt("FLUX-RUN END hpcg-iter-2")(b), "flux-job: task(s) exited with exit code 132\n"...)
+		}, hpcg.ReasonJob},
+		"killed": {func(b []byte) []byte {
+			return append(cutAt("FLUX-RUN END hpcg-iter-2")(b), "/tmp/trial.sh: line 8: 71 Killed: signal 9\n"...)
+		}, hpcg.ReasonJob},
 		"HPCG says invalid": {replace(file+"HPCG result is VALID with a GFLOP/s rating of=10", file+"HPCG result is=INVALID."), hpcg.ReasonInvalid},
 		"test failed":       {replace("Spectral Convergence Tests::Result=PASSED", "Spectral Convergence Tests::Result=FAILED"), hpcg.ReasonInvalid},
 		"task failed":       {replace(`"exitcode":0`, `"exitcode":137`), hpcg.ReasonJob},
@@ -194,6 +203,58 @@ func dropFile(b []byte) []byte {
 	from := bytes.LastIndex(b, []byte("HPCG-Benchmark\n"))
 	to := bytes.Index(b, []byte("\nFLUX-RESULTS END"))
 	return append(bytes.Clone(b[:from]), b[to+1:]...)
+}
+
+// TestOtherShapes are logs that differ from the good one in what says nothing of the result; each counts, with the same ratings.
+func TestOtherShapes(t *testing.T) {
+	spec := hpcgtest.Spec{Ratings: []float64{10, 11, 12}, Ranks: 1}
+	for name, change := range map[string]func([]byte) []byte{
+		"the grid comes from the command line": replace("32 32 32\n15", "16 16 16\n15"),
+		"a build without MPI": func(b []byte) []byte {
+			return regexp.MustCompile(`(?m)^DDOT Timing Variations.*\n`).ReplaceAll(b, nil)
+		},
+		"a warning glued to the end of a run":     replace("\nFLUX-RUN END hpcg-iter-1", "\n[node-0:00123] 1 more process has sent help message FLUX-RUN END hpcg-iter-1"),
+		"a warning glued to the start of a run":   replace("\nFLUX-RUN START hpcg-iter-2", "\nbtl_vader warningFLUX-RUN START hpcg-iter-2"),
+		"a warning glued to the results":          replace("\nFLUX-RESULTS START", "\nwarningFLUX-RESULTS START"),
+		"the end of the results glued":            replace("\nFLUX-RESULTS END", "FLUX-RESULTS END"),
+		"progress with carriage returns":          replace("\nFLUX-RUN END hpcg-iter-1", "\nloading 10%\rloading 100%\rFLUX-RUN END hpcg-iter-1"),
+		"colours":                                 replace("\nFLUX-RUN END hpcg-iter-1", "\n\x1b[33mwarning\x1b[0m\n\x1b[0mFLUX-RUN END hpcg-iter-1"),
+		"Windows line ends":                       func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) },
+		"UTF-16, little endian":                   func(b []byte) []byte { return utf16Of(b, binary.LittleEndian, true) },
+		"UTF-16, big endian":                      func(b []byte) []byte { return utf16Of(b, binary.BigEndian, true) },
+		"UTF-16 without a byte order mark":        func(b []byte) []byte { return utf16Of(b, binary.LittleEndian, false) },
+		"UTF-8 with a byte order mark":            func(b []byte) []byte { return append([]byte("\xef\xbb\xbf"), b...) },
+		"a rank's own error that changed nothing": replace("\nFLUX-RUN END hpcg-iter-1", "\nhelper exited with exit code 1\nFLUX-RUN END hpcg-iter-1"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			log, err := hpcg.Parse(bytes.NewReader(change(hpcgtest.Log(spec))), 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(spec.Ratings, log.Ratings()); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func utf16Of(b []byte, order binary.AppendByteOrder, mark bool) (out []byte) {
+	if mark {
+		out = order.AppendUint16(out, 0xfeff)
+	}
+	for _, c := range utf16.Encode([]rune(string(b))) {
+		out = order.AppendUint16(out, c)
+	}
+	return out
+}
+
+func TestReasonNamesTheSignal(t *testing.T) {
+	log := hpcgtest.Log(hpcgtest.Spec{})
+	cut := append(cutAt("FLUX-RUN END hpcg-iter-1")(log), "flux-job: task(s) exited with exit code 132\n"...)
+	_, err := hpcg.Parse(bytes.NewReader(cut), 3)
+	if err == nil || !strings.Contains(err.Error(), "exit code 132 (SIGILL") {
+		t.Error(err)
+	}
 }
 
 func TestEveryCutIsRejected(t *testing.T) {

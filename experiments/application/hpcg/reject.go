@@ -18,7 +18,8 @@ const (
 	ReasonInvalid      Reason = "invalid"      // HPCG itself calls the result invalid or a test of its own failed
 	ReasonInconsistent Reason = "inconsistent" // figures that must agree do not, as after an edit by hand
 	ReasonUnequal      Reason = "unequal-runs" // the iterations differ in ranks, threads or size
-	ReasonJob          Reason = "failed-job"   // flux says that a run failed
+	ReasonVersion      Reason = "hpcg-version" // result files of another version of HPCG
+	ReasonJob          Reason = "failed-job"   // flux or the launcher says that a run failed
 	ReasonTooLarge     Reason = "too-large"    // more result files or jobs than any trial has
 	ReasonUnreadable   Reason = "read-error"   // the log could not be read to its end
 )

@@ -9,6 +9,10 @@ import (
 
 // file reads a line of the result files that starts with F or H: the files' own first line, and keys such as Final Summary.
 func (p *parser) file(b []byte) {
+	if version, other := bytes.CutPrefix(b, []byte("HPCG-Benchmark version: ")); other {
+		p.fail(ReasonVersion, "the result files are YAML, which HPCG %s writes; those of HPCG 3.1 are read", clip(version))
+		return
+	}
 	if string(b) != "HPCG-Benchmark" {
 		p.keyValue(b)
 		return
@@ -133,7 +137,7 @@ func (p *parser) solver(b []byte) {
 		return
 	}
 	if len(p.log.Solvers) == 0 {
-		p.log.Noise++
+		p.noise(b)
 		return
 	}
 	s := &p.log.Solvers[len(p.log.Solvers)-1]
@@ -146,7 +150,7 @@ func (p *parser) solver(b []byte) {
 		s.DepartureMG = p.float(b[len(departMG):])
 	case bytes.HasPrefix(b, []byte("SpMV call [")):
 	default:
-		p.log.Noise++
+		p.noise(b)
 	}
 }
 
