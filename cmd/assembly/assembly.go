@@ -22,6 +22,8 @@ type Lab struct {
 	Addons   []addons.Addon
 	// Missing is what the study needs and this version cannot install there.
 	Missing []string
+	// Edited are the settings that were changed in lab.yaml since the lab was brought up; it goes on as it was made.
+	Edited []string
 
 	program string // the version of this program
 }
@@ -69,6 +71,10 @@ func Existing(ctx context.Context, wanted *lab.Spec, stateDir string, o Options)
 	}
 	made.Experiment = wanted.Experiment
 	l, err := Assemble(ctx, made, dir, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.Edited, err = edited(dir, wanted)
 	return l, state, err
 }
 

@@ -26,6 +26,8 @@ type Status struct {
 	// InUse says which of the parts that have a stand-in are in use.
 	InUse map[string]string `json:"inUse"`
 	State string            `json:"stateFolder"`
+	// Edited are the settings that were changed in lab.yaml since the lab was brought up.
+	Edited []string `json:"edited,omitempty"`
 }
 
 // NodeStatus is a node with its price.
@@ -46,7 +48,7 @@ type AddonStatus struct {
 
 // Status asks provider, nodes and addons.
 func (l *Lab) Status(ctx context.Context, state *labstate.State) (*Status, error) {
-	s := &Status{Name: l.Spec.Name, Up: state.Ready, Since: &state.Created, State: l.Dir.Path(), InUse: l.InUse()}
+	s := &Status{Name: l.Spec.Name, Up: state.Ready, Since: &state.Created, State: l.Dir.Path(), InUse: l.InUse(), Edited: l.Edited}
 	var err error
 	if s.Cluster, err = l.Provider.Status(ctx); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func (a *app) bundleCmd() *cobra.Command {
 }
 
 type bundleOptions struct {
-	flags     kindFlags
+	flags     componentFlags
 	out       string
 	plainHTTP []string
 	noImages  bool
@@ -46,7 +46,7 @@ one tar file with an OCI layout. Everything is stored by digest. Where the pins 
 }
 
 func (a *app) bundleImagesCmd() *cobra.Command {
-	var flags kindFlags
+	var flags componentFlags
 	cmd := &cobra.Command{
 		Use:   "images",
 		Short: "List every image that the lab needs, with its digest where it is known",

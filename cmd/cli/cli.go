@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -89,7 +88,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if errors.As(err, &e) && e.err == nil {
 		return e.code // what there is to say was said
 	}
-	a.complain(err)
+	ui.Failure(a.Err, err)
 	switch {
 	case errors.As(err, &e):
 		return e.code
@@ -97,18 +96,6 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return ExitTimeout
 	}
 	return ExitError
-}
-
-// complain prints an error and what can be done about it.
-func (a *app) complain(err error) {
-	fmt.Fprintf(a.Err, "error: %s\n", strings.TrimSpace(err.Error()))
-	// The innermost hint knows most about the cause.
-	hints := strings.Split(step.HintOf(err), "\n")
-	for _, hint := range slices.Backward(hints) {
-		if hint != "" {
-			fmt.Fprintf(a.Err, "try: %s\n", hint)
-		}
-	}
 }
 
 func (a *app) root() *cobra.Command {
@@ -142,7 +129,7 @@ a real control plane with simulated nodes, whose benchmark figures are replayed,
 	root.AddCommand(
 		a.initCmd(), a.planCmd(), a.upCmd(), a.downCmd(), a.statusCmd(),
 		a.experimentCmd(), a.resultsCmd(), a.modelsCmd(), a.artifactCmd(), a.webhookCmd(), a.versionCmd(), a.supervisorCmd(),
-		a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(), a.eksCmd(),
+		a.addonsCmd(), a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(), a.eksCmd(),
 	)
 	return root
 }
@@ -214,11 +201,16 @@ func (a *app) assemble(ctx context.Context, spec *lab.Spec) (*assembly.Lab, erro
 	return assembly.Assemble(ctx, spec, dir, a.assembly())
 }
 
-// existing is the lab that was brought up.
+// existing is the lab that was brought up. What was changed in lab.yaml since then is said, as it is not in use.
 func (a *app) existing(ctx context.Context) (*assembly.Lab, *labstate.State, error) {
 	spec, err := a.spec()
 	if err != nil {
 		return nil, nil, err
 	}
-	return assembly.Existing(ctx, spec, a.stateDir, a.assembly())
+	l, state, err := assembly.Existing(ctx, spec, a.stateDir, a.assembly())
+	if err == nil && len(l.Edited) > 0 {
+		a.say("%s was changed since `ocifit-lab up` in %s; the lab goes on as it was made. `ocifit-lab up` applies what it can, `ocifit-lab down` and `up` the rest",
+			a.labFile, strings.Join(l.Edited, ", "))
+	}
+	return l, state, err
 }

@@ -48,7 +48,7 @@ type downOptions struct {
 type downSummary struct {
 	Name      string   `json:"name"`
 	Removed   bool     `json:"removed"`
-	Verified  bool     `json:"verified"` // it was looked for leftovers
+	Verified  bool     `json:"verified"` // somebody looked for leftovers
 	Leftovers []string `json:"leftovers"`
 	Results   string   `json:"results,omitempty"`
 	Seconds   float64  `json:"seconds"`
@@ -141,7 +141,7 @@ func (s downSummary) text(w io.Writer) error {
 	}
 	proof := "nothing is left of it"
 	if !s.Verified {
-		proof = "it was not looked for what is left"
+		proof = "nobody looked for what is left (--verify-empty=false)"
 	}
 	_, err := fmt.Fprintf(w, "lab %s is down after %s; %s. Results stay in %s\n",
 		s.Name, ui.Duration(time.Duration(s.Seconds*float64(time.Second))), proof, s.Results)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,13 +170,29 @@ func (o *experimentOptions) apply(spec *lab.Spec) error {
 	return nil
 }
 
+// checkLimits refuses limits that limit nothing.
+func (o *experimentOptions) checkLimits() error {
+	for _, l := range []struct {
+		flag string
+		v    float64
+	}{{"--max-cost", o.maxCost}, {"--max-hours", o.maxHours}} {
+		if l.v < 0 || math.IsNaN(l.v) || math.IsInf(l.v, 0) {
+			return fmt.Errorf("%s is %v; give an amount above 0, or leave it out for no limit of yours", l.flag, l.v)
+		}
+	}
+	if longest := math.MaxInt64 / float64(time.Hour); o.maxHours > longest {
+		return fmt.Errorf("--max-hours is %v; the most is %.0f", o.maxHours, longest)
+	}
+	return nil
+}
+
 // experiment runs what is not done of the chosen trials.
 func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 	if o.parallel < 1 {
 		return fmt.Errorf("--parallel is %d; give 1 or more", o.parallel)
 	}
-	if o.maxCost < 0 || o.maxHours < 0 {
-		return errors.New("--max-cost and --max-hours must not be negative")
+	if err := o.checkLimits(); err != nil {
+		return err
 	}
 	if o.maxHours > 0 {
 		var cancel context.CancelFunc

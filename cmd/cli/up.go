@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,8 @@ type providerFlags struct {
 	local bool
 	kind  kindFlags
 	eks   eksFlags
+
+	components componentFlags
 }
 
 func (f *providerFlags) add(cmd *cobra.Command) {
@@ -57,6 +60,7 @@ func (f *providerFlags) add(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("provider", "local")
 	f.kind.add(cmd)
 	f.eks.add(cmd)
+	f.components.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("provider", words(lab.Providers...))
 }
 
@@ -68,7 +72,8 @@ func (f *providerFlags) apply(s *lab.Spec) error {
 	case f.name != "":
 		s.Provider = f.name
 	}
-	if err := f.kind.apply(s); err != nil {
+	f.kind.apply(s)
+	if err := f.components.apply(s); err != nil {
 		return err
 	}
 	if err := f.eks.apply(s); err != nil {
@@ -78,11 +83,18 @@ func (f *providerFlags) apply(s *lab.Spec) error {
 }
 
 func (a *app) up(ctx context.Context, o upOptions) error {
+	given, err := a.spec()
+	if err != nil {
+		return err
+	}
 	spec, err := a.spec()
 	if err != nil {
 		return err
 	}
 	if err := o.provider.apply(spec); err != nil {
+		return err
+	}
+	if err := checkStudy(spec); err != nil {
 		return err
 	}
 	l, err := a.assemble(ctx, spec)
@@ -107,6 +119,9 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	if err := l.SaveClusterFile(); err != nil {
 		return err
 	}
+	if err := l.SaveGiven(given); err != nil {
+		return err
+	}
 	// Before anything exists, so that `down` finds it whatever happens next.
 	if err := l.Dir.Write(state, spec); err != nil {
 		return err
@@ -114,6 +129,15 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	return a.runUp(ctx, l, state, o.eks.merge)
+}
+
+// checkStudy refuses a study that no experiment could run, before anything is made for it.
+func checkStudy(spec *lab.Spec) error {
+	s, err := assembly.LoadStudy(spec)
+	if err != nil {
+		return err
+	}
+	return s.CheckModels(modelNames())
 }
 
 func (a *app) runUp(ctx context.Context, l *assembly.Lab, state *labstate.State, merge bool) error {
@@ -160,8 +184,12 @@ func openState(dir *labstate.Dir, spec *lab.Spec) (*labstate.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if what := assembly.Difference(old, spec); what != "" {
-		return nil, step.Try(fmt.Errorf("lab %q is up with other settings: %s", spec.Name, what),
+	differ, err := assembly.ClusterDifferences(old, spec)
+	if err != nil {
+		return nil, err
+	}
+	if len(differ) > 0 {
+		return nil, step.Try(fmt.Errorf("lab %q is up with other settings: it differs in %s", spec.Name, strings.Join(differ, ", ")),
 			"run `ocifit-lab down` first, or give this lab another name")
 	}
 	return state, nil

@@ -78,29 +78,15 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	mirrors, err := parseMirrors(o.mirrors)
-	if err != nil {
+	c := o.config
+	if err := addMirrors(&c.Mirrors, "--mirror", o.mirrors); err != nil {
 		return err
 	}
-	c := o.config
-	c.Clientset, c.FeaturesFile, c.Mirrors = client, o.featuresDir, mirrors
+	c.Clientset, c.FeaturesFile = client, o.featuresDir
 	c.Prices, _ = templates.Prices()
 	c.Credential = new(ecr.Source).Credential(artifact.DockerCredentials())
 	c.Log = slog.New(slog.NewJSONHandler(a.Err, nil))
 	return serve.Run(ctx, c)
-}
-
-// parseMirrors reads registry=mirror pairs.
-func parseMirrors(pairs []string) (map[string][]string, error) {
-	mirrors := map[string][]string{}
-	for _, p := range pairs {
-		registry, mirror, ok := strings.Cut(p, "=")
-		if !ok || registry == "" || mirror == "" {
-			return nil, fmt.Errorf("mirror %q: write registry=mirror, e.g. ghcr.io=mirror.example:5000/ghcr", p)
-		}
-		mirrors[registry] = append(mirrors[registry], mirror)
-	}
-	return mirrors, nil
 }
 
 // list splits a comma-separated list from the environment.

@@ -274,7 +274,7 @@ func TestETA(t *testing.T) {
 func TestFailure(t *testing.T) {
 	var b bytes.Buffer
 	Failure(&b, step.Try(fmt.Errorf("2 errors:\n- a\n- b"), "run ocifit-lab doctor"))
-	if got := b.String(); got != "error: 2 errors:\n  - a\n  - b\n  try: run ocifit-lab doctor\n" {
+	if got := b.String(); got != "error: 2 errors:\n- a\n- b\ntry: run ocifit-lab doctor\n" {
 		t.Errorf("%q", got)
 	}
 }

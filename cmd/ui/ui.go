@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/compspec/ocifit-lab/provision/step"
 	"golang.org/x/term"
+
+	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // Kind says how progress is shown. It is a flag value.
@@ -125,12 +127,14 @@ func JSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// Failure writes an error for a person: what happened and, where it is known, what to try.
+// Failure writes an error for a person: what happened and, where it is known, what to try. The innermost hint comes first: it knows most about
+// the cause.
 func Failure(w io.Writer, err error) {
-	fmt.Fprintf(w, "error: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
-	for hint := range strings.SplitSeq(step.HintOf(err), "\n") {
+	fmt.Fprintf(w, "error: %s\n", strings.TrimSpace(err.Error()))
+	hints := strings.Split(step.HintOf(err), "\n")
+	for _, hint := range slices.Backward(hints) {
 		if hint != "" {
-			fmt.Fprintf(w, "  try: %s\n", hint)
+			fmt.Fprintf(w, "try: %s\n", hint)
 		}
 	}
 }

@@ -162,37 +162,43 @@ func TestLoadFaults(t *testing.T) {
 	const head = "apiVersion: ocifit-lab/v1alpha1\nname: x\n"
 	const arm = "arms:\n- {name: a, model: random}\n"
 	for name, tc := range map[string]struct{ in, want string }{
-		"empty":          {"", "f.yaml: the file is empty"},
-		"only a comment": {"# nothing\n", "f.yaml: the file is empty"},
-		"not yaml":       {"a: [", "f.yaml: not YAML"},
-		"a list":         {"- a\n", "f.yaml:1: should be a mapping, not a list"},
-		"two documents":  {head + arm + "---\nname: y\n", "more than one YAML document"},
-		"unknown":        {head + arm + "repeat: 3\n", "f.yaml:5: repeat: unknown field; known here:"},
-		"twice":          {head + arm + "name: y\n", "f.yaml:5: name: given twice"},
-		"unknown in arm": {head + "arms:\n- name: a\n  modl: fom\n", "f.yaml:5: arms[0].modl: unknown field"},
-		"no model":       {head + "arms:\n- name: a\n", "f.yaml:4: arms[0].model: the arm names no model"},
-		"null model":     {head + "arms:\n- name: a\n  model:\n", "f.yaml:5: arms[0].model: should be text, not nothing"},
-		"no arms":        {head, "arms: a study needs at least one arm"},
-		"no name":        {"apiVersion: ocifit-lab/v1alpha1\n" + arm, "name: \"\" is no name"},
-		"same arm":       {head + arm + "- {name: a, model: fom}\n", "f.yaml:5: arms[1].name: \"a\" is also the name of arms[0]"},
-		"tasks all":      {head + "arms:\n- {name: a, model: fom, tasks: all}\n", "f.yaml:4: arms[0].tasks: \"all\" is no launch policy"},
-		"tasks zero":     {head + "arms:\n- {name: a, model: fom, tasks: 0}\n", "arms[0].tasks"},
-		"wrong type":     {head + arm + "repeats: many\n", "f.yaml:5: repeats: should be a whole number"},
-		"fraction":       {head + arm + "repeats: 1.5\n", "f.yaml:5: repeats: should be a whole number"},
-		"zero repeats":   {head + arm + "repeats: 0\n", "f.yaml:5: repeats: 0 is not between"},
-		"negative":       {head + arm + "iterations: -1\n", "f.yaml:5: iterations: -1 is not between"},
-		"negative seed":  {head + arm + "seed: -1\n", "f.yaml:5: seed: should be a whole number, 0 or more"},
-		"order":          {head + arm + "order: random\n", "f.yaml:5: order: \"random\" is no order"},
-		"deadline":       {head + arm + "deadlines: {run: soon}\n", "f.yaml:5: deadlines.run: not a duration"},
-		"no time":        {head + arm + "deadlines: {run: 0s}\n", "f.yaml:5: deadlines.run: 0s is shorter"},
-		"fresh nodes":    {head + arm + "freshNodes: maybe\n", "f.yaml:5: freshNodes: should be true or false, not \"maybe\""},
-		"fresh number":   {head + arm + "freshNodes: 1\n", "f.yaml:5: freshNodes: should be true or false"},
-		"cost":           {head + arm + "maxCost: -5\n", "f.yaml:5: maxCost: -5 is no amount"},
-		"nan cost":       {head + arm + "maxCost: .nan\n", "maxCost"},
-		"baseline":       {head + arm + "baseline: b\n", "f.yaml:5: baseline: \"b\" is no arm"},
-		"version":        {"apiVersion: v2\nname: x\n" + arm, "f.yaml:1: apiVersion: should be"},
-		"values":         {head + arm + "values: [1]\n", "f.yaml:5: values: should be a mapping, not a list"},
-		"odd values":     {head + arm + "values: {a: .inf}\n", "values: cannot be chart values"},
+		"empty":                {"", "f.yaml: the file is empty"},
+		"only a comment":       {"# nothing\n", "f.yaml: the file is empty"},
+		"not yaml":             {"a: [", "f.yaml: not YAML"},
+		"a list":               {"- a\n", "f.yaml:1: should be a mapping, not a list"},
+		"two documents":        {head + arm + "---\nname: y\n", "more than one YAML document"},
+		"unknown":              {head + arm + "repeat: 3\n", "f.yaml:5: repeat: unknown field; known here:"},
+		"twice":                {head + arm + "name: y\n", "f.yaml:5: name: given twice"},
+		"unknown in arm":       {head + "arms:\n- name: a\n  modl: fom\n", "f.yaml:5: arms[0].modl: unknown field"},
+		"no model":             {head + "arms:\n- name: a\n", "f.yaml:4: arms[0].model: the arm names no model"},
+		"null model":           {head + "arms:\n- name: a\n  model:\n", "f.yaml:5: arms[0].model: should be text, not nothing"},
+		"no arms":              {head, "arms: a study needs at least one arm"},
+		"no name":              {"apiVersion: ocifit-lab/v1alpha1\n" + arm, "name: \"\" is no name"},
+		"same arm":             {head + arm + "- {name: a, model: fom}\n", "f.yaml:5: arms[1].name: \"a\" is also the name of arms[0]"},
+		"tasks all":            {head + "arms:\n- {name: a, model: fom, tasks: all}\n", "f.yaml:4: arms[0].tasks: \"all\" is no launch policy"},
+		"tasks zero":           {head + "arms:\n- {name: a, model: fom, tasks: 0}\n", "arms[0].tasks"},
+		"wrong type":           {head + arm + "repeats: many\n", "f.yaml:5: repeats: should be a whole number"},
+		"fraction":             {head + arm + "repeats: 1.5\n", "f.yaml:5: repeats: should be a whole number"},
+		"zero repeats":         {head + arm + "repeats: 0\n", "f.yaml:5: repeats: 0 is not between"},
+		"negative":             {head + arm + "iterations: -1\n", "f.yaml:5: iterations: -1 is not between"},
+		"negative seed":        {head + arm + "seed: -1\n", "f.yaml:5: seed: should be a whole number, 0 or more"},
+		"order":                {head + arm + "order: random\n", "f.yaml:5: order: \"random\" is no order"},
+		"deadline":             {head + arm + "deadlines: {run: soon}\n", "f.yaml:5: deadlines.run: not a duration"},
+		"no time":              {head + arm + "deadlines: {run: 0s}\n", "f.yaml:5: deadlines.run: 0s is shorter"},
+		"fresh nodes":          {head + arm + "freshNodes: maybe\n", "f.yaml:5: freshNodes: should be true or false, not \"maybe\""},
+		"fresh number":         {head + arm + "freshNodes: 1\n", "f.yaml:5: freshNodes: should be true or false"},
+		"cost":                 {head + arm + "maxCost: -5\n", "f.yaml:5: maxCost: -5 is no amount"},
+		"nan cost":             {head + arm + "maxCost: .nan\n", "maxCost"},
+		"baseline":             {head + arm + "baseline: b\n", "f.yaml:5: baseline: \"b\" is no arm"},
+		"version":              {"apiVersion: v2\nname: x\n" + arm, "f.yaml:1: apiVersion: should be"},
+		"values":               {head + arm + "values: [1]\n", "f.yaml:5: values: should be a mapping, not a list"},
+		"iterations as values": {head + arm + "iterations: 1\nvalues: {experiment: {iterations: 7}}\n", "f.yaml:6: values.experiment.iterations: 7 contradicts the study; write `iterations`"},
+		"tasks as values":      {head + arm + "values: {experiment: {tasks: 8}}\n", "values.experiment.tasks: 8 contradicts the study"},
+		"nodes as values":      {head + arm + "values: {experiment: {nodes: 2}}\n", "values.experiment.nodes: 2 contradicts the study; a trial is one node"},
+		"size as values":       {head + arm + "values: {minicluster: {size: 2}}\n", "values.minicluster.size: 2 contradicts the study"},
+		"image as values":      {head + arm + "values: {minicluster: {image: app}}\n", "the webhook sets the image"},
+		"iterations of an arm": {head + "arms:\n- {name: a, model: random, values: {experiment: {iterations: 7}}}\n", "arms[0].values.experiment.iterations: 7 contradicts"},
+		"odd values":           {head + arm + "values: {a: .inf}\n", "values: cannot be chart values"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load([]byte(tc.in), "f.yaml")
@@ -200,6 +206,15 @@ func TestLoadFaults(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// What values say as the study does is no contradiction, and what the study does not say is theirs.
+func TestLoadTakesValues(t *testing.T) {
+	text := "apiVersion: ocifit-lab/v1alpha1\nname: x\niterations: 7\nvalues: {experiment: {iterations: 7, nodes: 1}, env: {A: b}}\n" +
+		"arms:\n- {name: a, model: random, tasks: \"4\", values: {experiment: {tasks: 4}}}\n"
+	if _, err := Load([]byte(text), "f.yaml"); err != nil {
+		t.Error(err)
 	}
 }
 

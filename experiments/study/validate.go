@@ -47,6 +47,7 @@ func (s *Study) Validate() error {
 	}
 	s.validateDeadlines(add)
 	s.validateArms(add)
+	s.validateValues(add)
 	return errors.Join(faults...)
 }
 

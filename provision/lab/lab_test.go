@@ -34,6 +34,24 @@ func TestLoadRefuses(t *testing.T) {
 		{"max below desired", head + "nodeGroups:\n- {name: a, instanceType: t3.2xlarge, desired: 2, max: 1, sticky: true}\n", "they must rise"},
 		{"negative time scale", head + "sim: {timeScale: -1}\n", "sim.timeScale is -1"},
 		{"name", head + "name: My Lab\n", `name "My Lab"`},
+		{"tag", head + "artifact: {tag: v1+build}\n", `artifact.tag "v1+build" is no tag`},
+		{"empty tag", head + "artifact: {tag: \"\"}\n", `artifact.tag "" is no tag`},
+		{"repository with capitals", head + "artifact: {repository: ghcr.io/You/compat}\n", "must be lowercase"},
+		{"repository with a tag", head + "artifact: {repository: ghcr.io/you/compat:v1}\n", "leave out the tag"},
+		{"repository without a registry", head + "artifact: {repository: compat}\n", "not a repository"},
+		{"image", head + "artifact: {images: {amd64: \"ghcr.io/You/app:1\"}}\n", "artifact.images.amd64"},
+		{"node image", head + "kind: {nodeImage: \"kindest/node v1\"}\n", "kind.nodeImage"},
+		{"namespace of the control plane", head + "experiment: {namespace: kube-system}\n", "experiment.namespace kube-system is not for trials"},
+		{"namespace of the lab", head + "experiment: {namespace: ocifit-system}\n", "is not for trials"},
+		{"long namespace", head + "experiment: {namespace: " + strings.Repeat("n", 64) + "}\n", "at most 63"},
+		{"results at home", head + "experiment: {results: \"~/res\"}\n", "~ is a shell's word"},
+		{"no results", head + "experiment: {results: \"\"}\n", "experiment.results is empty"},
+		{"skip with a space", head + "webhook: {skip: [\"t3.2xlarge \"]}\n", `"t3.2xlarge " is not in the catalogue (did you mean t3.2xlarge?)`},
+		{"skip misspelt", head + "webhook: {skip: [hpc7g.16large]}\n", "did you mean hpc7g.16xlarge?"},
+		{"region", head + "region: us-east-1a\n", `region "us-east-1a" is no AWS region`},
+		{"kubernetes version", head + "kubernetesVersion: v1.34.1\n", "write a minor version in quotes"},
+		{"time scale that is no number", head + "sim: {timeScale: .nan}\n", "sim.timeScale is NaN"},
+		{"endless time scale", head + "sim: {timeScale: .inf}\n", "sim.timeScale is +Inf"},
 		{"tie-break", head + "webhook: {tieBreak: luck}\n", "choose price or first"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -79,5 +97,16 @@ func TestEveryCatalogueTypeHasAGroup(t *testing.T) {
 	}
 	if len(s.NodeGroups) != 22 {
 		t.Errorf("%d node groups for 22 types", len(s.NodeGroups))
+	}
+}
+
+// A program that refuses more than the one before must still find the lab, to take it down.
+func TestLoadSavedForgives(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lab.yaml")
+	if err := os.WriteFile(file, []byte(head+"name: old\nwebhook: {skip: [hpc7g.16large]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := LoadSaved(file); err != nil || s.Name != "old" {
+		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -154,7 +154,20 @@ func Load(file string, optional bool) (*Spec, error) {
 	if err := s.decode(data, file); err != nil {
 		return nil, err
 	}
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
 	return s, nil
+}
+
+// LoadSaved reads the spec that a lab was brought up with. What a later program would refuse is no reason not to find the lab again.
+func LoadSaved(file string) (*Spec, error) {
+	s := Default()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.decode(data, file)
 }
 
 func (s *Spec) decode(data []byte, file string) error {
@@ -169,9 +182,6 @@ func (s *Spec) decode(data []byte, file string) error {
 		return fmt.Errorf("%s: apiVersion is missing; this program reads %s", file, APIVersion)
 	default:
 		return fmt.Errorf("%s: apiVersion is %q; this program reads %s", file, s.APIVersion, APIVersion)
-	}
-	if err := s.Validate(); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil
 }

@@ -26,9 +26,6 @@ func (s *Spec) Validate() error {
 	if s.Webhook.TieBreak != "price" && s.Webhook.TieBreak != "first" {
 		bad("webhook.tieBreak %q is not known; choose price or first", s.Webhook.TieBreak)
 	}
-	if !dnsLabel.MatchString(s.Experiment.Namespace) {
-		bad("experiment.namespace %q: use lower-case letters, digits and dashes", s.Experiment.Namespace)
-	}
 	if s.Experiment.Trials < 0 {
 		bad("experiment.trials is %d; give 1 or more, or leave it out for the study's own number", s.Experiment.Trials)
 	}
@@ -46,6 +43,7 @@ func (s *Spec) Validate() error {
 			bad("artifact.images: architecture %q is not known; use amd64 and arm64", arch)
 		}
 	}
+	problems = append(problems, s.validateValues()...)
 	problems = append(problems, s.validateGroups()...)
 	problems = append(problems, s.EKS.validate()...)
 	problems = append(problems, s.Kind.validate()...)
@@ -68,8 +66,8 @@ func (s *Spec) validateGroups() []error {
 		bad := func(format string, args ...any) {
 			problems = append(problems, fmt.Errorf("node group %q: "+format, append([]any{g.Name}, args...)...))
 		}
-		if !dnsLabel.MatchString(g.Name) {
-			bad("use lower-case letters, digits and dashes for its name")
+		if !dnsLabel.MatchString(g.Name) || len(g.Name) > maxLabel {
+			bad("use at most %d lower-case letters, digits and dashes for its name", maxLabel)
 		}
 		if names[g.Name] {
 			bad("the name is used twice")

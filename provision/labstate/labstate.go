@@ -75,7 +75,7 @@ func (d *Dir) Read() (*State, error) {
 }
 
 // Spec returns the spec that the lab was brought up with.
-func (d *Dir) Spec() (*lab.Spec, error) { return lab.Load(d.Path("lab.yaml"), false) }
+func (d *Dir) Spec() (*lab.Spec, error) { return lab.LoadSaved(d.Path("lab.yaml")) }
 
 // Write saves the state, and the spec when it is given.
 func (d *Dir) Write(s *State, spec *lab.Spec) error {

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compspec/ocifit-lab/provision/lab"
+)
+
+// componentFlags change on the command line what lab.yaml says of what is installed from elsewhere.
+type componentFlags struct {
+	versions, bundle              string
+	registryMirrors, chartMirrors []string
+}
+
+func (f *componentFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.versions, "versions", "", "versions of what is installed: pinned, or procedure for those that the study names")
+	flags.StringVar(&f.bundle, "bundle", "", "file of `bundle create` that charts, manifests and images are taken from")
+	flags.StringArrayVar(&f.registryMirrors, "registry-mirror", nil, "REGISTRY=MIRROR: ask MIRROR before REGISTRY for images")
+	flags.StringArrayVar(&f.chartMirrors, "chart-mirror", nil, "HOST=MIRROR: ask MIRROR instead of HOST for charts and manifests")
+	_ = cmd.RegisterFlagCompletionFunc("versions", words(lab.VersionsPinned, lab.VersionsProcedure))
+}
+
+func (f *componentFlags) apply(s *lab.Spec) error {
+	if f.versions != "" {
+		s.Components.Versions = f.versions
+	}
+	if f.bundle != "" {
+		path, err := filepath.Abs(f.bundle)
+		if err != nil {
+			return err
+		}
+		s.Components.Bundle = path
+	}
+	if err := addMirrors(&s.Components.RegistryMirrors, "--registry-mirror", f.registryMirrors); err != nil {
+		return err
+	}
+	return addMirrors(&s.Components.ChartMirrors, "--chart-mirror", f.chartMirrors)
+}
+
+// addMirrors reads pairs HOST=MIRROR of a flag.
+func addMirrors(to *map[string][]string, flag string, pairs []string) error {
+	for _, text := range pairs {
+		host, mirror, ok := strings.Cut(text, "=")
+		if !ok || host == "" || mirror == "" {
+			return fmt.Errorf("%s %q: write HOST=MIRROR, such as docker.io=mirror.example/docker", flag, text)
+		}
+		if *to == nil {
+			*to = map[string][]string{}
+		}
+		(*to)[host] = append((*to)[host], mirror)
+	}
+	return nil
+}
