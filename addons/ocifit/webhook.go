@@ -126,7 +126,7 @@ func (a *Addon) configuration(endpoint *provision.WebhookEndpoint) *admission.Mu
 	seconds := int32(timeoutSeconds)
 	rule := func(group, version, resource string) admission.RuleWithOperations {
 		return admission.RuleWithOperations{
-			Operations: []admission.OperationType{admission.Create},
+			Operations: []admission.OperationType{admission.Create, admission.Update},
 			Rule: admission.Rule{
 				APIGroups: []string{group}, APIVersions: []string{version}, Resources: []string{resource}, Scope: &namespaced,
 			},

@@ -63,7 +63,7 @@ func putNodes(ctx context.Context, client kubernetes.Interface, index *features.
 		return err
 	}
 	for _, n := range nodes.Items {
-		index.Put(features.Node{Name: n.Name, Labels: n.Labels, Cordoned: n.Spec.Unschedulable || n.DeletionTimestamp != nil})
+		index.Put(features.NodeOf(&n))
 	}
 	return nil
 }

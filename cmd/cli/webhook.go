@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	addon "github.com/compspec/ocifit-lab/addons/compatibility"
+	"github.com/compspec/ocifit-lab/addons/nodefeatures"
 	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/labstate"
@@ -61,7 +62,7 @@ features are read again when their files change. Registries are asked with the c
 	f.BoolVar(&c.Events, "events", true, "write an event for each selection and denial")
 	f.StringSliceVar(&c.Skip, "skip", list(os.Getenv("SKIP_INSTANCE_TYPES")), "instance types that are never chosen")
 	f.StringVar(&c.TieBreak, "tie-break", predict.TieBreakPrice, "equal scores: price or first")
-	f.Uint64Var(&c.Seed, "seed", 0, "base of the seeds of random choices")
+	f.Uint64Var(&c.Seed, "seed", 0, "base of the seeds of random draws, which makes them repeatable (default: each admission draws afresh)")
 	f.StringVar(&c.ModelServerURL, "model-server", os.Getenv("MODEL_SERVER_URL"), "model server that is asked instead of the built-in models (POST /predict)")
 	f.StringVar(&c.PredictListen, "predict-api", "", "address at which POST /predict is answered with the built-in models, over plain HTTP")
 	f.StringSliceVar(&c.PlainHTTPRegistries, "plain-http", nil, "registries (host:port) that are spoken to without TLS")
@@ -84,6 +85,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	}
 	c.Clientset, c.FeaturesFile = client, o.featuresDir
 	c.Prices, _ = templates.Prices()
+	c.Allocatable = nodefeatures.Allocatable()
 	c.Credential = new(ecr.Source).Credential(artifact.DockerCredentials())
 	c.Log = slog.New(slog.NewJSONHandler(a.Err, nil))
 	return serve.Run(ctx, c)
@@ -147,7 +149,7 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 	}
 	prices, _ := templates.Prices()
 	specs := artifact.NewCache(artifact.CacheOptions{Options: registryOptions(addon.Target{PlainHTTP: append(plainHTTP, o.plainHTTP...)})})
-	decider, err := admit.New(admit.Config{Specs: specs, Features: index, Models: models, Prices: prices, Skip: o.skip, TieBreak: o.tieBreak})
+	decider, err := admit.New(admit.Config{Specs: specs, Features: index, Models: models, Prices: prices, Skip: o.skip, TieBreak: o.tieBreak, Allocatable: nodefeatures.Allocatable()})
 	if err != nil {
 		return err
 	}

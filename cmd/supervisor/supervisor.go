@@ -114,6 +114,7 @@ func ServeWebhook(ctx context.Context, env sim.Env, c serve.Config) error {
 	}
 	c.CertFile, c.KeyFile, c.FeaturesFile = env.CertFile, env.KeyFile, file
 	c.Prices, _ = templates.Prices()
+	c.Allocatable = nodefeatures.Allocatable()
 	c.Log = slog.New(slog.NewJSONHandler(env.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return serve.Run(ctx, c)
 }

@@ -417,10 +417,10 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestDenialUnwraps(t *testing.T) {
-	if err := denyRank(fmt.Errorf("x: %w", predict.ErrNoCandidate)); !errors.Is(err, predict.ErrNoCandidate) {
+	if err := denyRank(nil, fmt.Errorf("x: %w", predict.ErrNoCandidate)); !errors.Is(err, predict.ErrNoCandidate) {
 		t.Error(err)
 	}
-	if denyRank(nil) != nil {
+	if denyRank(nil, nil) != nil {
 		t.Error("nil became an error")
 	}
 }

@@ -97,11 +97,12 @@ func TestByFeatures(t *testing.T) {
 	}
 	live("n1", "5.10", "")
 	live("n2", "5.10.236", "")
-	if got := image(""); got != "i:any" {
+	denied("", ReasonAmbiguous, "i:any for c7a.12xlarge; i:six for hpc7g.16xlarge, m7g.16xlarge; add a node selector")
+	if got := image(`"nodeSelector":{"kubernetes.io/arch":"amd64"},`); got != "i:any" {
 		t.Errorf("two nodes that differ in name and in a patch level, not in their image: %s", got)
 	}
 	live("n3", "5.10", "mint")
-	denied("", ReasonAmbiguous, "i:any for c7a.12xlarge; i:mint for c7a.12xlarge; add a node selector")
+	denied(`"nodeSelector":{"kubernetes.io/arch":"amd64"},`, ReasonAmbiguous, "i:any for c7a.12xlarge; i:mint for c7a.12xlarge; add a node selector")
 	if got := image(`"nodeSelector":{"kubernetes.io/hostname":"n3"},`); got != "i:mint" {
 		t.Errorf("by host: %s", got)
 	}
@@ -111,10 +112,10 @@ func TestByFeatures(t *testing.T) {
 	if got := image(`"nodeSelector":{"node.kubernetes.io/instance-type":"m7g.16xlarge"},`); got != "i:six" {
 		t.Errorf("a type that has no node yet: %s", got)
 	}
-	denied(`"nodeSelector":{"disk":"ssd"},`, ReasonNoCandidate, "no node and no type")
-	denied(`"nodeSelector":{"node.kubernetes.io/instance-type":"t3.2xlarge"},`, ReasonNoCandidate, "1 on the skip list")
+	denied(`"nodeSelector":{"disk":"ssd"},`, ReasonNoCandidate, "disk=ssd")
+	denied(`"nodeSelector":{"node.kubernetes.io/instance-type":"t3.2xlarge"},`, ReasonNoCandidate, "1 types on the skip list (t3.2xlarge)")
 	index.Put(features.Node{Name: "n4", Labels: map[string]string{compat.LabelInstanceType: "odd.large", compat.LabelArch: "amd64"}})
-	denied(`"nodeSelector":{"node.kubernetes.io/instance-type":"odd.large"},`, ReasonNoCandidate, "kernel-version.full Exists , there is no such label")
+	denied(`"nodeSelector":{"node.kubernetes.io/instance-type":"odd.large"},`, ReasonNoCandidate, "kernel-version.full Exists, but there is no such label")
 }
 
 // NFD's own format selects as well, and a MiniCluster gets the Flux view of the architecture that all nodes share.
@@ -210,11 +211,11 @@ type counting struct {
 	merged int
 }
 
-func (c *counting) Candidates(domain features.Domain) []features.Candidate {
+func (c *counting) Candidates(domain features.Domain, excludes func(features.Candidate) string, reads []string) []features.Candidate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.merged++
-	return c.Index.Candidates(domain)
+	return c.Index.Candidates(domain, excludes, reads)
 }
 
 // Work is shared between objects until something changes, and the decision is the same as without.
@@ -246,12 +247,12 @@ func TestDecisionsAreCached(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	if count.merged != 3 {
-		t.Errorf("merged %d times, want 3: fom, fom with a selector, random", count.merged)
+	if count.merged != 4 {
+		t.Errorf("merged %d times, want 4: fom, fom with each of two selectors, random", count.merged)
 	}
 	index.Put(features.Node{Name: "n", Labels: map[string]string{compat.LabelInstanceType: "new", compat.LabelArch: "amd64"}})
 	_, report := d.Review(t.Context(), request(objects[0]))
-	if count.merged != 4 || len(report.Outcome.Decision.OutOfDomain) != 1 {
+	if count.merged != 5 || len(report.Outcome.Decision.OutOfDomain) != 1 {
 		t.Errorf("merged %d times; a node of a new type must be seen at once: %+v", count.merged, report.Outcome.Decision)
 	}
 }
@@ -259,7 +260,7 @@ func TestDecisionsAreCached(t *testing.T) {
 // Whoever panics while choosing must not poison the memory.
 func TestCacheSurvivesAPanic(t *testing.T) {
 	d, _ := newDecider(t, nil)
-	key := cacheKey{selector: "x"}
+	key := cacheKey{scheduling: "x"}
 	func() {
 		defer func() { _ = recover() }()
 		d.cached(key, func() *selection { panic("for the test") })
@@ -279,7 +280,7 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Errorf("%d entries", n)
 	}
 	d.cache.entries = nil
-	d.Review(t.Context(), request(pod(map[string]string{"image-ref": ref, "model": "fom"}, fmt.Sprintf(`"nodeSelector":{"kubernetes.io/arch":%q},`, strings.Repeat("x", maxSelector)))))
+	d.Review(t.Context(), request(pod(map[string]string{"image-ref": ref, "model": "fom"}, fmt.Sprintf(`"nodeSelector":{"kubernetes.io/arch":%q},`, strings.Repeat("x", maxScheduling)))))
 	if len(d.cache.entries) != 0 {
 		t.Error("a huge selector was remembered")
 	}

@@ -1,10 +1,13 @@
 package admit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/features"
 	"github.com/compspec/ocifit-lab/webhook/patch"
 	"github.com/compspec/ocifit-lab/webhook/predict"
+	"github.com/compspec/ocifit-lab/webhook/scheduling"
 )
 
 // byModel lets the model that the object names choose the instance type.
@@ -42,8 +46,14 @@ func (d *Decider) byModel(ctx context.Context, o *patch.Object, namespace string
 		return nil, deny(ReasonUnknownModel, http.StatusUnprocessableEntity,
 			"the artifact asks for the model %q, which neither it nor this webhook has; the webhook has %s", model.Name, strings.Join(d.Models(), ", "))
 	}
-	return d.cached(cacheKey{model: model, selector: d.selectorKey(o)}, func() *selection {
-		table, err := predict.Rank(scorer, model.Direction, d.cfg.Features.Candidates(scorer), d.options(o, model))
+	return d.cached(cacheKey{model: model, scheduling: o.SchedulingKey()}, func() *selection {
+		catalogue := d.cfg.Features.Cached()
+		rows, opts, err := d.candidates(o, model, scorer.Domain(catalogue))
+		if err != nil {
+			return &selection{err: err}
+		}
+		opts.Catalogue = catalogue
+		table, err := predict.Rank(scorer, model.Direction, rows, opts)
 		return d.conclude(a, model, tag, table, err).finish()
 	}), nil
 }
@@ -65,8 +75,12 @@ func pick(o *patch.Object, a *artifact.Artifact) (*compat.Model, string, error) 
 
 // draw chooses by chance from the pool, which is the same for many objects.
 func (d *Decider) draw(o *patch.Object, a *artifact.Artifact, model *compat.Model, tag string, seed uint64) *selection {
-	pool, err := d.cachedPool(cacheKey{model: model, selector: d.selectorKey(o)}, func() (*predict.Pool, error) {
-		return predict.NewPool(d.cfg.Features.Candidates(nil), d.options(o, model))
+	pool, err := d.cachedPool(cacheKey{model: model, scheduling: o.SchedulingKey()}, func() (*predict.Pool, error) {
+		rows, opts, err := d.candidates(o, model, nil)
+		if err != nil {
+			return nil, err
+		}
+		return predict.NewPool(rows, opts)
 	})
 	var table *predict.Table
 	if err == nil {
@@ -83,46 +97,63 @@ func (d *Decider) ask(ctx context.Context, o *patch.Object, model *compat.Model)
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)*9/10)
 		defer cancel()
 	}
-	return d.cfg.ModelServer.Rank(ctx, model.Name, model.Direction, d.cfg.Features.Candidates(nil), d.options(o, model))
+	rows, opts, err := d.candidates(o, model, nil)
+	if err != nil {
+		return nil, err
+	}
+	return d.cfg.ModelServer.Rank(ctx, model.Name, model.Direction, rows, opts)
 }
 
-func (d *Decider) options(o *patch.Object, model *compat.Model) predict.Options {
-	return predict.Options{TieBreak: d.cfg.TieBreak, Prices: d.cfg.Prices, Skip: d.cfg.Skip, LeaveOut: d.leaveOut(o, model)}
-}
-
-// describes reports whether a label describes the machine of a type, so that a selector on it decides about types.
-func (d *Decider) describes(label string) bool {
-	return label == d.cfg.Features.Identity() || label == compat.LabelInstanceType || label == compat.LabelArch || strings.HasPrefix(label, compat.FeaturePrefix)
-}
-
-// leaveOut says which candidates the object cannot use, whatever their score.
-func (d *Decider) leaveOut(o *patch.Object, model *compat.Model) func(features.Candidate) string {
-	selector := o.NodeSelector()
-	return func(c features.Candidate) string {
+// candidates lists the types that a model chooses among, and how.
+func (d *Decider) candidates(o *patch.Object, model *compat.Model, domain features.Domain) ([]features.Candidate, predict.Options, error) {
+	j, err := d.judge(o, false)
+	if err != nil {
+		return nil, predict.Options{}, err
+	}
+	excludes := func(c features.Candidate) string {
 		if c.Architecture == "" {
 			return "no label tells its architecture (" + compat.LabelArch + ")"
 		}
 		if model.Platforms[c.Architecture] == "" {
 			return fmt.Sprintf("the artifact has no image for %s, only for %s", c.Architecture, strings.Join(model.Architectures(), ", "))
 		}
-		for k, want := range selector {
-			have, there := c.Labels[k]
-			if d.describes(k) && have != want {
-				if !there {
-					have = "no such label"
-				}
-				return fmt.Sprintf("the object's node selector wants %s=%s, nodes of this type have %s", k, want, have)
-			}
-		}
-		return ""
+		return j.Excludes(c)
 	}
+	opts := predict.Options{TieBreak: d.cfg.TieBreak, Prices: d.cfg.Prices, Skip: d.cfg.Skip, LeaveOut: excludes}
+	return d.cfg.Features.Candidates(domain, excludes, j.Requirements.Labels()), opts, nil
+}
+
+// judge reads what the object requires of its nodes.
+func (d *Decider) judge(o *patch.Object, strict bool) (*scheduling.Judge, error) {
+	r, err := scheduling.Of(o)
+	if err != nil {
+		return nil, deny(ReasonBadObject, http.StatusUnprocessableEntity, "%w", err)
+	}
+	return &scheduling.Judge{Requirements: r, Identity: d.cfg.Features.Identity(), Allocatable: d.cfg.Allocatable, Strict: strict}, nil
+}
+
+// requirements sums up why types were left out, the reason of most first.
+func requirements(out []compat.LeftOut) string {
+	types := map[string][]string{}
+	for _, l := range out {
+		want := scheduling.Requirement(l.Reason)
+		types[want] = append(types[want], l.InstanceType)
+	}
+	wants := slices.SortedFunc(maps.Keys(types), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(types[b]), len(types[a])), cmp.Compare(a, b))
+	})
+	parts := make([]string, len(wants))
+	for i, want := range wants {
+		parts[i] = fmt.Sprintf("%d because %s (%s)", len(types[want]), want, few(types[want]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // conclude writes down what a table decided.
 func (d *Decider) conclude(a *artifact.Artifact, model *compat.Model, tag string, table *predict.Table, err error) *selection {
 	s := &selection{table: table}
 	if err != nil {
-		s.err = denyRank(err)
+		s.err = denyRank(table, err)
 		return s
 	}
 	chosen, _ := table.Chosen()
@@ -153,13 +184,20 @@ func (d *Decider) conclude(a *artifact.Artifact, model *compat.Model, tag string
 }
 
 // denyRank turns the error of a ranking into a denial; nil stays nil.
-func denyRank(err error) error {
+func denyRank(table *predict.Table, err error) error {
+	var denied *Denial
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &denied):
+		return denied
 	case errors.Is(err, predict.ErrNoCandidate):
+		text := ""
+		if table != nil && len(table.LeftOut) > 1 {
+			text = "; in all: " + requirements(table.LeftOut)
+		}
 		return deny(ReasonNoCandidate, http.StatusUnprocessableEntity,
-			"%w; add types to the catalogue of node features or nodes to the cluster, shorten the skip list, or loosen the node selector", err)
+			"%w%s; add types to the catalogue of node features or nodes to the cluster, shorten the skip list, or loosen what the object requires", err, text)
 	case errors.Is(err, predict.ErrServer):
 		return deny(ReasonModelServer, http.StatusServiceUnavailable, "%w", err)
 	}

@@ -1,13 +1,12 @@
 package admit
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/compspec/ocifit-lab/webhook/compat"
-	"github.com/compspec/ocifit-lab/webhook/patch"
 	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
@@ -22,8 +21,8 @@ type cache struct {
 type cacheKey struct {
 	model    *compat.Model
 	features *compat.Features
-	// selector is the part of the object's node selector that the decision looks at.
-	selector string
+	// scheduling is everything in the object that decides where its pods may run.
+	scheduling string
 }
 
 type cacheEntry struct {
@@ -33,17 +32,18 @@ type cacheEntry struct {
 	err       error
 }
 
-// Bounds of the cache: node selectors are the users' own, and a table of a thousand types has 300 KiB.
+// Bounds of the cache: requirements are the users' own, and a table of a thousand types has 300 KiB.
 const (
-	maxEntries  = 128
-	maxSelector = 1024
+	maxEntries    = 128
+	maxScheduling = 4096
 )
 
 // entry returns the entry of a key, which may be shared or empty.
 func (m *cache) entry(generation uint64, key cacheKey) *cacheEntry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if generation < m.generation || len(key.selector) > maxSelector {
+	// Nodes come and go by name without a new generation.
+	if generation < m.generation || len(key.scheduling) > maxScheduling || strings.Contains(key.scheduling, corev1.LabelHostname) {
 		return &cacheEntry{}
 	}
 	if generation > m.generation || m.entries == nil || len(m.entries) >= maxEntries {
@@ -75,27 +75,4 @@ func (d *Decider) cachedPool(key cacheKey, fill func() (*predict.Pool, error)) (
 		return fill()
 	}
 	return c.pool, c.err
-}
-
-// selectorKey writes down the part of the selector that decides about types.
-func (d *Decider) selectorKey(o *patch.Object) string {
-	selector := o.NodeSelector()
-	if len(selector) == 0 {
-		return ""
-	}
-	return writeSelector(selector, d.describes)
-}
-
-func fullSelectorKey(selector map[string]string) string {
-	return writeSelector(selector, func(string) bool { return true })
-}
-
-func writeSelector(selector map[string]string, counts func(string) bool) string {
-	var b strings.Builder
-	for _, k := range slices.Sorted(maps.Keys(selector)) {
-		if counts(k) {
-			b.WriteString(k + "\x00" + selector[k] + "\x00")
-		}
-	}
-	return b.String()
 }

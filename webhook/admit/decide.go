@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/features"
@@ -23,10 +25,13 @@ type SpecSource interface {
 
 // FeatureSource knows the instance types; *features.Index is one.
 type FeatureSource interface {
-	// Candidates returns one row per type for a model's domain (nil: whatever is live wins).
-	Candidates(domain features.Domain) []features.Candidate
-	// Matching returns the machines that a pod with the selector may meet, told apart by the declared labels.
-	Matching(selector map[string]string, declared []string) []features.Candidate
+	// Candidates returns one row per type for a model's domain (nil: whatever is live wins). excludes says why the object
+	// cannot use a machine; reads lists the labels that it looks at.
+	Candidates(domain features.Domain, excludes func(features.Candidate) string, reads []string) []features.Candidate
+	// Machines returns a row for every machine that differs in the needed labels.
+	Machines(needs []string, excludes func(features.Candidate) string, reads []string) []features.Candidate
+	// Cached returns the catalogue's rows.
+	Cached() []features.Candidate
 	// Generation changes whenever the two above may give another answer.
 	Generation() uint64
 	// Hash identifies the catalogue.
@@ -55,8 +60,10 @@ type Config struct {
 	Skip []string
 	// TieBreak is predict.TieBreakPrice (also when empty) or predict.TieBreakFirst.
 	TieBreak string
-	// Seed is the base of the seeds of random draws.
+	// Seed is the base of the seeds of random draws, which makes them repeatable; 0 draws afresh each time.
 	Seed uint64
+	// Allocatable is what nodes of a type can give to pods, by type, for types without a live node.
+	Allocatable map[string]corev1.ResourceList
 }
 
 // Decider makes selections. It is safe for concurrent use.
@@ -105,6 +112,8 @@ type Outcome struct {
 	// Machines are what a selection by features looked at.
 	Machines []Machine
 	Patch    []patch.Operation
+	// Kept says that the decision is the recorded one, put back into an object that was changed.
+	Kept bool
 	// Warnings are sentences for the person who created the object.
 	Warnings []string
 }
@@ -121,6 +130,12 @@ func (d *Decider) Decide(ctx context.Context, o *patch.Object, namespace string,
 		return nil, deny(ReasonNoTarget, http.StatusUnprocessableEntity,
 			"no container uses the image %q that the selection replaces: use it as image, or name yours in the annotation %s", target, compat.AnnotationTargetImage)
 	}
+	return d.decide(ctx, o, o, namespace, "", dryRun)
+}
+
+// decide selects by what asks requires and writes the decision into o, in the place of the target image and of the
+// image of a former decision, if there was one.
+func (d *Decider) decide(ctx context.Context, o, asks *patch.Object, namespace, former string, dryRun bool) (*Outcome, error) {
 	ref, ok := o.Annotation(compat.AnnotationImageRef)
 	if !ok || ref == "" {
 		return nil, deny(ReasonMissingAnnotation, http.StatusUnprocessableEntity,
@@ -132,9 +147,9 @@ func (d *Decider) Decide(ctx context.Context, o *patch.Object, namespace string,
 	}
 	var s *selection
 	if a.Features != nil {
-		s = d.byFeatures(o, a)
+		s = d.byFeatures(asks, a)
 	} else {
-		s, err = d.byModel(ctx, o, namespace, a, dryRun)
+		s, err = d.byModel(ctx, asks, namespace, a, dryRun)
 	}
 	switch {
 	case err != nil:
@@ -142,7 +157,7 @@ func (d *Decider) Decide(ctx context.Context, o *patch.Object, namespace string,
 	case s.err != nil:
 		return &Outcome{Table: s.table, Machines: s.machines}, s.err
 	}
-	return d.outcome(o, a, s)
+	return d.outcome(o, a, s, former)
 }
 
 // selection is a decision before it is written into an object. Selections are shared and do not change.
@@ -174,7 +189,7 @@ func record(dec compat.Decision) (string, error) {
 }
 
 // outcome builds the patch.
-func (d *Decider) outcome(o *patch.Object, a *artifact.Artifact, s *selection) (*Outcome, error) {
+func (d *Decider) outcome(o *patch.Object, a *artifact.Artifact, s *selection, former string) (*Outcome, error) {
 	out := &Outcome{Decision: s.decision, Table: s.table, Machines: s.machines, Warnings: s.warnings}
 	text, err := s.record, error(nil)
 	if a.Stale != "" {
@@ -187,18 +202,23 @@ func (d *Decider) outcome(o *patch.Object, a *artifact.Artifact, s *selection) (
 			return out, err
 		}
 	}
+	c := d.change(o, &out.Decision, text)
+	c.FormerImage = former
+	out.Patch = patch.Restore(o, c)
+	return out, nil
+}
+
+// change is what a decision does to an object.
+func (d *Decider) change(o *patch.Object, dec *compat.Decision, text string) patch.Change {
 	c := patch.Change{
-		TargetImage: o.TargetImage(), Image: out.Decision.Image,
+		TargetImage: o.TargetImage(), Image: dec.Image,
 		Annotations: map[string]string{compat.AnnotationDecision: text},
 	}
-	if out.Decision.Direction != compat.ByFeatures {
-		c.NodeSelector = map[string]string{d.cfg.Features.Identity(): out.Decision.InstanceType}
+	if dec.Direction != compat.ByFeatures {
+		c.NodeSelector = map[string]string{d.cfg.Features.Identity(): dec.InstanceType}
 	}
-	if arch := out.Decision.Architecture; arch != "" {
-		c.FluxView = compat.FluxViewImage(arch)
+	if dec.Architecture != "" {
+		c.FluxView = compat.FluxViewImage(dec.Architecture)
 	}
-	if out.Patch, err = patch.Build(o, c); err != nil {
-		return out, deny(ReasonInternal, http.StatusInternalServerError, "%v", err)
-	}
-	return out, nil
+	return c
 }

@@ -21,6 +21,8 @@ const (
 	ResultUnchanged = "unchanged"
 	ResultSelected  = "selected"
 	ResultDenied    = "denied"
+	// ResultKept is the result of a change that would have taken a decision back.
+	ResultKept = "kept"
 )
 
 // Report tells what a review did, for logs and metrics.
@@ -37,42 +39,70 @@ type Report struct {
 	Outcome *Outcome
 }
 
-// Review answers an admission request. Objects that do not ask for a selection, other kinds, other operations
-// and subresources pass unchanged.
+// Review answers an admission request: a new object gets a decision, a changed one keeps it. Objects that do not ask for
+// a selection or are being deleted, other kinds, other operations and subresources pass unchanged.
 func (d *Decider) Review(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, Report) {
 	r := Report{Kind: req.Kind.Kind, Namespace: req.Namespace, Name: req.Name, Result: ResultUnchanged}
 	r.DryRun = req.DryRun != nil && *req.DryRun
 	resp := &admissionv1.AdmissionResponse{UID: req.UID, Allowed: true}
 	kind := patch.Kind(req.Kind.Kind)
-	if req.Operation != admissionv1.Create || req.SubResource != "" || !kind.Valid() {
+	if req.SubResource != "" || !kind.Valid() {
 		return resp, r
 	}
-	o, err := patch.Decode(kind, req.Object.Raw)
-	if err != nil {
-		return refuse(resp, r, deny(ReasonBadObject, http.StatusBadRequest, "%w", err))
-	}
-	if !o.Enabled() {
+	var o *patch.Object
+	var out *Outcome
+	var err error
+	switch req.Operation {
+	case admissionv1.Create:
+		if o, err = patch.Decode(kind, req.Object.Raw); err != nil {
+			return refuse(resp, r, deny(ReasonBadObject, http.StatusBadRequest, "%w", err))
+		}
+		if !o.Enabled() {
+			return resp, r
+		}
+		r.name(o, req)
+		out, err = d.Decide(ctx, o, req.Namespace, r.DryRun)
+	case admissionv1.Update:
+		var old *patch.Object
+		if o, old, err = decodeBoth(kind, req.Object.Raw, req.OldObject.Raw); err != nil {
+			return refuse(resp, r, err)
+		}
+		if o == nil || !o.Enabled() || o.Deleting() {
+			return resp, r
+		}
+		r.name(o, req)
+		out, err = d.Update(ctx, o, old, req.Namespace, r.DryRun)
+	default:
 		return resp, r
 	}
-	if r.Name == "" {
-		r.Name = o.Metadata.Name + o.Metadata.GenerateName
-	}
-	r.Regarding = regarding(o, req)
-	out, err := d.Decide(ctx, o, req.Namespace, r.DryRun)
 	r.Outcome = out
-	if err != nil {
+	switch {
+	case err != nil:
 		return refuse(resp, r, err)
+	case out == nil:
+		return resp, r
 	}
-	if out == nil {
+	resp.Warnings = out.Warnings
+	if len(out.Patch) == 0 {
 		return resp, r
 	}
 	if resp.Patch, err = json.Marshal(out.Patch); err != nil {
 		return refuse(resp, r, deny(ReasonInternal, http.StatusInternalServerError, "encode the patch: %w", err))
 	}
 	jsonPatch := admissionv1.PatchTypeJSONPatch
-	resp.PatchType, resp.Warnings = &jsonPatch, out.Warnings
-	r.Result = ResultSelected
+	resp.PatchType = &jsonPatch
+	if r.Result = ResultSelected; out.Kept {
+		r.Result = ResultKept
+	}
 	return resp, r
+}
+
+// name fills in what the report is about.
+func (r *Report) name(o *patch.Object, req *admissionv1.AdmissionRequest) {
+	if r.Name == "" {
+		r.Name = o.Metadata.Name + o.Metadata.GenerateName
+	}
+	r.Regarding = regarding(o, req)
 }
 
 // regarding finds an object with a name. An object under review has no uid yet.

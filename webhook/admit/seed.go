@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"net/http"
@@ -12,9 +13,10 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/patch"
 )
 
-// seeder derives the seed of an object's random draw, so that the same object under the same base seed draws
-// the same again.
+// seeder gives out the seeds of random draws.
 type seeder struct {
+	// base makes the draws repeatable: the same object under the same base draws the same again. With 0 every
+	// admission draws afresh; two admissions of one trial agree by the annotation.
 	base uint64
 	// counters number the objects that are created under one generateName, where the name is not known yet.
 	// The array bounds the memory; names that share a counter share its numbers.
@@ -22,7 +24,8 @@ type seeder struct {
 }
 
 // forObject returns the seed that the object asks for in its annotation, or one derived from the base seed and
-// the object's name. Derived seeds have 53 bits, so that any JSON reader keeps them. A dry run does not count.
+// the object's name, or a fresh one. Seeds that are not asked for have 53 bits, so that any JSON reader keeps them. A
+// dry run does not count.
 func (s *seeder) forObject(o *patch.Object, namespace string, dryRun bool) (uint64, error) {
 	if text, ok := o.Annotation(compat.AnnotationSeed); ok {
 		seed, err := strconv.ParseUint(text, 10, 64)
@@ -31,6 +34,9 @@ func (s *seeder) forObject(o *patch.Object, namespace string, dryRun bool) (uint
 				"the annotation %s is %q: write a decimal number from 0 to 18446744073709551615", compat.AnnotationSeed, text)
 		}
 		return seed, nil
+	}
+	if s.base == 0 {
+		return freshSeed(), nil
 	}
 	key := []string{string(o.Kind), namespace}
 	switch m := o.Metadata; {
@@ -41,6 +47,13 @@ func (s *seeder) forObject(o *patch.Object, namespace string, dryRun bool) (uint
 		key = append(key, strconv.FormatUint(s.number(key, dryRun), 10))
 	}
 	return s.derive(key), nil
+}
+
+// freshSeed comes from the system's source of randomness, so that replicas and restarts draw differently.
+func freshSeed() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return binary.LittleEndian.Uint64(b[:]) >> 11
 }
 
 // number counts the objects of a key from 1; a dry run only looks.

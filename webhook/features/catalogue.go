@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"github.com/hashicorp/go-multierror"
+	corev1 "k8s.io/api/core/v1"
 	kjson "sigs.k8s.io/json"
 
 	"github.com/compspec/ocifit-lab/webhook/compat"
@@ -35,6 +36,10 @@ type Candidate struct {
 	Live bool
 	// Note says why the catalogue's labels were used although a node of the type runs; empty otherwise.
 	Note string
+	// Taints are those that nodes of the type keep, as far as one is live; Allocatable is what a live node can give, nil
+	// when none is live. Both are shared.
+	Taints      []corev1.Taint
+	Allocatable corev1.ResourceList
 }
 
 // Catalogue is the cached description of instance types, in the order of its file.

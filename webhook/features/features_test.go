@@ -107,7 +107,7 @@ func TestCandidatesMerge(t *testing.T) {
 
 	got := map[string]Candidate{}
 	var order []string
-	for _, c := range x.Candidates(knows{"old"}) {
+	for _, c := range x.Candidates(knows{"old"}, nil, nil) {
 		got[c.InstanceType] = c
 		order = append(order, c.InstanceType)
 	}
@@ -120,21 +120,21 @@ func TestCandidatesMerge(t *testing.T) {
 	if z := got["z"]; !z.Live || z.Labels[kernel] != "new" || z.Note != "" {
 		t.Errorf("a type without cached row keeps its live labels: %+v", z)
 	}
-	if m := x.Candidates(knows{"old", "new"})[0]; !m.Live || m.Labels[kernel] != "new" {
+	if m := x.Candidates(knows{"old", "new"}, nil, nil)[0]; !m.Live || m.Labels[kernel] != "new" {
 		t.Errorf("known live labels must win: %+v", m)
 	}
-	if m := x.Candidates(nil)[0]; !m.Live {
+	if m := x.Candidates(nil, nil, nil)[0]; !m.Live {
 		t.Errorf("without a model the live labels win: %+v", m)
 	}
 
 	x.Put(Node{Name: "n7", Labels: labels("m", "arm64", "old")})
-	if m := x.Candidates(knows{"old"})[0]; !m.Live || m.Labels[kernel] != "old" {
+	if m := x.Candidates(knows{"old"}, nil, nil)[0]; !m.Live || m.Labels[kernel] != "old" {
 		t.Errorf("one usable live node is enough: %+v", m)
 	}
 	x.Remove("n1")
 	x.Remove("n7")
 	x.Remove("n7")
-	if m := x.Candidates(knows{"old"})[0]; m.Live || m.Note != "" {
+	if m := x.Candidates(knows{"old"}, nil, nil)[0]; m.Live || m.Note != "" {
 		t.Errorf("a type whose nodes are gone is the cached one: %+v", m)
 	}
 }
@@ -143,7 +143,7 @@ func TestMissingArchFallsBack(t *testing.T) {
 	x := NewIndex("")
 	x.SetCatalogue(catalogue(t, labels("m", "arm64", "old")))
 	x.Put(Node{Name: "n", Labels: labels("m", "", "old")})
-	if m := x.Candidates(nil)[0]; m.Architecture != "arm64" || !strings.Contains(m.Note, "arch is absent") {
+	if m := x.Candidates(nil, nil, nil)[0]; m.Architecture != "arm64" || !strings.Contains(m.Note, "arch is absent") {
 		t.Errorf("%+v", m)
 	}
 }
@@ -170,7 +170,7 @@ func TestIndexIsOrderFree(t *testing.T) {
 		for _, n := range final {
 			y.Put(n)
 		}
-		if diff := cmp.Diff(y.Candidates(nil), x.Candidates(nil)); diff != "" {
+		if diff := cmp.Diff(y.Candidates(nil, nil, nil), x.Candidates(nil, nil, nil)); diff != "" {
 			t.Fatal(diff)
 		}
 		if _, live := x.Size(); live != len(final) {

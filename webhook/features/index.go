@@ -1,10 +1,12 @@
 package features
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
@@ -22,6 +24,18 @@ type Node struct {
 	Labels map[string]string
 	// Cordoned nodes take no pods and are not counted as live.
 	Cordoned bool
+	// Taints of the node; those that come and go with its state do not count.
+	Taints []corev1.Taint
+	// Allocatable is what the node can give to pods; nil is unknown.
+	Allocatable corev1.ResourceList
+}
+
+// NodeOf describes a node of the cluster.
+func NodeOf(n *corev1.Node) Node {
+	return Node{
+		Name: n.Name, Labels: n.Labels, Cordoned: n.Spec.Unschedulable || n.DeletionTimestamp != nil,
+		Taints: n.Spec.Taints, Allocatable: n.Status.Allocatable,
+	}
 }
 
 // controlPlane are the labels of nodes that run no workload.
@@ -51,6 +65,9 @@ type variant struct {
 	key    digest
 	labels map[string]string
 	nodes  int
+	// taints are the lasting ones; allocatable is the first node's.
+	taints      []corev1.Taint
+	allocatable corev1.ResourceList
 }
 
 // nodeEntry remembers under which type and variant a node is counted, and how its labels differ from the variant's.
@@ -78,7 +95,7 @@ func NewIndex(identity string) *Index {
 // Identity is the label that a decision selects nodes by.
 func (x *Index) Identity() string { return x.identity }
 
-// Generation changes whenever Candidates or Matching may give another answer than before.
+// Generation changes whenever Candidates or Machines may give another answer than before.
 func (x *Index) Generation() uint64 { return x.generation.Load() }
 
 // SetCatalogue replaces the cached rows.
@@ -123,11 +140,12 @@ func (x *Index) Put(n Node) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.put(n.Name, name, n.Labels)
+	x.put(name, n)
 }
 
-func (x *Index) put(node, typ string, labels map[string]string) {
-	key := x.featureKey(labels)
+func (x *Index) put(typ string, n Node) {
+	node, labels, taints := n.Name, n.Labels, lasting(n.Taints)
+	key := x.featureKey(labels, taints)
 	if p, ok := x.nodes[node]; ok && p.typ.name == typ && p.variant.key == key {
 		x.nodes[node] = nodeEntry{p.typ, p.variant, differences(labels, p.variant.labels)}
 		return
@@ -140,7 +158,7 @@ func (x *Index) put(node, typ string, labels map[string]string) {
 	}
 	v := lt.variants[key]
 	if v == nil {
-		v = &variant{key: key, labels: labels}
+		v = &variant{key: key, labels: labels, taints: taints, allocatable: n.Allocatable}
 		lt.variants[key] = v
 		x.generation.Add(1)
 	}
@@ -191,27 +209,52 @@ func (x *Index) recounted(lt *liveType) {
 	}
 }
 
-// Candidates returns one row per instance type: the catalogue's types in its order, then types that only live
-// nodes have, by name. A type's live labels win when the domain knows all their values; otherwise the cached
-// row does, as a whole, because a mixture of two rows is a machine that nobody measured. A nil domain knows
-// everything.
-func (x *Index) Candidates(domain Domain) []Candidate {
-	if reads, ok := domain.(interface{ Labels() []string }); ok {
-		x.declare(reads.Labels())
-	}
+// Cached returns the catalogue's rows.
+func (x *Index) Cached() []Candidate {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	rows := x.catalogue.Rows()
-	out := make([]Candidate, 0, len(rows)+len(x.types))
-	for i := range rows {
-		out = append(out, merge(rows[i].InstanceType, &rows[i], x.types[rows[i].InstanceType], domain))
+	return x.catalogue.Rows()
+}
+
+// Candidates returns one row per instance type: the catalogue's types in its order, then types that only live
+// nodes have, by name. A type's live labels win when the domain can judge them and excludes says nothing against them;
+// otherwise the cached row does, as a whole, because a mixture of two rows is a machine that nobody measured. A nil
+// domain knows everything, and a nil excludes excludes nothing; the labels that excludes reads are listed, so that
+// nodes are told apart by them.
+func (x *Index) Candidates(domain Domain, excludes func(Candidate) string, reads []string) []Candidate {
+	if d, ok := domain.(interface{ Labels() []string }); ok {
+		reads = append(d.Labels(), reads...)
 	}
-	cachedTypes := len(out)
-	for name, lt := range x.types {
+	return x.each(reads, func(t typeRows) []Candidate { return []Candidate{t.merge(domain, excludes)} })
+}
+
+// Machines is Candidates for who decides for every machine of a type: one row for each way in which the live nodes of
+// a type differ in the labels that are read, or else the type's cached row. A live node that lacks one of the needed
+// labels which its type has in the catalogue was not discovered yet, and the cached row stands for it.
+func (x *Index) Machines(needs []string, excludes func(Candidate) string, reads []string) []Candidate {
+	return x.each(append(slices.Clone(needs), reads...), func(t typeRows) []Candidate { return t.machines(needs, excludes) })
+}
+
+// each merges type by type: the catalogue's in its order, then those that only live nodes have, by name.
+func (x *Index) each(reads []string, rows func(typeRows) []Candidate) []Candidate {
+	x.declare(reads)
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	// Nodes are not told apart by their names: who reads them looks at every node.
+	var nodes map[*variant][]Candidate
+	if slices.Contains(reads, corev1.LabelHostname) {
+		nodes = x.nodesByVariant()
+	}
+	cached := x.catalogue.Rows()
+	out := make([]Candidate, 0, len(cached)+len(x.types))
+	for i := range cached {
+		name := cached[i].InstanceType
+		out = append(out, rows(typeRows{name, &cached[i], x.types[name], nodes})...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.types)) {
 		if _, known := x.cached[name]; !known {
-			out = append(out, merge(name, nil, lt, domain))
+			out = append(out, rows(typeRows{name, nil, x.types[name], nodes})...)
 		}
 	}
-	slices.SortFunc(out[cachedTypes:], func(a, b Candidate) int { return cmp.Compare(a.InstanceType, b.InstanceType) })
 	return out
 }

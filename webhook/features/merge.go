@@ -9,31 +9,148 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
+// typeRows is what is known of a type: its cached row, its live nodes, or both.
+type typeRows struct {
+	name   string
+	cached *Candidate
+	live   *liveType
+	// nodes has a row for every node, by variant, when nodes are told apart by name.
+	nodes map[*variant][]Candidate
+}
+
+// nodesByVariant lists all live nodes, those of a variant by name.
+func (x *Index) nodesByVariant() map[*variant][]Candidate {
+	out := map[*variant][]Candidate{}
+	for _, name := range slices.Sorted(maps.Keys(x.nodes)) {
+		p := x.nodes[name]
+		row := liveRow(p.typ.name, p.variant)
+		row.Labels = p.labels()
+		out[p.variant] = append(out[p.variant], row)
+	}
+	return out
+}
+
+// liveRow is the row of a variant: that of its first node that the object can use, if they are told apart.
+func (t *typeRows) liveRow(v *variant, excludes func(Candidate) string) Candidate {
+	for _, row := range t.nodes[v] {
+		if excludes(row) == "" {
+			return row
+		}
+	}
+	return liveRow(t.name, v)
+}
+
 // merge chooses between a type's cached row and its live variants.
-func merge(name string, cached *Candidate, live *liveType, domain Domain) Candidate {
+func (t *typeRows) merge(domain Domain, excludes func(Candidate) string) Candidate {
+	cached, live := t.cached, t.live
 	if live == nil {
 		return *cached
 	}
 	variants := live.sorted()
 	var why []string
+	var judged *Candidate // the first that the domain knows, though the object cannot use it
 	for _, v := range variants {
+		row := t.liveRow(v, excludes)
 		bad := unusable(v, cached, domain)
 		if len(bad) == 0 {
-			return liveRow(name, v)
+			reason := ""
+			if excludes != nil {
+				reason = excludes(row)
+			}
+			if reason == "" {
+				return row
+			}
+			if judged == nil {
+				judged = &row
+			}
+			bad = []string{reason}
 		}
 		if why == nil {
 			why = bad
 		}
 	}
-	if cached == nil {
-		return liveRow(name, variants[0])
+	if cached != nil {
+		row := stand(cached, live, why)
+		if judged == nil || excludes(row) == "" {
+			return row
+		}
 	}
+	if judged != nil {
+		return *judged
+	}
+	return liveRow(t.name, variants[0])
+}
+
+// machines lists the live variants of a type that an object can use, or else its cached row, or else all variants.
+func (t *typeRows) machines(needs []string, excludes func(Candidate) string) []Candidate {
+	cached, live := t.cached, t.live
+	if live == nil {
+		return []Candidate{*cached}
+	}
+	var all, usable []Candidate
+	filled := false
+	for _, v := range live.sorted() {
+		row := t.liveRow(v, excludes)
+		if missing := undiscovered(v, cached, needs); len(missing) > 0 {
+			if filled {
+				continue
+			}
+			row, filled = stand(cached, live, missing), true
+		}
+		all = append(all, row)
+		if excludes == nil || excludes(row) == "" {
+			usable = append(usable, row)
+		}
+	}
+	switch {
+	case len(usable) > 0:
+		return usable
+	case cached != nil && !filled && excludes != nil:
+		if row := stand(cached, live, []string{excludes(all[0])}); excludes(row) == "" {
+			return []Candidate{row}
+		}
+	}
+	return all
+}
+
+// stand is the cached row in the place of live nodes: what they take and give is known from them.
+func stand(cached *Candidate, live *liveType, why []string) Candidate {
 	row := *cached
 	row.Note = fmt.Sprintf("cached labels used: on the live node %s", strings.Join(why, "; "))
+	for i, v := range live.sorted() {
+		for _, topology := range []string{corev1.LabelTopologyZone, corev1.LabelTopologyRegion} {
+			if where := v.labels[topology]; where != "" && row.Labels[topology] == "" {
+				row.Labels = maps.Clone(row.Labels)
+				row.Labels[topology] = where
+			}
+		}
+		if i == 0 || len(v.taints) < len(row.Taints) {
+			row.Taints = v.taints
+		}
+		if row.Allocatable == nil {
+			row.Allocatable = v.allocatable
+		}
+	}
 	return row
+}
+
+// undiscovered lists the needed labels that a type has in the catalogue and this variant of its nodes has not.
+func undiscovered(v *variant, cached *Candidate, needs []string) []string {
+	if cached == nil {
+		return nil
+	}
+	var missing []string
+	for _, l := range append([]string{compat.LabelArch}, needs...) {
+		if _, has := v.labels[l]; !has && cached.Labels[l] != "" {
+			missing = append(missing, l+" is absent")
+		}
+	}
+	return missing
 }
 
 // sorted lists the variants, the one with the most nodes first.
@@ -51,7 +168,7 @@ func (lt *liveType) sorted() []*variant {
 }
 
 func liveRow(name string, v *variant) Candidate {
-	return Candidate{InstanceType: name, Architecture: v.labels[compat.LabelArch], Labels: v.labels, Live: true}
+	return Candidate{InstanceType: name, Architecture: v.labels[compat.LabelArch], Labels: v.labels, Live: true, Taints: v.taints, Allocatable: v.allocatable}
 }
 
 // unusable says why a live variant cannot stand for its type.
@@ -64,6 +181,29 @@ func unusable(v *variant, cached *Candidate, domain Domain) []string {
 		bad = append(bad, compat.LabelArch+" is absent")
 	}
 	return bad
+}
+
+// lasting keeps the taints that a node has for what it is, without those for the state it is in.
+func lasting(taints []corev1.Taint) []corev1.Taint {
+	var out []corev1.Taint
+	for _, t := range taints {
+		if t.Effect == corev1.TaintEffectPreferNoSchedule || passing(t.Key) {
+			continue
+		}
+		out = append(out, corev1.Taint{Key: t.Key, Value: t.Value, Effect: t.Effect})
+	}
+	slices.SortFunc(out, func(a, b corev1.Taint) int { return strings.Compare(a.ToString(), b.ToString()) })
+	return out
+}
+
+// passing tells the taints by which the node controller, cloud providers and autoscalers mark a node for a while.
+func passing(key string) bool {
+	for _, prefix := range []string{"node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler", "node.cilium.io/agent-not-ready", "ebs.csi.aws.com/agent-not-ready"} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // digest identifies the features of a node.
@@ -81,8 +221,13 @@ func (x *Index) distinguishes(label string) bool {
 	return strings.HasPrefix(label, anyFeature) || label == compat.LabelArch || x.declared[label]
 }
 
-// featureKey digests the labels that distinguish a node.
-func (x *Index) featureKey(labels map[string]string) digest {
+// undeclared tells labels that nodes are not told apart by, but could be.
+func (x *Index) undeclared(label string) bool {
+	return label != x.identity && label != corev1.LabelHostname && !x.distinguishes(label)
+}
+
+// featureKey digests the labels and the taints that distinguish a node.
+func (x *Index) featureKey(labels map[string]string, taints []corev1.Taint) digest {
 	var buffer [128]string
 	keys := buffer[:0]
 	for k := range labels {
@@ -97,6 +242,9 @@ func (x *Index) featureKey(labels map[string]string) digest {
 		line = append(append(append(append(line[:0], k...), '='), labels[k]...), '\n')
 		h.Write(line)
 	}
+	for _, t := range taints {
+		h.Write([]byte("\x00" + t.ToString()))
+	}
 	var d digest
 	h.Sum(d[:0])
 	return d
@@ -107,7 +255,7 @@ func (x *Index) featureKey(labels map[string]string) digest {
 // declare a dozen.
 func (x *Index) declare(labels []string) {
 	x.mu.RLock()
-	unknown := slices.ContainsFunc(labels, func(l string) bool { return !x.distinguishes(l) && l != x.identity })
+	unknown := slices.ContainsFunc(labels, x.undeclared)
 	x.mu.RUnlock()
 	if !unknown {
 		return
@@ -115,12 +263,12 @@ func (x *Index) declare(labels []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, l := range labels {
-		if l != x.identity && !x.distinguishes(l) && len(x.declared) < maxDeclared {
+		if x.undeclared(l) && len(x.declared) < maxDeclared {
 			x.declared[l] = true
 		}
 	}
 	for name, p := range x.nodes {
-		x.put(name, p.typ.name, p.labels())
+		x.put(p.typ.name, Node{Name: name, Labels: p.labels(), Taints: p.variant.taints, Allocatable: p.variant.allocatable})
 	}
 }
 
@@ -154,76 +302,4 @@ func (p nodeEntry) labels() map[string]string {
 		}
 	}
 	return out
-}
-
-// label is one of a node's labels.
-func (p nodeEntry) label(key string) (string, bool) {
-	for _, o := range p.overrides {
-		if o.key == key {
-			return o.value, !o.absent
-		}
-	}
-	v, ok := p.variant.labels[key]
-	return v, ok
-}
-
-// Matching returns the machines that a pod with the given node selector may meet, one row for each way in which they
-// differ in the declared labels: live nodes, or, when no live node has what the selector wants, the catalogue's types.
-func (x *Index) Matching(selector map[string]string, declared []string) []Candidate {
-	x.declare(declared)
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	var out []Candidate
-	if x.decidesByVariant(selector) {
-		for name, lt := range x.types {
-			for _, v := range lt.variants {
-				if selects(selector, inMap(v.labels)) {
-					out = append(out, liveRow(name, v))
-				}
-			}
-		}
-	} else {
-		seen := map[*variant]bool{}
-		for _, p := range x.nodes {
-			if !seen[p.variant] && selects(selector, p.label) {
-				seen[p.variant] = true
-				out = append(out, liveRow(p.typ.name, p.variant))
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b Candidate) int {
-		return cmp.Or(cmp.Compare(a.InstanceType, b.InstanceType), cmp.Compare(fmt.Sprint(a.Labels), fmt.Sprint(b.Labels)))
-	})
-	if len(out) > 0 {
-		return out
-	}
-	for _, row := range x.catalogue.Rows() {
-		if selects(selector, inMap(row.Labels)) {
-			out = append(out, row)
-		}
-	}
-	return out
-}
-
-// decidesByVariant reports whether all nodes of a variant agree in what the selector wants.
-func (x *Index) decidesByVariant(selector map[string]string) bool {
-	for k := range selector {
-		if k != x.identity && !x.distinguishes(k) {
-			return false
-		}
-	}
-	return true
-}
-
-func selects(selector map[string]string, label func(string) (string, bool)) bool {
-	for k, want := range selector {
-		if have, ok := label(k); !ok || have != want {
-			return false
-		}
-	}
-	return true
-}
-
-func inMap(labels map[string]string) func(string) (string, bool) {
-	return func(key string) (string, bool) { v, ok := labels[key]; return v, ok }
 }

@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/compspec/ocifit-lab/webhook/rawjson"
@@ -81,10 +82,16 @@ func texts(r *rawjson.Reader, to *map[string]string) func() error {
 	return func() (err error) { *to, err = r.StringMap(); return err }
 }
 
+// raw keeps a part as it is written.
+func raw(r *rawjson.Reader, to *json.RawMessage) func() error {
+	return func() (err error) { *to, err = r.Raw(); return err }
+}
+
 func readMetadata(r *rawjson.Reader, m *Metadata) error {
 	return fields(r, map[string]func() error{
 		"name": text(r, &m.Name), "generateName": text(r, &m.GenerateName), "namespace": text(r, &m.Namespace),
-		"labels": texts(r, &m.Labels), "annotations": texts(r, &m.Annotations),
+		"deletionTimestamp": text(r, &m.DeletionTimestamp),
+		"labels":            texts(r, &m.Labels), "annotations": texts(r, &m.Annotations),
 		"ownerReferences": func() error { return each(r, &m.Owners, readOwner) },
 	})
 }
@@ -106,17 +113,23 @@ func readSpec(r *rawjson.Reader, s *Spec) error {
 		"nodeSelector":   texts(r, &s.NodeSelector),
 		"containers":     func() error { return each(r, &s.Containers, readContainer) },
 		"initContainers": func() error { return each(r, &s.InitContainers, readContainer) },
-		"pod":            func() error { return optional(r, &s.Pod, readPodTemplate) },
-		"flux":           func() error { return optional(r, &s.Flux, readFlux) },
+		"affinity":       raw(r, &s.Affinity), "tolerations": raw(r, &s.Tolerations), "overhead": raw(r, &s.Overhead), "resources": raw(r, &s.Resources),
+		"pod":  func() error { return optional(r, &s.Pod, readPodTemplate) },
+		"flux": func() error { return optional(r, &s.Flux, readFlux) },
 	})
 }
 
 func readContainer(r *rawjson.Reader, c *Container) error {
-	return fields(r, map[string]func() error{"name": text(r, &c.Name), "image": text(r, &c.Image)})
+	return fields(r, map[string]func() error{
+		"name": text(r, &c.Name), "image": text(r, &c.Image), "restartPolicy": text(r, &c.RestartPolicy), "resources": raw(r, &c.Resources),
+	})
 }
 
 func readPodTemplate(r *rawjson.Reader, p *PodTemplate) error {
-	return fields(r, map[string]func() error{"nodeSelector": texts(r, &p.NodeSelector), "annotations": texts(r, &p.Annotations)})
+	return fields(r, map[string]func() error{
+		"nodeSelector": texts(r, &p.NodeSelector), "annotations": texts(r, &p.Annotations),
+		"affinity": raw(r, &p.Affinity), "tolerations": raw(r, &p.Tolerations), "resources": raw(r, &p.Resources),
+	})
 }
 
 func readFlux(r *rawjson.Reader, f *FluxSpec) error {

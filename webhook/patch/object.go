@@ -1,7 +1,14 @@
 // Package patch builds the JSON patch that puts a selection into a Pod or a MiniCluster.
 package patch
 
-import "github.com/compspec/ocifit-lab/webhook/compat"
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
+)
 
 // Kind is a kind of object that can carry a selection.
 type Kind string
@@ -31,6 +38,8 @@ type Metadata struct {
 	Labels       map[string]string `json:"labels"`
 	Annotations  map[string]string `json:"annotations"`
 	Owners       []Owner           `json:"ownerReferences"`
+	// DeletionTimestamp is set while the object waits for its finalizers.
+	DeletionTimestamp string `json:"deletionTimestamp"`
 }
 
 // Owner is an object that this one belongs to.
@@ -47,20 +56,31 @@ type Spec struct {
 	NodeSelector   map[string]string `json:"nodeSelector"`
 	Containers     []Container       `json:"containers"`
 	InitContainers []Container       `json:"initContainers"`
-	Pod            *PodTemplate      `json:"pod"`
-	Flux           *FluxSpec         `json:"flux"`
+	// The rest of what the scheduler looks at stays as it is written: few objects have it.
+	Affinity    json.RawMessage `json:"affinity"`
+	Tolerations json.RawMessage `json:"tolerations"`
+	Overhead    json.RawMessage `json:"overhead"`
+	Resources   json.RawMessage `json:"resources"`
+
+	Pod  *PodTemplate `json:"pod"`
+	Flux *FluxSpec    `json:"flux"`
 }
 
 // Container of a Pod or MiniCluster.
 type Container struct {
-	Name  string `json:"name"`
-	Image string `json:"image"`
+	Name          string          `json:"name"`
+	Image         string          `json:"image"`
+	RestartPolicy string          `json:"restartPolicy"`
+	Resources     json.RawMessage `json:"resources"`
 }
 
 // PodTemplate is what a MiniCluster says about its pods.
 type PodTemplate struct {
 	NodeSelector map[string]string `json:"nodeSelector"`
 	Annotations  map[string]string `json:"annotations"`
+	Affinity     json.RawMessage   `json:"affinity"`
+	Tolerations  json.RawMessage   `json:"tolerations"`
+	Resources    json.RawMessage   `json:"resources"`
 }
 
 // FluxSpec is what a MiniCluster says about Flux.
@@ -92,6 +112,29 @@ func (o *Object) Controller() (owner Owner, ok bool) {
 // Enabled reports whether the object asks for a selection.
 func (o *Object) Enabled() bool {
 	return o.Metadata != nil && o.Metadata.Labels[compat.LabelEnabled] == "true"
+}
+
+// Deleting reports whether the object is on its way out.
+func (o *Object) Deleting() bool { return o.Metadata != nil && o.Metadata.DeletionTimestamp != "" }
+
+// WithoutSelector returns the object without one key of its node selector; o stays as it is.
+func (o *Object) WithoutSelector(key string) *Object {
+	if o.Spec == nil {
+		return o
+	}
+	out, spec := *o, *o.Spec
+	selector := maps.Clone(o.NodeSelector())
+	delete(selector, key)
+	switch {
+	case o.Kind == Pod:
+		spec.NodeSelector = selector
+	case spec.Pod != nil:
+		pod := *spec.Pod
+		pod.NodeSelector = selector
+		spec.Pod = &pod
+	}
+	out.Spec = &spec
+	return &out
 }
 
 // TargetImage is the image that the selection replaces.
@@ -128,4 +171,48 @@ func (o *Object) Targets(image string) int {
 		}
 	}
 	return n
+}
+
+// Scheduling is what an object says about where its pods may run, beside the node selector, as it is written.
+type Scheduling struct {
+	Affinity, Tolerations, Overhead, Resources json.RawMessage
+	Containers, InitContainers                 []Container
+}
+
+// Scheduling returns the parts that the scheduler looks at.
+func (o *Object) Scheduling() Scheduling {
+	switch {
+	case o.Spec == nil:
+		return Scheduling{}
+	case o.Kind == Pod:
+		return Scheduling{o.Spec.Affinity, o.Spec.Tolerations, o.Spec.Overhead, o.Spec.Resources, o.Spec.Containers, o.Spec.InitContainers}
+	case o.Spec.Pod == nil:
+		return Scheduling{Containers: o.Spec.Containers}
+	}
+	return Scheduling{Affinity: o.Spec.Pod.Affinity, Tolerations: o.Spec.Pod.Tolerations, Resources: o.Spec.Pod.Resources, Containers: o.Spec.Containers}
+}
+
+// SchedulingKey writes down everything that decides where the object's pods may run: objects with equal keys may run on
+// the same machines.
+func (o *Object) SchedulingKey() string {
+	s, selector := o.Scheduling(), o.NodeSelector()
+	if len(selector) == 0 && len(s.Affinity)+len(s.Tolerations)+len(s.Overhead)+len(s.Resources) == 0 && len(s.Containers)+len(s.InitContainers) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(selector)) {
+		b.WriteString(k + "\x00" + selector[k] + "\x00")
+	}
+	for _, raw := range []json.RawMessage{s.Affinity, s.Tolerations, s.Overhead, s.Resources} {
+		b.WriteByte(1)
+		b.Write(raw)
+	}
+	for _, list := range [][]Container{s.Containers, s.InitContainers} {
+		b.WriteByte(2)
+		for _, c := range list {
+			b.Write(c.Resources)
+			b.WriteString("\x00" + c.RestartPolicy + "\x00")
+		}
+	}
+	return b.String()
 }

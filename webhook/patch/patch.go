@@ -25,6 +25,8 @@ type Change struct {
 	NodeSelector map[string]string
 	// Image replaces TargetImage in every container and init container; at least one must have it.
 	TargetImage, Image string
+	// FormerImage, if set, is replaced like TargetImage: the image of a decision that this one supersedes.
+	FormerImage string
 	// FluxView is the image of a MiniCluster's Flux view; ignored for Pods.
 	FluxView string
 	// Annotations are added to the object, and to a MiniCluster's pods.
@@ -37,17 +39,25 @@ func Build(o *Object, c Change) ([]Operation, error) {
 	if o.Targets(c.TargetImage) == 0 {
 		return nil, fmt.Errorf("%w %q", ErrNoTarget, c.TargetImage)
 	}
-	ops := images(o.Spec, c)
-	if o.Kind == Pod {
-		ops = addMap(ops, "/spec/nodeSelector", o.Spec.NodeSelector, c.NodeSelector)
-	} else {
-		ops = addPodTemplate(ops, o.Spec.Pod, c)
-		ops = addFluxView(ops, o.Spec.Flux, c.FluxView)
+	return Restore(o, c), nil
+}
+
+// Restore is Build for an object that may have the change already, in whole or in part; what it has needs no operation.
+func Restore(o *Object, c Change) []Operation {
+	var ops []Operation
+	if o.Spec != nil {
+		ops = images(o.Spec, c)
+		if o.Kind == Pod {
+			ops = addMap(ops, "/spec/nodeSelector", o.Spec.NodeSelector, c.NodeSelector)
+		} else {
+			ops = addPodTemplate(ops, o.Spec.Pod, c)
+			ops = addFluxView(ops, o.Spec.Flux, c.FluxView)
+		}
 	}
 	if o.Metadata == nil {
-		return addObject(ops, "/metadata", map[string]map[string]string{"annotations": c.Annotations}), nil
+		return addObject(ops, "/metadata", map[string]map[string]string{"annotations": c.Annotations})
 	}
-	return addMap(ops, "/metadata/annotations", o.Metadata.Annotations, c.Annotations), nil
+	return addMap(ops, "/metadata/annotations", o.Metadata.Annotations, c.Annotations)
 }
 
 // images replaces the target image wherever it is.
@@ -55,7 +65,7 @@ func images(s *Spec, c Change) []Operation {
 	var ops []Operation
 	replace := func(path string, list []Container) {
 		for i, one := range list {
-			if one.Image == c.TargetImage {
+			if one.Image != c.Image && (one.Image == c.TargetImage || c.FormerImage != "" && one.Image == c.FormerImage) {
 				ops = append(ops, Operation{"replace", path + "/" + strconv.Itoa(i) + "/image", c.Image})
 			}
 		}
@@ -84,6 +94,9 @@ func addFluxView(ops []Operation, f *FluxSpec, image string) []Operation {
 		return append(ops, Operation{"add", "/spec/flux", map[string]any{"container": container}})
 	case f.Container == nil:
 		return append(ops, Operation{"add", "/spec/flux/container", container})
+	}
+	if f.Container.Image == image {
+		return ops
 	}
 	return append(ops, Operation{"add", "/spec/flux/container/image", image})
 }

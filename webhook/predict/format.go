@@ -27,8 +27,10 @@ type file struct {
 	Direction compat.Direction     `json:"direction"`
 	Source    *Source              `json:"source,omitempty"`
 	Labels    map[string]fileLabel `json:"labels"`
-	Intercept float64              `json:"intercept"`
-	Terms     []fileTerm           `json:"terms"`
+	// Combinations are the rows of the fit: a value by alias.
+	Combinations []map[string]string `json:"combinations,omitempty"`
+	Intercept    float64             `json:"intercept"`
+	Terms        []fileTerm          `json:"terms"`
 }
 
 type fileLabel struct {
@@ -68,6 +70,17 @@ func DecodeModel(data []byte) (*Model, error) {
 		}
 		m.KnownValues[l.Label] = l.Known
 	}
+	for i, c := range f.Combinations {
+		row := make(map[string]string, len(c))
+		for alias, value := range c {
+			l, ok := f.Labels[alias]
+			if !ok {
+				return nil, fmt.Errorf("model file %q: combination %d uses %q, which is not in labels", f.Name, i+1, alias)
+			}
+			row[l.Label] = value
+		}
+		m.Combinations = append(m.Combinations, row)
+	}
 	for i, t := range f.Terms {
 		term := Term{Coefficient: t.Add, When: make([]Condition, 0, len(t.When))}
 		for alias, value := range t.When {
@@ -93,6 +106,13 @@ func EncodeModel(m *Model) ([]byte, error) {
 	for i, label := range m.labels {
 		alias[label] = fmt.Sprintf("l%d", i+1)
 		f.Labels[alias[label]] = fileLabel{label, m.KnownValues[label]}
+	}
+	for _, values := range m.sortedCombinations() {
+		row := make(map[string]string, len(values))
+		for i, v := range values {
+			row[alias[m.labels[i]]] = v
+		}
+		f.Combinations = append(f.Combinations, row)
 	}
 	for _, t := range m.Terms {
 		when := make(map[string]string, len(t.When))

@@ -28,12 +28,18 @@ type Model struct {
 	// KnownValues are the values the model was fitted on, by label. A node with another value, or without the
 	// label, is out of the model's domain.
 	KnownValues map[string][]string
+	// Combinations are the rows the model was fitted on, each a value for every label. A node with another combination
+	// is out of the model's domain unless the rows determine its score. Without any, only KnownValues are checked; see
+	// Options.Catalogue for the guard that is left then.
+	Combinations []map[string]string
 	// Source says where the figures come from.
 	Source Source
 
 	labels []string         // sorted
 	codes  []map[string]int // per label: known value to code
 	terms  []compiledTerm
+
+	training *training // nil without Combinations
 }
 
 // Source is the file a model was taken from.
@@ -105,7 +111,7 @@ func (m *Model) compile() error {
 			return fmt.Errorf("term %d: %w", i+1, err)
 		}
 	}
-	return nil
+	return m.train(numbers)
 }
 
 func compileTerm(t Term, numbers map[string]int, codes []map[string]int) (compiledTerm, error) {
@@ -138,37 +144,18 @@ func checkNumber(x float64) error {
 func (m *Model) Labels() []string { return slices.Clone(m.labels) }
 
 // Score returns the model's exact score for a node with the given labels, correctly rounded. When the node is
-// out of the model's domain the score is NaN and outOfDomain says, for each label concerned, that it is absent
-// or has a value the model does not know: the formula's terms would no longer cancel there.
+// out of the model's domain the score is NaN and outOfDomain says why: a label is absent or has a value that the model
+// does not know, or values that are known were never seen together: the formula's terms would no longer cancel there.
 func (m *Model) Score(labels map[string]string) (score float64, outOfDomain []string) {
 	var buffer [maxLabels]int
 	codes := buffer[:len(m.labels)]
 	if !m.encode(labels, codes) {
-		return math.NaN(), m.OutOfDomain(labels)
+		return math.NaN(), m.unknownLabels(labels)
+	}
+	if out := m.outOfTraining(codes); len(out) > 0 {
+		return math.NaN(), out
 	}
 	return m.total(codes), nil
-}
-
-// scorer returns a Score that sums only once for labels that are the same to the model: of 22 types in the study, 9
-// differ. It is for one goroutine.
-func (m *Model) scorer() func(labels map[string]string) (float64, []string) {
-	codes := make([]int, len(m.labels))
-	key := make([]byte, 2*len(m.labels))
-	known := map[string]float64{}
-	return func(labels map[string]string) (float64, []string) {
-		if !m.encode(labels, codes) {
-			return math.NaN(), m.OutOfDomain(labels)
-		}
-		for i, c := range codes {
-			key[2*i], key[2*i+1] = byte(c), byte(c>>8)
-		}
-		score, ok := known[string(key)]
-		if !ok {
-			score = m.total(codes)
-			known[string(key)] = score
-		}
-		return score, nil
-	}
 }
 
 // encode writes the code of each label's value and reports whether all are known.
@@ -201,9 +188,14 @@ next:
 	return s.round()
 }
 
-// OutOfDomain names each label that the model cannot judge, and its value. It is empty for nodes that Score
-// can score.
+// OutOfDomain says what keeps the model from judging a node. It is empty for nodes that Score can score.
 func (m *Model) OutOfDomain(labels map[string]string) []string {
+	_, out := m.Score(labels)
+	return out
+}
+
+// unknownLabels names each label that is absent or has a value that the model does not know.
+func (m *Model) unknownLabels(labels map[string]string) []string {
 	var out []string
 	for i, label := range m.labels {
 		value, ok := labels[label]

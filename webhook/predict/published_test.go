@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -309,5 +310,185 @@ func BenchmarkRank(b *testing.B) {
 		if _, err := Rank(fom, "", s.types, Options{}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// No row, whatever its labels, gets a score beyond those of the rows that the model was fitted on.
+func TestScoresStayInRange(t *testing.T) {
+	s, ms := loadStudy(t), models(t)
+	rows := 100_000
+	if testing.Short() {
+		rows = 10_000
+	}
+	for name, m := range ms {
+		low, high := math.Inf(1), math.Inf(-1)
+		for _, c := range s.types {
+			score, _ := m.Score(c.Labels)
+			low, high = min(low, score), max(high, score)
+		}
+		rng, scored := rand.New(rand.NewPCG(1, 2)), 0
+		labels := map[string]string{}
+		for range rows {
+			clear(labels)
+			base := s.types[rng.IntN(len(s.types))].Labels
+			for _, l := range m.labels {
+				known := m.KnownValues[l]
+				switch labels[l] = base[l]; rng.IntN(24) {
+				case 0, 1:
+					labels[l] = known[rng.IntN(len(known))]
+				case 2:
+					labels[l] = "new"
+				case 3:
+					if rng.IntN(4) == 0 {
+						delete(labels, l)
+					}
+				}
+			}
+			score, out := m.Score(labels)
+			if len(out) > 0 {
+				continue
+			}
+			if scored++; score < low || score > high {
+				t.Fatalf("%s scores %v on %v; its rows have %v to %v", name, score, labels, low, high)
+			}
+		}
+		if scored < rows/100 {
+			t.Errorf("%s scored only %d rows", name, scored)
+		}
+	}
+}
+
+// SMT switched off on one type: each value is known, the combination is not.
+func TestCombinationOutOfDomain(t *testing.T) {
+	s := loadStudy(t)
+	for name, m := range models(t) {
+		off := clone(s.types[1].Labels)
+		off[compat.FeaturePrefix+"cpu-hardware_multithreading"] = "false"
+		_, out := m.Score(off)
+		if len(out) != 1 || !strings.Contains(out[0], "cpu-hardware_multithreading=false and ") || !strings.Contains(out[0], "never saw the two together") {
+			t.Errorf("%s: %q", name, out)
+		}
+	}
+}
+
+// The span is the exact one: it holds rows that can be worked out from others, and no others. Against it stands a
+// plain elimination over the expansions, in floating point.
+func TestSpan(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	expand := func(row []int, values int) []float64 {
+		single := []float64{1}
+		for _, v := range row {
+			for k := range values {
+				single = append(single, map[bool]float64{true: 1}[v == k])
+			}
+		}
+		out := slices.Clone(single)
+		for i := 1; i < len(single); i++ {
+			for j := 1; j < i; j++ {
+				out = append(out, single[i]*single[j])
+			}
+		}
+		return out
+	}
+	rank := func(rows [][]float64) int {
+		n := 0
+		for col := range rows[0] {
+			best := n
+			for i := n; i < len(rows); i++ {
+				if math.Abs(rows[i][col]) > math.Abs(rows[best][col]) {
+					best = i
+				}
+			}
+			if n == len(rows) || math.Abs(rows[best][col]) < 1e-9 {
+				continue
+			}
+			rows[n], rows[best] = rows[best], rows[n]
+			for i := n + 1; i < len(rows); i++ {
+				f := rows[i][col] / rows[n][col]
+				for k := range rows[i] {
+					rows[i][k] -= f * rows[n][k]
+				}
+			}
+			n++
+		}
+		return n
+	}
+	inside, outside := 0, 0
+	for range 300 {
+		labels, values := 3+rng.IntN(3), 2+rng.IntN(2)
+		random := func() []int {
+			r := make([]int, labels)
+			for i := range r {
+				r[i] = rng.IntN(values)
+			}
+			return r
+		}
+		var rows [][]int
+		var expanded [][]float64
+		for range 1 + rng.IntN(30) {
+			r := random()
+			rows, expanded = append(rows, r), append(expanded, expand(r, values))
+		}
+		e := eliminate(rows, 2)
+		row := random()
+		before := rank(slices.Clone(cloneAll(expanded)))
+		want := rank(append(cloneAll(expanded), expand(row, values))) == before
+		if got := e.spans(row); got != want {
+			t.Fatalf("%v in the span of %v: %v, want %v", row, rows, got, want)
+		}
+		if len(e.rows) != before {
+			t.Fatalf("rank %d, want %d", len(e.rows), before)
+		}
+		if want {
+			inside++
+		} else {
+			outside++
+		}
+	}
+	if inside < 30 || outside < 30 {
+		t.Errorf("%d rows inside, %d outside", inside, outside)
+	}
+}
+
+func cloneAll(rows [][]float64) [][]float64 {
+	out := make([][]float64, len(rows))
+	for i, r := range rows {
+		out[i] = slices.Clone(r)
+	}
+	return out
+}
+
+// A model that does not carry its rows is held against the catalogue; one that is given them needs no guard.
+func TestGuardOfAModelWithoutRows(t *testing.T) {
+	s, fom := loadStudy(t), models(t)["fom"]
+	bare := *fom
+	bare.Combinations, bare.labels, bare.codes, bare.training = nil, nil, nil, nil
+	m, err := NewModel(bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := slices.Clone(s.types)
+	off := clone(types[1].Labels)
+	off[compat.FeaturePrefix+"cpu-hardware_multithreading"] = "false"
+	types[1].Labels = off
+	table, err := Rank(m, "", types, Options{TieBreak: TieBreakFirst, Catalogue: s.types})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if table.Selected != "hpc7g.16xlarge" || len(table.Scores[1].OutOfDomain) != 1 || !strings.Contains(table.Scores[1].OutOfDomain[0], "does not carry the rows") {
+		t.Errorf("selected %s, %+v", table.Selected, table.Scores[1])
+	}
+	var rows []map[string]string
+	for _, c := range s.types {
+		rows = append(rows, c.Labels)
+	}
+	if m, err = m.WithCombinations(rows); err != nil || len(m.Combinations) != 9 {
+		t.Fatal(err)
+	}
+	if _, out := m.Score(off); len(out) != 1 || !strings.Contains(out[0], "never saw") {
+		t.Errorf("%q", out)
+	}
+	if _, err := m.WithCombinations([]map[string]string{{"a": "b"}}); err == nil || !strings.Contains(err.Error(), "row 1 of the fit") {
+		t.Error(err)
 	}
 }

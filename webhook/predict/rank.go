@@ -29,6 +29,8 @@ type Options struct {
 	Prices map[string]float64
 	// Skip names instance types that must not be chosen.
 	Skip []string
+	// Catalogue are the rows whose scores bound those of a model that does not carry the rows it was fitted on.
+	Catalogue []features.Candidate
 	// LeaveOut, if set, returns why a candidate must not be chosen, or "".
 	LeaveOut func(features.Candidate) string
 }
@@ -98,7 +100,7 @@ func Rank(m *Model, direction compat.Direction, candidates []features.Candidate,
 	}
 	var best []features.Candidate
 	var top float64
-	score := m.scorer()
+	score := m.guard(opts.Catalogue).scorer()
 	for i, c := range left {
 		score, out := score(c.Labels)
 		if len(out) > 0 {

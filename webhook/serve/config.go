@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
@@ -46,6 +47,8 @@ type Config struct {
 	Skip     []string
 	TieBreak string
 	Seed     uint64
+	// Allocatable is that of admit.Config.
+	Allocatable map[string]corev1.ResourceList
 
 	// PlainHTTPRegistries lists the registries (host:port) that are reached without TLS.
 	PlainHTTPRegistries []string

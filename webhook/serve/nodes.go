@@ -61,7 +61,7 @@ func (w *nodeWatch) run(ctx context.Context) {
 }
 
 func (w *nodeWatch) put(n *corev1.Node) {
-	w.index.Put(features.Node{Name: n.Name, Labels: n.Labels, Cordoned: n.Spec.Unschedulable || n.DeletionTimestamp != nil})
+	w.index.Put(features.NodeOf(n))
 }
 
 // Transformer implements cache.TransformingStore: nodes of a streamed list go into the index before the list is

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
@@ -64,7 +65,7 @@ func (s *server) predict(w http.ResponseWriter, r *http.Request) {
 		s.sendPrediction(w, http.StatusBadRequest, predict.Refusal{Error: "Invalid JSON input: " + err.Error()})
 		return
 	}
-	answer, refusal, code := predict.Answer(s.models, q, s.cfg.Seed+s.draws.Add(1))
+	answer, refusal, code := predict.Answer(s.models, q, rand.Uint64())
 	if refusal != nil {
 		s.sendPrediction(w, code, refusal)
 		return

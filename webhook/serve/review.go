@@ -68,6 +68,10 @@ func decodeRequest(r *rawjson.Reader) (*admissionv1.AdmissionRequest, error) {
 			if !r.Null() {
 				q.Object.Raw, err = r.Raw()
 			}
+		case "oldObject":
+			if !r.Null() {
+				q.OldObject.Raw, err = r.Raw()
+			}
 		default:
 			err = r.Skip()
 		}

@@ -27,7 +27,6 @@ type server struct {
 	nodes    *nodeWatch // nil without a cluster
 	recorder *recorder  // nil without events
 	models   map[string]*predict.Model
-	draws    atomic.Uint64 // random answers of the predict API
 	stopping atomic.Bool
 }
 
@@ -103,7 +102,7 @@ func prepare(cfg Config) (*server, string, error) {
 	s.metrics = newMetrics(s.index, specs)
 	decide := admit.Config{
 		Specs: specs, Features: s.index, Models: cfg.Models, ModelServerURL: cfg.ModelServerURL,
-		Prices: cfg.Prices, Skip: cfg.Skip, TieBreak: cfg.TieBreak, Seed: cfg.Seed,
+		Prices: cfg.Prices, Skip: cfg.Skip, TieBreak: cfg.TieBreak, Seed: cfg.Seed, Allocatable: cfg.Allocatable,
 	}
 	if cfg.ModelServerURL != "" {
 		decide.ModelServer = &predict.Client{URL: cfg.ModelServerURL}

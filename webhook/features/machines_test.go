@@ -2,6 +2,7 @@ package features
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,14 +21,26 @@ func with(m map[string]string, pairs ...string) map[string]string {
 	return out
 }
 
-func TestMatching(t *testing.T) {
+// Machines are merged type by type: what one node has hides neither the other types nor, where it is not discovered
+// yet, its own row in the catalogue.
+func TestMachines(t *testing.T) {
 	x := NewIndex("")
 	x.SetCatalogue(catalogue(t, labels("m", "arm64", "old"), labels("c", "amd64", "old")))
-	what := func(selector map[string]string, declared ...string) []string {
+	needs := []string{kernel, "flavor"}
+	what := func(key, value string) []string {
 		var out []string
-		for _, c := range x.Matching(selector, declared) {
-			out = append(out, fmt.Sprint(c.InstanceType, " ", c.Labels[kernel], " ", c.Labels["flavor"], " ", c.Live))
+		excludes := func(c Candidate) string {
+			if have, ok := c.Labels[key]; key != "" && (!ok || have != value) {
+				return "has " + have
+			}
+			return ""
 		}
+		for _, c := range x.Machines(needs, excludes, []string{key}) {
+			if excludes(c) == "" {
+				out = append(out, fmt.Sprint(c.InstanceType, " ", c.Labels[kernel], " ", c.Labels["flavor"], " ", c.Live))
+			}
+		}
+		slices.Sort(out)
 		return out
 	}
 	check := func(name string, got []string, want ...string) {
@@ -36,8 +49,8 @@ func TestMatching(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	check("no nodes: the catalogue", what(nil), "m old  false", "c old  false")
-	check("no nodes, one type", what(map[string]string{compat.LabelInstanceType: "c"}), "c old  false")
+	check("no nodes: the catalogue", what("", ""), "c old  false", "m old  false")
+	check("no nodes, one type", what(compat.LabelInstanceType, "c"), "c old  false")
 	for i := range 6 {
 		flavor := "vanilla"
 		if i == 5 {
@@ -45,14 +58,17 @@ func TestMatching(t *testing.T) {
 		}
 		x.Put(Node{Name: fmt.Sprint("n", i), Labels: with(labels("c", "amd64", "new"), "flavor", flavor, "kubernetes.io/hostname", fmt.Sprint("n", i))})
 	}
-	check("nothing declared: one kind of machine", what(nil), "c new vanilla true")
-	check("declared", what(nil, "flavor"), "c new mint true", "c new vanilla true")
-	check("by flavour", what(map[string]string{"flavor": "mint"}, "flavor"), "c new mint true")
-	check("by host", what(map[string]string{"kubernetes.io/hostname": "n5"}, "flavor"), "c new mint true")
-	check("no such host", what(map[string]string{"kubernetes.io/hostname": "n9"}, "flavor"))
-	check("a type that only the catalogue has", what(map[string]string{compat.LabelInstanceType: "m"}, "flavor"), "m old  false")
+	check("live nodes and the other type's row", what("", ""), "c new mint true", "c new vanilla true", "m old  false")
+	check("by flavour", what("flavor", "mint"), "c new mint true")
+	check("by host", what("kubernetes.io/hostname", "n5"), "c new mint true")
+	check("no such host", what("kubernetes.io/hostname", "n9"))
+	check("a type that only the catalogue has", what(compat.LabelInstanceType, "m"), "m old  false")
 	x.Remove("n5")
-	check("the odd one left", what(nil, "flavor"), "c new vanilla true")
+	check("the odd one left", what(compat.LabelInstanceType, "c"), "c new vanilla true")
+	x.Put(Node{Name: "n6", Labels: map[string]string{compat.LabelInstanceType: "m", compat.LabelArch: "arm64"}})
+	check("a node without discovered labels: its type's row", what(compat.LabelInstanceType, "m"), "m old  false")
+	x.Put(Node{Name: "n7", Labels: map[string]string{compat.LabelInstanceType: "z", compat.LabelArch: "arm64"}})
+	check("a type that nothing is known of", what(compat.LabelInstanceType, "z"), "z   true")
 }
 
 // The generation tells when to ask again: on what changes a row, and not on every event.
@@ -100,7 +116,7 @@ func BenchmarkMerge(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				x.Candidates(knows{"1"})
+				x.Candidates(knows{"1"}, nil, nil)
 			}
 		})
 	}
