@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed catalogue.yaml studies/*.yaml all:charts all:library
+//go:embed catalogue.yaml studies/*.yaml applications/*.yaml all:charts all:library
 var files embed.FS
 
 // Studies names the studies that ship with the program.
@@ -21,6 +21,18 @@ func Study(name string) ([]byte, error) {
 	data, err := files.ReadFile(path.Join("studies", name+".yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("no study %q; known: %s", name, strings.Join(Studies(), ", "))
+	}
+	return data, nil
+}
+
+// Applications names the applications that ship with the program.
+func Applications() []string { return names("applications", ".yaml") }
+
+// Application returns the YAML of a shipped application.
+func Application(name string) ([]byte, error) {
+	data, err := files.ReadFile(path.Join("applications", name+".yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("no application %q; known: %s", name, strings.Join(Applications(), ", "))
 	}
 	return data, nil
 }

@@ -34,6 +34,7 @@ type Outcome struct {
 	ReplayText string
 	Remarks    []string           // the application's own remarks on its figures
 	Others     map[string]float64 // further figures by the names that the models use, means over the iterations
+	Parameters map[string]string  // settings that the log shows, such as the problem's size
 }
 
 // Parser reads the log of one application. A log that does not count gives a *Rejection.

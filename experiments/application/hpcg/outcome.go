@@ -50,6 +50,15 @@ func (Parser) Parse(r io.Reader, iterations int) (*application.Outcome, error) {
 	return o, nil
 }
 
+// Targets are the figures that published models predict, by the models' names.
+func (r *Result) Targets() map[string]float64 {
+	out := make(map[string]float64, len(modelTargets))
+	for name, of := range modelTargets {
+		out[name] = of(r)
+	}
+	return out
+}
+
 // modelTargets are the figures of a result file that published models predict, by the models' names.
 var modelTargets = map[string]func(*Result) float64{
 	"duration":                              func(r *Result) float64 { return r.Times.Total },
