@@ -29,16 +29,17 @@ var closed = map[string][]string{
 
 // mustNot lists, for a folder, the folders of ours that nothing in it may import.
 var mustNot = map[string][]string{
-	"cmd/assembly":            {"cmd/cli", "cmd/ui"},
-	"cmd/supervisor":          {"cmd/cli", "cmd/ui", "cmd/assembly"},
-	"webhook/":                {"provision", "addons", "experiments", "templates", "cmd"},
-	"templates":               {"provision", "addons", "experiments", "webhook", "cmd"},
-	"provision/":              {"addons", "experiments", "cmd"},
-	"provision/sim":           {"webhook"},
-	"addons":                  {"experiments", "cmd", "provision/sim", "provision/eks", "provision/kind"},
-	"experiments/":            {"addons", "cmd", "provision/sim", "provision/eks", "provision/kind"},
-	"experiments/application": {"provision", "webhook"},
-	"experiments/stats":       {"provision", "webhook", "templates"},
+	"cmd/assembly":                 {"cmd/cli", "cmd/ui"},
+	"cmd/supervisor":               {"cmd/cli", "cmd/ui", "cmd/assembly"},
+	"webhook/":                     {"provision", "addons", "experiments", "templates", "cmd"},
+	"templates":                    {"provision", "addons", "experiments", "webhook", "cmd"},
+	"provision/":                   {"addons", "experiments", "cmd"},
+	"provision/sim":                {"webhook"},
+	"addons":                       {"experiments", "cmd", "provision/sim", "provision/eks", "provision/kind"},
+	"experiments/":                 {"addons", "cmd", "provision/sim", "provision/eks", "provision/kind"},
+	"experiments/application":      {"webhook", "provision/kube", "provision/step", "provision/lab"},
+	"experiments/application/hpcg": {"provision", "webhook"},
+	"experiments/stats":            {"provision", "webhook", "templates"},
 }
 
 // TestImportsGoOneWay reads the imports of every package; without it the first shortcut would make a knot.

@@ -114,4 +114,4 @@ func (s labStatus) text(w io.Writer) error {
 	return s.Run.text(w)
 }
 
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
