@@ -26,7 +26,7 @@ LIGHT = $$(go list ./... | grep -v -e /cmd/ -e /provision/sim -e /provision/eks 
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
 
-.PHONY: help build install demo test vet race cover fuzz lint fmt verify vuln e2e-kind bench release-check release release-image clean
+.PHONY: help build install demo test vet race cover fuzz lint fmt verify verify-pins vuln e2e-kind bench release-check release release-image clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -78,6 +78,9 @@ verify: ## check formatting, go.mod, module checksums and generated references; 
 	check "downloaded modules are what go.sum says" go mod verify; \
 	check "references of lab.yaml and study files" go test -run Reference ./provision/lab ./experiments/study; \
 	[ -z "$$failed" ] || { echo "verify: failed; make fmt, go mod tidy or go test -update mend most of it"; exit 1; }
+
+verify-pins: ## read every pinned chart and manifest again and print what differs from templates/versions.yaml; needs a network
+	OCIFIT_VERIFY_PINS=1 go test -count=1 -v -run TestVerifyPins ./addons/component
 
 vuln: ## look for known vulnerabilities in what is called; asks the Go vulnerability database
 	$(GOVULNCHECK) ./...

@@ -34,6 +34,13 @@ spec:
     container:
       disable: {{ not $m.addFlux }}
   pod:
+    # A run that fails is a result: started again, its log would be that of another run.
+    restartPolicy: Never
+    annotations:
+      cluster-autoscaler.kubernetes.io/safe-to-evict: "false"
+      {{- range $k, $v := .Values.podAnnotation }}
+      {{ $k }}: {{ $v | toString | quote }}
+      {{- end }}
     labels:
       app.kubernetes.io/name: {{ .Chart.Name }}
       {{- range $k, $v := .Values.podLabel }}
@@ -48,6 +55,15 @@ spec:
     {{- with $m.workdir }}
     workingDir: {{ . }}
     {{- end }}
+    resources:
+      limits:
+        nvidia.com/gpu: {{ $m.gpus | toString | quote }}
+        vpc.amazonaws.com/efa: {{ $m.efa | toString | quote }}
+    volumes:
+      # The engine's own /dev/shm has 64 MiB, which MPI's shared memory outgrows; an emptyDir is mounted there.
+      shared-memory:
+        emptyDir: true
+        emptyDirMedium: memory
     environment:
       OCIFIT_APP: {{ .Chart.Name }}
       OCIFIT_NODES: {{ $e.nodes | quote }}
@@ -58,6 +74,8 @@ spec:
       {{- include (printf "%s.environment" .Chart.Name) . | trim | nindent 6 }}
     commands:
       pre: |
+        # The network adapters of MPI want memory that stays in place.
+        { echo "ulimit -l unlimited" >> /root/.bashrc; } 2>/dev/null || true
         {{- with include (printf "%s.prepare" .Chart.Name) . | trim }}
         {{- . | nindent 8 }}
         {{- end }}
