@@ -10,9 +10,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// Volumes that every cluster has, named as flux-operator names them; that of Flux has its container's name.
 const (
-	volumeScripts = "entrypoint"
-	volumeFlux    = "flux"
+	volumeSoftware = "spack-software"
+	volumeHome     = "flux-operator-home"
+	softwarePath   = "/opt/software"
+	homePath       = "/home/flux-operator"
+	// sharedMemoryPath is where an emptyDir of a container goes: the engine's own is too small for MPI.
+	sharedMemoryPath = "/dev/shm"
 )
 
 // fluxView is the init container that brings Flux to an application whose image has none.
@@ -24,9 +29,12 @@ func (c *cluster) fluxView() (corev1.Container, error) {
 		Image:           f.Image,
 		ImagePullPolicy: pullPolicy(f.PullAlways),
 		WorkingDir:      f.WorkingDir,
-		Command:         []string{"/bin/sh", scriptPath("flux-init.sh")},
+		Command:         []string{"/bin/bash", scriptPath("flux-init.sh")},
 		Resources:       res,
+		SecurityContext: securityOf(securityContext{SecurityContext: f.SecurityContext}),
 		VolumeMounts:    c.ownMounts(),
+		Stdin:           true,
+		TTY:             true,
 	}, err
 }
 
@@ -39,16 +47,19 @@ func (c *cluster) podContainer(index int) (corev1.Container, error) {
 	out := corev1.Container{
 		Name:            ct.Name,
 		Image:           ct.Image,
-		ImagePullPolicy: pullPolicy(ct.PullAlways),
+		ImagePullPolicy: cmp.Or(corev1.PullPolicy(ct.ImagePullPolicy), pullPolicy(ct.PullAlways)),
 		WorkingDir:      ct.WorkingDir,
 		Env:             environment(ct),
 		Resources:       res,
 		SecurityContext: securityOf(ct.SecurityContext),
-		VolumeMounts:    c.ownMounts(),
+		VolumeMounts:    append(c.ownMounts(), corev1.VolumeMount{Name: volumeSoftware, MountPath: softwarePath}),
+		Stdin:           true,
+		TTY:             true,
+		Lifecycle:       ct.LifeCycle.hooks(),
 	}
 	switch {
-	case !ct.NoWrapEntrypoint:
-		out.Command = []string{"/bin/bash", scriptPath(startScript(index))}
+	case ct.RunFlux || !ct.NoWrapEntrypoint:
+		out.Command = []string{"/bin/bash", scriptPath(startScript(index, ct))}
 	case ct.Command != "":
 		out.Command = strings.Fields(ct.Command)
 	}
@@ -57,55 +68,34 @@ func (c *cluster) podContainer(index int) (corev1.Container, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(ct.Volumes)) {
 		v := ct.Volumes[name]
-		out.VolumeMounts = append(out.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: v.Path, ReadOnly: v.ReadOnly})
+		mount := corev1.VolumeMount{Name: name, MountPath: v.Path, ReadOnly: v.ReadOnly}
+		if v.kind() == kindEmptyDir {
+			mount.MountPath, mount.ReadOnly = sharedMemoryPath, false
+		}
+		out.VolumeMounts = append(out.VolumeMounts, mount)
 	}
 	return out, nil
 }
 
 func (c *cluster) ownMounts() []corev1.VolumeMount {
 	return []corev1.VolumeMount{
-		{Name: volumeScripts, MountPath: scriptFolder, ReadOnly: true},
-		{Name: volumeFlux, MountPath: c.Spec.Flux.Container.MountPath},
+		{Name: volumeHome, MountPath: homePath},
+		{Name: c.Spec.Flux.Container.Name, MountPath: c.Spec.Flux.Container.MountPath},
+		{Name: c.configMapName(), MountPath: scriptFolder, ReadOnly: true},
 	}
 }
 
-func (c *cluster) volumes() []corev1.Volume {
-	executable := int32(0o755)
-	out := []corev1.Volume{
-		{Name: volumeScripts, VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-			LocalObjectReference: corev1.LocalObjectReference{Name: c.configMapName()}, DefaultMode: &executable,
-		}}},
-		{Name: volumeFlux, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+func (l lifeCycle) hooks() *corev1.Lifecycle {
+	hook := func(command string) *corev1.LifecycleHandler {
+		if command == "" {
+			return nil
+		}
+		return &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"/bin/bash", "-c", command}}}
 	}
-	named := map[string]volume{}
-	for _, ct := range c.Spec.Containers {
-		maps.Copy(named, ct.Volumes)
+	if l == (lifeCycle{}) {
+		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(named)) {
-		out = append(out, corev1.Volume{Name: name, VolumeSource: named[name].source()})
-	}
-	return out
-}
-
-func (v volume) source() corev1.VolumeSource {
-	var items []corev1.KeyToPath
-	for _, key := range slices.Sorted(maps.Keys(v.Items)) {
-		items = append(items, corev1.KeyToPath{Key: key, Path: v.Items[key]})
-	}
-	switch {
-	case v.ConfigMapName != "":
-		return corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-			LocalObjectReference: corev1.LocalObjectReference{Name: v.ConfigMapName}, Items: items,
-		}}
-	case v.SecretName != "":
-		return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: v.SecretName, Items: items}}
-	case v.ClaimName != "":
-		return corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: v.ClaimName, ReadOnly: v.ReadOnly}}
-	case v.HostPath != "":
-		return corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: v.HostPath}}
-	default:
-		return corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
-	}
+	return &corev1.Lifecycle{PostStart: hook(l.PostStartExec), PreStop: hook(l.PreStopExec)}
 }
 
 func environment(ct container) []corev1.EnvVar {
@@ -123,15 +113,12 @@ func environment(ct container) []corev1.EnvVar {
 }
 
 func securityOf(s securityContext) *corev1.SecurityContext {
-	if !s.Privileged && len(s.AddCapabilities) == 0 {
-		return nil
-	}
-	out := &corev1.SecurityContext{Privileged: &s.Privileged}
-	if len(s.AddCapabilities) > 0 {
-		out.Capabilities = &corev1.Capabilities{}
-		for _, name := range s.AddCapabilities {
-			out.Capabilities.Add = append(out.Capabilities.Add, corev1.Capability(name))
+	out := s.SecurityContext.DeepCopy()
+	for _, name := range s.AddCapabilities {
+		if out.Capabilities == nil {
+			out.Capabilities = &corev1.Capabilities{}
 		}
+		out.Capabilities.Add = append(out.Capabilities.Add, corev1.Capability(name))
 	}
 	return out
 }

@@ -234,9 +234,10 @@ func TestSharedService(t *testing.T) {
 			return nil
 		}
 	}
-	l.create("one", nil)
+	shared := func(spec map[string]any) { spec["network"] = map[string]any{"headlessName": "flux-service"} }
+	l.create("one", shared)
 	l.until("made", owners("one"))
-	l.create("two", nil)
+	l.create("two", shared)
 	l.until("joined", owners("one", "two"))
 	l.remove("one")
 	l.until("job", gone(l.kube.BatchV1().Jobs("study").Get, t, "one"))

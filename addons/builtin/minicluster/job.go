@@ -3,6 +3,7 @@ package minicluster
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -23,14 +24,14 @@ func (c *cluster) job(podAnnotations map[string]string) (*batchv1.Job, error) {
 		annotations = map[string]string{}
 	}
 	maps.Copy(annotations, c.Spec.Pod.Annotations)
-	size, retries, mode := c.Spec.Size, int32(0), batchv1.IndexedCompletion
+	size, retries, mode := c.Spec.Size, c.retries(), batchv1.IndexedCompletion
 	job := &batchv1.Job{
 		ObjectMeta: c.meta(c.Name, c.Spec.JobLabels),
 		Spec: batchv1.JobSpec{
 			Completions:    &size,
 			Parallelism:    &size,
 			CompletionMode: &mode,
-			BackoffLimit:   &retries, // a run that fails is a result, not something to try again unseen
+			BackoffLimit:   &retries,
 			Template:       corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: c.podLabels(), Annotations: annotations}, Spec: podSpec},
 		},
 	}
@@ -41,13 +42,25 @@ func (c *cluster) job(podAnnotations map[string]string) (*batchv1.Job, error) {
 	return job, nil
 }
 
+// retries are flux-operator's hundred, unless the pods ask for no restart: such a run that fails is a result, not something to try
+// again unseen.
+func (c *cluster) retries() int32 {
+	switch {
+	case c.Spec.BackoffLimit > 0:
+		return c.Spec.BackoffLimit
+	case c.Spec.Pod.RestartPolicy == string(corev1.RestartPolicyNever):
+		return 0
+	}
+	return 100
+}
+
 func (c *cluster) podLabels() map[string]string {
 	labels := maps.Clone(c.Spec.Pod.Labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	labels[labelAppName] = c.Name
-	labels["namespace"] = c.Namespace
+	labels["namespace"], labels["app"], labels["hpa-selector"] = c.Namespace, "flux-operator", c.Name
 	labels[LabelCluster] = c.Name
 	labels[labelNetwork] = c.Spec.Network.HeadlessName
 	return labels
@@ -55,21 +68,24 @@ func (c *cluster) podLabels() map[string]string {
 
 func (c *cluster) podSpec() (corev1.PodSpec, error) {
 	p := c.Spec.Pod
+	automount, fqdn := p.AutomountServiceAccountToken != nil && *p.AutomountServiceAccountToken, false
 	out := corev1.PodSpec{
 		Subdomain:                    c.Spec.Network.HeadlessName,
 		RestartPolicy:                corev1.RestartPolicy(p.RestartPolicy),
 		NodeSelector:                 p.NodeSelector,
 		ServiceAccountName:           p.ServiceAccountName,
-		AutomountServiceAccountToken: p.AutomountServiceAccountToken,
+		AutomountServiceAccountToken: &automount,
+		ShareProcessNamespace:        &c.Spec.ShareProcessNamespace,
+		SetHostnameAsFQDN:            &fqdn,
+		DNSPolicy:                    corev1.DNSPolicy(p.DNSPolicy),
+		HostIPC:                      p.HostIPC,
+		HostPID:                      p.HostPID,
+		SecurityContext:              p.SecurityContext,
 		SchedulerName:                p.SchedulerName,
 		RuntimeClassName:             p.RuntimeClassName,
 		Affinity:                     c.affinity(),
 		ImagePullSecrets:             c.pullSecrets(),
 		Volumes:                      c.volumes(),
-	}
-	if c.Spec.ShareProcessNamespace {
-		yes := true
-		out.ShareProcessNamespace = &yes
 	}
 	for _, t := range p.Tolerations {
 		out.Tolerations = append(out.Tolerations, corev1.Toleration{
@@ -100,22 +116,33 @@ func (c *cluster) podSpec() (corev1.PodSpec, error) {
 	return out, nil
 }
 
-// affinity keeps the pods of a cluster together in a zone and apart from each other on nodes, if it can. One pod has
-// nothing to be kept from.
+// affinity keeps the pods of a cluster together in a zone and apart from each other on nodes, if it can.
 func (c *cluster) affinity() *corev1.Affinity {
-	if c.Spec.Network.DisableAffinity || c.Spec.MaxSize == 1 {
+	if c.Spec.Network.DisableAffinity {
 		return nil
 	}
 	term := func(topology string) []corev1.WeightedPodAffinityTerm {
 		return []corev1.WeightedPodAffinityTerm{{Weight: 100, PodAffinityTerm: corev1.PodAffinityTerm{
-			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{LabelCluster: c.Name}},
-			TopologyKey:   topology,
+			LabelSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+				{Key: labelAppName, Operator: metav1.LabelSelectorOpIn, Values: []string{c.Name}},
+			}},
+			TopologyKey: topology,
 		}}}
 	}
-	return &corev1.Affinity{
+	out := &corev1.Affinity{
 		PodAffinity:     &corev1.PodAffinity{PreferredDuringSchedulingIgnoredDuringExecution: term(corev1.LabelTopologyZone)},
 		PodAntiAffinity: &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: term(corev1.LabelHostname)},
 	}
+	if len(c.Spec.Pod.NodeAffinity) > 0 {
+		var demands []corev1.NodeSelectorRequirement
+		for _, label := range slices.Sorted(maps.Keys(c.Spec.Pod.NodeAffinity)) {
+			demands = append(demands, corev1.NodeSelectorRequirement{Key: label, Operator: corev1.NodeSelectorOpIn, Values: c.Spec.Pod.NodeAffinity[label]})
+		}
+		out.NodeAffinity = &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: demands}},
+		}}
+	}
+	return out
 }
 
 func (c *cluster) pullSecrets() []corev1.LocalObjectReference {

@@ -43,11 +43,19 @@ func (c *cluster) service() *corev1.Service {
 		ObjectMeta: meta,
 		Spec: corev1.ServiceSpec{
 			ClusterIP: corev1.ClusterIPNone,
-			Selector:  map[string]string{labelNetwork: c.Spec.Network.HeadlessName},
+			Selector:  c.serviceSelector(),
 			// Brokers must find each other before any of them is ready.
 			PublishNotReadyAddresses: true,
 		},
 	}
+}
+
+// serviceSelector finds the cluster's pods, or those of all clusters that share a service.
+func (c *cluster) serviceSelector() map[string]string {
+	if c.Spec.Network.HeadlessName == c.Name {
+		return map[string]string{"job-name": c.Name}
+	}
+	return map[string]string{labelNetwork: c.Spec.Network.HeadlessName}
 }
 
 func (c *cluster) configMapName() string { return c.Name + "-entrypoint" }
@@ -58,7 +66,7 @@ func (c *cluster) configMap() (*corev1.ConfigMap, error) {
 	if err != nil {
 		return nil, err
 	}
-	if files["curve.cert"], err = curveCert(c.Name); err != nil {
+	if files[keyCurve], err = curveCert(c.Name); err != nil {
 		return nil, err
 	}
 	return &corev1.ConfigMap{ObjectMeta: c.meta(c.configMapName(), nil), Data: files}, nil

@@ -3,6 +3,8 @@ package minicluster
 import (
 	"bytes"
 	"flag"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,8 +56,8 @@ func TestObjects(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cert := cm.Data["curve.cert"]
-			if cm.Data["curve.cert"] = keyLine.ReplaceAllString(cert, "$1..."); strings.Count(cm.Data["curve.cert"], "...") != 2 {
+			cert := cm.Data[keyCurve]
+			if cm.Data[keyCurve] = keyLine.ReplaceAllString(cert, "$1..."); strings.Count(cm.Data[keyCurve], "...") != 2 {
 				t.Errorf("two keys of 40 digits expected:\n%s", cert)
 			}
 			job, err := c.job(map[string]string{"example/workload": "hpcg"})
@@ -103,7 +105,7 @@ func TestScriptsAreShell(t *testing.T) {
 			t.Fatal(err)
 		}
 		for file, text := range files {
-			if !strings.HasSuffix(file, ".sh") {
+			if file == keyBroker {
 				continue
 			}
 			cmd := exec.CommandContext(t.Context(), bash, "-n")
@@ -139,13 +141,13 @@ func runStart(t *testing.T, u *unstructured.Unstructured, programs map[string]st
 			t.Fatal(err)
 		}
 	}
-	for name, text := range cm.Data {
-		write("scripts/"+name, text, 0o644)
+	for _, item := range c.scriptItems() {
+		write("scripts/"+item.Path, cm.Data[item.Key], 0o644)
 	}
 	for name, text := range programs {
 		write("bin/"+name, text, 0o755)
 	}
-	cmd := exec.CommandContext(t.Context(), bash, filepath.Join(dir, "scripts", "start-0.sh"))
+	cmd := exec.CommandContext(t.Context(), bash, filepath.Join(dir, "scripts", "wait-0.sh"))
 	cmd.Env = []string{"PATH=" + filepath.Join(dir, "bin") + ":/usr/bin:/bin", "HOME=" + dir}
 	cmd.Dir = dir
 	out, _ := cmd.CombinedOutput()
@@ -161,6 +163,7 @@ func oneContainer(command string, more map[string]any) *unstructured.Unstructure
 		"apiVersion": GVK.GroupVersion().String(), "kind": GVK.Kind,
 		"metadata": map[string]any{"name": "one", "namespace": "study", "uid": "u1"},
 		"spec": map[string]any{
+			"pod":        map[string]any{"restartPolicy": "Never"},
 			"logging":    map[string]any{"quiet": true},
 			"flux":       map[string]any{"container": map[string]any{"disable": true}},
 			"containers": []any{ct},
@@ -261,5 +264,102 @@ func TestCRDReadsStrictly(t *testing.T) {
 	}
 	if v.Subresources.Status == nil || v.Subresources.Scale == nil {
 		t.Error("subresources status and scale expected")
+	}
+}
+
+// TestVolumes: what flux-operator makes of the volumes of a container, and what no pod could have.
+func TestVolumes(t *testing.T) {
+	type m = map[string]any
+	for name, tc := range map[string]struct {
+		volume m
+		want   string // mount path, read-only, and source
+		err    string
+	}{
+		"memory":         {volume: m{"emptyDir": true, "emptyDirMedium": "memory", "emptyDirSizeLimit": "1Gi"}, want: "/dev/shm false emptyDir Memory 1Gi"},
+		"disk":           {volume: m{"emptyDir": true, "path": "/elsewhere", "readOnly": true}, want: "/dev/shm false emptyDir  none"},
+		"driver":         {volume: m{"csiDriver": "csi.example", "csiDriverAttributes": m{"a": "b"}, "path": "/x"}, want: "/x false csi csi.example map[a:b]"},
+		"claim":          {volume: m{"claimName": "data", "path": "/x", "readOnly": true}, want: "/x true claim data"},
+		"bad size":       {volume: m{"emptyDir": true, "emptyDirSizeLimit": "much"}, err: `volumes.v.emptyDirSizeLimit: "much"`},
+		"no source":      {volume: m{"path": "/x"}, err: "names no source"},
+		"no path":        {volume: m{"hostPath": "/x"}, err: "has no path"},
+		"an unused size": {volume: m{"hostPath": "/x", "path": "/y"}, want: "/y false host /x Directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _, err := decode(oneContainer("x", m{"volumes": m{"v": tc.volume}}))
+			if tc.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.err) {
+					t.Errorf("error %v, want %q", err, tc.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec, err := c.podSpec()
+			if err != nil {
+				t.Fatal(err)
+			}
+			mount, source := spec.Containers[0].VolumeMounts[4], spec.Volumes[4].VolumeSource
+			got := fmt.Sprintf("%s %v ", mount.MountPath, mount.ReadOnly)
+			switch {
+			case source.EmptyDir != nil:
+				size := "none"
+				if source.EmptyDir.SizeLimit != nil {
+					size = source.EmptyDir.SizeLimit.String()
+				}
+				got += fmt.Sprintf("emptyDir %s %s", source.EmptyDir.Medium, size)
+			case source.CSI != nil:
+				got += fmt.Sprint("csi ", source.CSI.Driver, " ", source.CSI.VolumeAttributes)
+			case source.PersistentVolumeClaim != nil:
+				got += "claim " + source.PersistentVolumeClaim.ClaimName
+			case source.HostPath != nil:
+				got += fmt.Sprint("host ", source.HostPath.Path, " ", *source.HostPath.Type)
+			}
+			if got != tc.want {
+				t.Errorf("%q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestRestarts: flux-operator's policy is the default; pods that ask for no restart are not made again, and then the command's code counts.
+func TestRestarts(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spec    map[string]any
+		retries int32
+		code    int
+	}{
+		"as flux-operator": {map[string]any{"pod": map[string]any{}}, 100, 0},
+		"never":            {map[string]any{}, 0, 3},
+		"bounded":          {map[string]any{"backoffLimit": int64(2)}, 2, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := oneContainer("exit 3", nil)
+			maps.Copy(u.Object["spec"].(map[string]any), tc.spec)
+			job, err := decoded(t, u.DeepCopy()).job(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *job.Spec.BackoffLimit != tc.retries {
+				t.Errorf("%d retries, want %d", *job.Spec.BackoffLimit, tc.retries)
+			}
+			if _, code := runStart(t, u, map[string]string{"hostname": "#!/bin/sh\necho one-0\n"}); code != tc.code {
+				t.Errorf("code %d, want %d", code, tc.code)
+			}
+		})
+	}
+}
+
+func TestSecurityContextIsKubernetesOwn(t *testing.T) {
+	u := oneContainer("x", map[string]any{"securityContext": map[string]any{
+		"runAsUser": int64(1000), "capabilities": map[string]any{"add": []any{"SYS_NICE"}}, "addCapabilities": []any{"IPC_LOCK"},
+	}})
+	spec, err := decoded(t, u).podSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := spec.Containers[0].SecurityContext
+	if *got.RunAsUser != 1000 || fmt.Sprint(got.Capabilities.Add) != "[SYS_NICE IPC_LOCK]" {
+		t.Errorf("%+v", got)
 	}
 }

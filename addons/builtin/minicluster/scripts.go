@@ -41,7 +41,21 @@ func (c *cluster) MainHost() string { return c.Name + "-0" }
 
 const scriptFolder = "/flux_operator"
 
-func startScript(index int) string { return fmt.Sprintf("start-%d.sh", index) }
+// Keys of the ConfigMap beside those of the scripts.
+const (
+	keyCurve  = "curve.cert"
+	keyBroker = "broker.toml"
+)
+
+// scriptKey is where a container's script is in the ConfigMap: the one that runs Flux waits for it, the others start.
+func scriptKey(index int, ct container) string {
+	if ct.RunFlux {
+		return fmt.Sprintf("wait-%d", index)
+	}
+	return fmt.Sprintf("start-%d", index)
+}
+
+func startScript(index int, ct container) string { return scriptKey(index, ct) + ".sh" }
 
 // scripts are the files that the pods of a cluster find in scriptFolder.
 func scripts(c *cluster) (map[string]string, error) {
@@ -59,23 +73,23 @@ func scripts(c *cluster) (map[string]string, error) {
 		files[name] = b.String()
 		return nil
 	}
-	if err := add("broker.toml", "broker.toml.tmpl", scriptInput{}); err != nil {
+	if err := add(keyBroker, "broker.toml.tmpl", scriptInput{}); err != nil {
 		return nil, err
 	}
 	if !c.Spec.Flux.Container.Disable {
-		if err := add("flux-init.sh", "flux-init.sh.tmpl", scriptInput{}); err != nil {
+		if err := add(c.Spec.Flux.Container.Name, "flux-init.sh.tmpl", scriptInput{}); err != nil {
 			return nil, err
 		}
 	}
 	for i, ct := range c.Spec.Containers {
-		if ct.NoWrapEntrypoint {
+		if ct.NoWrapEntrypoint && !ct.RunFlux {
 			continue
 		}
 		tmpl := "sidecar.sh.tmpl"
 		if ct.RunFlux {
 			tmpl = "start.sh.tmpl"
 		}
-		if err := add(startScript(i), tmpl, scriptInput{Index: i, Container: ct, Command: command(c, ct)}); err != nil {
+		if err := add(scriptKey(i, ct), tmpl, scriptInput{Index: i, Container: ct, Command: command(c, ct)}); err != nil {
 			return nil, err
 		}
 	}

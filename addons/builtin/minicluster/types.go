@@ -1,10 +1,15 @@
 package minicluster
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -33,6 +38,7 @@ type spec struct {
 	MaxSize               int32             `json:"maxSize"`
 	Tasks                 int32             `json:"tasks"`
 	DeadlineSeconds       int64             `json:"deadlineSeconds"`
+	BackoffLimit          int32             `json:"backoffLimit"`
 	Interactive           bool              `json:"interactive"`
 	Cleanup               bool              `json:"cleanup"`
 	ShareProcessNamespace bool              `json:"shareProcessNamespace"`
@@ -75,6 +81,8 @@ type fluxContainer struct {
 	MountPath       string    `json:"mountPath"`
 	PythonPath      string    `json:"pythonPath"`
 	Resources       resources `json:"resources"`
+
+	SecurityContext corev1.SecurityContext `json:"securityContext"`
 }
 
 type container struct {
@@ -86,6 +94,7 @@ type container struct {
 	Launcher         bool                 `json:"launcher"`
 	NoWrapEntrypoint bool                 `json:"noWrapEntrypoint"`
 	PullAlways       bool                 `json:"pullAlways"`
+	ImagePullPolicy  string               `json:"imagePullPolicy"`
 	ImagePullSecret  string               `json:"imagePullSecret"`
 	Ports            []int32              `json:"ports"`
 	Environment      map[string]string    `json:"environment"`
@@ -94,6 +103,12 @@ type container struct {
 	SecurityContext  securityContext      `json:"securityContext"`
 	Commands         commands             `json:"commands"`
 	Volumes          map[string]volume    `json:"volumes"`
+	LifeCycle        lifeCycle            `json:"lifeCycle"`
+}
+
+type lifeCycle struct {
+	PostStartExec string `json:"postStartExec"`
+	PreStopExec   string `json:"preStopExec"`
 }
 
 type secretKey struct {
@@ -106,9 +121,10 @@ type resources struct {
 	Requests map[string]intstr.IntOrString `json:"requests"`
 }
 
+// securityContext is Kubernetes' own, with the field that older definitions of the resource had instead of its capabilities.
 type securityContext struct {
-	Privileged      bool     `json:"privileged"`
-	AddCapabilities []string `json:"addCapabilities"`
+	corev1.SecurityContext `json:",inline"`
+	AddCapabilities        []string `json:"addCapabilities"`
 }
 
 type commands struct {
@@ -129,6 +145,11 @@ type volume struct {
 	EmptyDir      bool              `json:"emptyDir"`
 	Items         map[string]string `json:"items"`
 	ReadOnly      bool              `json:"readOnly"`
+
+	EmptyDirMedium      string            `json:"emptyDirMedium"`
+	EmptyDirSizeLimit   string            `json:"emptyDirSizeLimit"`
+	CSIDriver           string            `json:"csiDriver"`
+	CSIDriverAttributes map[string]string `json:"csiDriverAttributes"`
 }
 
 type pod struct {
@@ -142,6 +163,11 @@ type pod struct {
 	RuntimeClassName             *string                       `json:"runtimeClassName"`
 	Resources                    map[string]intstr.IntOrString `json:"resources"`
 	Tolerations                  []toleration                  `json:"tolerations"`
+	NodeAffinity                 map[string][]string           `json:"nodeAffinity"`
+	DNSPolicy                    string                        `json:"dnsPolicy"`
+	HostIPC                      bool                          `json:"hostIPC"`
+	HostPID                      bool                          `json:"hostPID"`
+	SecurityContext              *corev1.PodSecurityContext    `json:"securityContext"`
 }
 
 type toleration struct {
@@ -184,12 +210,12 @@ func decode(u *unstructured.Unstructured) (c *cluster, ignored []string, err err
 func (c *cluster) complete() error {
 	s := &c.Spec
 	s.Size = max(s.Size, 1)
-	orDefault(&s.Network.HeadlessName, "flux-service")
+	orDefault(&s.Network.HeadlessName, c.Name)
 	orDefault(&s.Flux.Container.Name, "flux-view")
-	orDefault(&s.Flux.Container.Image, "ghcr.io/converged-computing/flux-view-rocky:tag-9")
+	orDefault(&s.Flux.Container.Image, "ghcr.io/converged-computing/flux-view-ubuntu:tag-noble")
 	orDefault(&s.Flux.Container.MountPath, "/mnt/flux")
 	orDefault(&s.Flux.ConnectTimeout, "5s")
-	orDefault(&s.Pod.RestartPolicy, "Never")
+	orDefault(&s.Pod.RestartPolicy, string(corev1.RestartPolicyOnFailure))
 	if s.MaxSize == 0 {
 		s.MaxSize = s.Size
 	}
@@ -199,7 +225,29 @@ func (c *cluster) complete() error {
 	if len(s.Containers) == 1 {
 		s.Containers[0].RunFlux = true
 	}
+	if err := c.checkVolumes(); err != nil {
+		return err
+	}
 	return c.checkContainers()
+}
+
+// checkVolumes finds volumes that no pod could have.
+func (c *cluster) checkVolumes() error {
+	for i, ct := range c.Spec.Containers {
+		for _, name := range slices.Sorted(maps.Keys(ct.Volumes)) {
+			v, where := ct.Volumes[name], fmt.Sprintf("spec.containers[%d].volumes.%s", i, name)
+			if _, err := resource.ParseQuantity(cmp.Or(v.EmptyDirSizeLimit, "0")); err != nil {
+				return fmt.Errorf("%s.emptyDirSizeLimit: %q is no quantity", where, v.EmptyDirSizeLimit)
+			}
+			if v.kind() == "" {
+				return fmt.Errorf("%s names no source; give one of emptyDir, csiDriver, secretName, configMapName, hostPath, claimName", where)
+			}
+			if v.kind() != kindEmptyDir && v.Path == "" {
+				return fmt.Errorf("%s has no path", where)
+			}
+		}
+	}
+	return nil
 }
 
 func (c *cluster) checkContainers() error {
