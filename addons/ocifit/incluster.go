@@ -12,6 +12,7 @@ import (
 	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/deploy"
 )
 
@@ -87,6 +88,9 @@ func (a *InCluster) render(ctx context.Context, c *kube.Cluster) ([]byte, error)
 		for _, m := range mirrors {
 			v.Mirrors = append(v.Mirrors, registry+"="+m)
 		}
+	}
+	for _, own := range v.PlainHTTP { // the lab's registry
+		v.Mirrors = append(v.Mirrors, compat.PublishedRegistry+"="+own)
 	}
 	v.NetworkPolicy.EgressPorts = append(v.NetworkPolicy.EgressPorts, a.EgressPorts...)
 	if !a.CertManager {

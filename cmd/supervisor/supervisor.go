@@ -29,6 +29,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision/sim"
 	"github.com/compspec/ocifit-lab/provision/simulated"
 	"github.com/compspec/ocifit-lab/templates"
+	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/serve"
 )
 
@@ -100,6 +101,7 @@ func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	ready(listener.Addr().String())
 	return ServeWebhook(ctx, env, serve.Config{
 		Listener: listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry}, Events: true,
+		Mirrors: map[string][]string{compat.PublishedRegistry: {env.Registry}},
 	})
 }
 

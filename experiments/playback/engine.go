@@ -27,6 +27,12 @@ const (
 	DefaultContainerStart = 18 * time.Second
 )
 
+// DefaultLinger leaves time for the commands that a person types, or a script runs, after a pod was made.
+const DefaultLinger = 30 * time.Second
+
+// labelTrial marks pods of a study.
+const labelTrial = "ocifit-lab/trial"
+
 // Clock is simulated time.
 type Clock interface {
 	Now() time.Time
@@ -48,6 +54,9 @@ type Options struct {
 	Rehearsers []application.Rehearser
 	// Instant leaves out the phase "running", for a clock that never waits: log and end then come at once.
 	Instant bool
+	// Linger is how long, in real time, a pod that no study has started keeps running while nobody reads its log, on a clock that
+	// never waits. Zero means the default.
+	Linger time.Duration
 	// ImagePull is spent once for each node and image, ContainerStart for each pod. Zero means the defaults.
 	ImagePull, ContainerStart time.Duration
 	// SyncTimeout bounds the start; a minute when it is 0.
@@ -131,6 +140,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ContainerStart == 0 {
 		o.ContainerStart = DefaultContainerStart
+	}
+	if o.Linger == 0 {
+		o.Linger = DefaultLinger
 	}
 	if o.SyncTimeout == 0 {
 		o.SyncTimeout = time.Minute

@@ -111,7 +111,7 @@ func pod(name, nodeName, image string, env map[string]string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "study", Name: name + "-0-abcde", UID: types.UID("uid-" + name),
-			Labels:      map[string]string{batchv1.JobNameLabel: name},
+			Labels:      map[string]string{batchv1.JobNameLabel: name, labelTrial: "1"},
 			Annotations: map[string]string{simulated.WorkloadAnnotation: "hpcg", batchv1.JobCompletionIndexAnnotation: "0"},
 		},
 		Spec: corev1.PodSpec{

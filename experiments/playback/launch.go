@@ -20,7 +20,7 @@ import (
 func mainContainer(pod *corev1.Pod) corev1.Container {
 	for _, c := range pod.Spec.Containers {
 		for _, e := range c.Env {
-			if e.Name == application.EnvApplication {
+			if e.Name == application.EnvApplication || e.Name == envPublishedApp {
 				return c
 			}
 		}
@@ -28,12 +28,15 @@ func mainContainer(pod *corev1.Pod) corev1.Container {
 	return pod.Spec.Containers[0]
 }
 
-// launchOf reads the launch from the container. What is left open has the procedure's value. With an error it returns what
-// could be read, so that a log can still tell of the failure.
-func (e *engine) launchOf(pod *corev1.Pod, c corev1.Container) (application.Launch, application.Rehearser, error) {
+// launchOf reads the launch from the container's environment, or from the script that it was started with. What is left open has
+// the procedure's value. With an error it returns what could be read, so that a log can still tell of the failure.
+func (e *engine) launchOf(pod *corev1.Pod, c corev1.Container, script string) (application.Launch, application.Rehearser, error) {
 	env := map[string]string{}
 	for _, e := range c.Env {
 		env[e.Name] = e.Value
+	}
+	if told, ok := readScript(script, env); ok && env[application.EnvApplication] == "" {
+		env = told
 	}
 	l := application.Launch{
 		Application: env[application.EnvApplication], Env: env, Host: cmp.Or(pod.Spec.Hostname, pod.Name),
@@ -100,7 +103,7 @@ func tasksOf(text string, nodes int, t templates.InstanceType) (int, error) {
 		return nodes, nil // without -n, flux run starts one task on each node
 	case err == nil && n > 0:
 		return n, nil
-	case strings.Contains(text, "core"):
+	case strings.Contains(strings.ToLower(text), "core"):
 		return nodes * t.Cores, nil
 	case strings.Contains(text, "nproc"):
 		return t.VCPU, nil

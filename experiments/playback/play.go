@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 
 	"github.com/compspec/ocifit-lab/experiments/application"
@@ -51,12 +52,16 @@ func (e *engine) play(ctx context.Context, pod *corev1.Pod, created time.Time) e
 	if e.firstPull(node, main.Image) {
 		note.ImagePullSeconds = e.ImagePull.Seconds()
 	}
-	wait := e.ContainerStart + time.Duration(note.ImagePullSeconds*float64(time.Second))
-	if err := e.Clock.Sleep(ctx, wait); err != nil {
+	starting := e.ContainerStart + time.Duration(note.ImagePullSeconds*float64(time.Second))
+	if err := e.Clock.Sleep(ctx, starting); err != nil {
 		return err
 	}
-	note.Clock.Started = now.Add(wait)
-	p := e.prepare(pod, main, node, note)
+	note.Clock.Started = now.Add(starting)
+	script, err := e.script(ctx, pod, main)
+	if err != nil {
+		e.Log("playback of %s/%s: its script: %v", pod.Namespace, pod.Name, err)
+	}
+	p := e.prepare(pod, main, script, node, note)
 	if p.unknown {
 		if err := e.warn(ctx, pod, "NotReplayed", p.note.Rule); err != nil {
 			e.Log("playback of %s/%s: %v", pod.Namespace, pod.Name, err)
@@ -73,9 +78,9 @@ func (e *engine) play(ctx context.Context, pod *corev1.Pod, created time.Time) e
 }
 
 // prepare makes the whole log of a pod, or the log of its failure.
-func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, node *corev1.Node, note replay.Note) played {
+func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, script string, node *corev1.Node, note replay.Note) played {
 	p := played{note: note}
-	launch, app, err := e.launchOf(pod, main)
+	launch, app, err := e.launchOf(pod, main, script)
 	launch.Type, launch.Seed, launch.Start = e.typeOf(node), note.Seed, note.Clock.Started
 	if err == nil {
 		launch.Ranks, err = tasksOf(launch.Tasks, launch.Nodes, launch.Type)
@@ -131,8 +136,14 @@ func (e *engine) perform(ctx context.Context, pod *corev1.Pod, main corev1.Conta
 		return err
 	}
 	defer file.Close()
-	if !e.Instant {
+	byHand := e.Instant && pod.Labels[labelTrial] == "" && !worker(pod)
+	if !e.Instant || byHand {
 		if err := e.annotate(ctx, pod, map[string]string{simulated.PhaseAnnotation: simulated.PhaseRunning}); err != nil {
+			return err
+		}
+	}
+	if byHand {
+		if err := e.linger(ctx, filepath.Join(dir, main.Name+".read")); err != nil {
 			return err
 		}
 	}
@@ -148,6 +159,22 @@ func (e *engine) perform(ctx context.Context, pod *corev1.Pod, main corev1.Conta
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, main.Name+".done"), nil, 0o600)
+}
+
+// linger keeps a pod that a person has started running until its log is read, or for some real seconds: commands that wait for it to be
+// ready would never see it otherwise.
+func (e *engine) linger(ctx context.Context, read string) error {
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, e.Linger, true, func(context.Context) (bool, error) {
+		_, err := os.Stat(read)
+		return err == nil, nil
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil && !wait.Interrupted(err) {
+		return err
+	}
+	return nil
 }
 
 // silent leaves the log of a container that has nothing to say.
@@ -166,7 +193,8 @@ func (e *engine) end(ctx context.Context, pod *corev1.Pod, p played) error {
 		return err
 	}
 	annotations := map[string]string{replay.Annotation: note, simulated.PhaseAnnotation: simulated.PhaseSucceeded}
-	if p.failed {
+	// flux-operator's script ends with 0 whatever came of the command, unless the pod is one that is not started again.
+	if p.failed && pod.Spec.RestartPolicy != corev1.RestartPolicyOnFailure {
 		annotations[simulated.PhaseAnnotation], annotations[simulated.ExitCodeAnnotation] = simulated.PhaseFailed, strconv.Itoa(1)
 	}
 	return e.annotate(ctx, pod, annotations)

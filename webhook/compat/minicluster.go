@@ -6,3 +6,7 @@ const (
 	FluxVersion  = "v1alpha2"
 	FluxResource = "miniclusters"
 )
+
+// PublishedRegistry is the registry by which the study's procedure names its artifact. A lab's own registry holds the artifact under the
+// same name; its webhook asks that first, so that the procedure's commands work as they are written.
+const PublishedRegistry = "ghcr.io"

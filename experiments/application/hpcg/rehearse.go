@@ -13,8 +13,8 @@ import (
 
 // Variables of the container that only HPCG's chart sets.
 const (
-	envSize    = "OCIFIT_SIZE"    // nx ny nz
-	envSeconds = "OCIFIT_SECONDS" // that HPCG is told to aim at
+	EnvSize    = "OCIFIT_SIZE"    // nx ny nz
+	EnvSeconds = "OCIFIT_SECONDS" // that HPCG is told to aim at
 )
 
 // Rehearser rehearses HPCG with figures drawn from the published measurements.
@@ -73,13 +73,13 @@ func Output(l application.Launch, local [3]int, figures []Figures) ([]applicatio
 func readSettings(env map[string]string, q *Query) error {
 	q.Local, q.Seconds = publishedLocal, publishedSeconds
 	var bad []string
-	if text := env[envSize]; text != "" && !parseSize(text, &q.Local) {
-		bad = append(bad, fmt.Sprintf("%s=%q", envSize, text))
+	if text := env[EnvSize]; text != "" && !parseSize(text, &q.Local) {
+		bad = append(bad, fmt.Sprintf("%s=%q", EnvSize, text))
 	}
-	if text := env[envSeconds]; text != "" {
+	if text := env[EnvSeconds]; text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			bad = append(bad, fmt.Sprintf("%s=%q", envSeconds, text))
+			bad = append(bad, fmt.Sprintf("%s=%q", EnvSeconds, text))
 		} else {
 			q.Seconds = n
 		}

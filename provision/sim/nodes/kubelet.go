@@ -129,6 +129,7 @@ func (k *kubelet) containerLogs(w http.ResponseWriter, r *http.Request) {
 		}()
 		source.gone = gone
 	}
+	source.noteReading()
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusOK)
 	// A follower wants to know that it follows before the first line is there.

@@ -70,6 +70,13 @@ type logFile struct {
 	gone <-chan struct{}
 }
 
+// noteReading leaves a .read file beside the log: whoever writes it may wait for a reader.
+func (l logFile) noteReading() {
+	if file, err := os.OpenFile(strings.TrimSuffix(l.path, ".log")+".read", os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+		file.Close()
+	}
+}
+
 // copyTo writes the log, following it until a .done file stands beside it, the container ends or the context does.
 func (l logFile) copyTo(ctx context.Context, w io.Writer, o logOptions) error {
 	out := &lineWriter{w: w, options: o, started: l.started}
