@@ -11,11 +11,14 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/cloudformation v1.71.7 // AWS: stacks, their events and what they left
 	github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs v1.64.0 // AWS: log groups that are left
 	github.com/aws/aws-sdk-go-v2/service/ec2 v1.294.0 // AWS: zones, networks, what is left
+	github.com/aws/aws-sdk-go-v2/service/ecr v1.56.0 // AWS: the account's registry
 	github.com/aws/aws-sdk-go-v2/service/eks v1.80.2 // AWS: cluster, health, versions
 	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing v1.33.21 // AWS: load balancers that are left, classic
 	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2 v1.54.8 // AWS: load balancers that are left
 	github.com/aws/aws-sdk-go-v2/service/iam v1.53.4 // AWS: permissions before anything is made
 	github.com/aws/aws-sdk-go-v2/service/pricing v1.34.3 // AWS: prices of nodes
+	github.com/aws/aws-sdk-go-v2/service/servicequotas v1.34.3 // AWS: quotas before anything is made
+	github.com/aws/aws-sdk-go-v2/service/ssm v1.68.2 // AWS: machine images before anything is made
 	github.com/aws/aws-sdk-go-v2/service/sts v1.41.6 // AWS: who asks, and the cluster's token
 	github.com/aws/smithy-go v1.24.2 // AWS: kinds of errors
 	github.com/distribution/distribution/v3 v3.1.1 // the registry of sim and kind
@@ -87,13 +90,10 @@ require (
 	github.com/aws/aws-sdk-go-v2/internal/endpoints/v2 v2.7.19 // indirect
 	github.com/aws/aws-sdk-go-v2/internal/ini v1.8.4 // indirect
 	github.com/aws/aws-sdk-go-v2/service/cloudtrail v1.55.7 // indirect
-	github.com/aws/aws-sdk-go-v2/service/ecr v1.56.0 // indirect
 	github.com/aws/aws-sdk-go-v2/service/internal/accept-encoding v1.13.6 // indirect
 	github.com/aws/aws-sdk-go-v2/service/internal/presigned-url v1.13.19 // indirect
 	github.com/aws/aws-sdk-go-v2/service/outposts v1.57.13 // indirect
-	github.com/aws/aws-sdk-go-v2/service/servicequotas v1.34.3 // indirect
 	github.com/aws/aws-sdk-go-v2/service/signin v1.0.5 // indirect
-	github.com/aws/aws-sdk-go-v2/service/ssm v1.68.2 // indirect
 	github.com/aws/aws-sdk-go-v2/service/sso v1.30.9 // indirect
 	github.com/aws/aws-sdk-go-v2/service/ssooidc v1.35.13 // indirect
 	github.com/awslabs/amazon-eks-ami/nodeadm v0.0.0-20260213141146-147b13ea3f4a // indirect

@@ -1,6 +1,10 @@
 package provision
 
-import "context"
+import (
+	"context"
+
+	"github.com/compspec/ocifit-lab/provision/cost"
+)
 
 // Traits are what is known of a provider's clusters before there is one.
 type Traits struct {
@@ -40,6 +44,8 @@ type Stages struct {
 type Estimator interface {
 	// Estimate adds up what the cluster costs an hour. Online it asks for prices, else it takes them from dated tables and asks nobody.
 	Estimate(ctx context.Context, online bool) (*Estimate, error)
+	// Costs is what the lab's price depends on, for plans and meters, with prices from the same sources.
+	Costs(ctx context.Context, online bool) (*cost.Lab, error)
 	// Made tells whether everything that costs money is there already: up would spend nothing new.
 	Made(ctx context.Context) (bool, error)
 }

@@ -34,6 +34,9 @@ type Report struct {
 	Caller  string  `json:"caller,omitempty"`
 	Region  string  `json:"region"`
 	Checks  []Check `json:"checks"`
+	// Unavailable are instance types of which the account's quota allows no node: put on webhook.skip they are never chosen, and their empty
+	// groups need no quota.
+	Unavailable []string `json:"unavailable,omitempty"`
 }
 
 // Err gathers the checks that failed; nil if none did.

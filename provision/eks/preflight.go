@@ -6,6 +6,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks/account"
@@ -30,7 +33,7 @@ func (p *Provider) Preflight(ctx context.Context) (*provision.Report, error) {
 		}
 		r.Add("cluster file", provision.CheckOK, "", "%s is read by eksctl", p.opts.ClusterConfig)
 	}
-	c, err := p.aws(ctx)
+	c, err := p.quick(ctx)
 	if err != nil {
 		r.Fail("credentials", err)
 		return r, nil
@@ -42,17 +45,50 @@ func (p *Provider) Preflight(ctx context.Context) (*provision.Report, error) {
 	}
 	r.Account, r.Caller = id.Account, id.ARN
 	r.Add("credentials", provision.CheckOK, "", "%s in account %s", id.ARN, id.Account)
-	for _, check := range []func(context.Context, *account.Cloud, *provision.Report) error{p.checkName, p.checkVersion, p.checkTypes, p.checkQuotas} {
-		if err := check(ctx, c, r); err != nil {
-			if ctx.Err() != nil {
-				return r, ctx.Err()
-			}
-			r.Fail("region "+p.opts.Region, err)
-		}
+	checks := []func(context.Context, *account.Cloud, *provision.Report) error{
+		p.checkName, p.checkVersion, p.checkTypes, p.checkQuotas, p.checkImages,
+		func(ctx context.Context, c *account.Cloud, r *provision.Report) error {
+			p.checkPermissions(ctx, c, id, r)
+			return nil
+		},
+		func(_ context.Context, _ *account.Cloud, r *provision.Report) error { p.checkCatalogue(r); return nil },
 	}
-	p.checkPermissions(ctx, c, id, r)
-	p.checkCatalogue(r)
-	return r, nil
+	for _, n := range p.opts.Checks {
+		checks = append(checks, func(ctx context.Context, _ *account.Cloud, r *provision.Report) error {
+			if text, err := n.Look(ctx); err != nil {
+				r.Fail(n.Name, err)
+			} else {
+				r.Add(n.Name, provision.CheckOK, "", "%s", text)
+			}
+			return nil
+		})
+	}
+	p.runChecks(ctx, c, r, checks)
+	return r, ctx.Err()
+}
+
+// checkTime bounds each check: a service that does not answer is named, not waited for.
+const checkTime = 20 * time.Second
+
+// runChecks looks at everything side by side and reports in the given order.
+func (p *Provider) runChecks(ctx context.Context, c *account.Cloud, r *provision.Report, checks []func(context.Context, *account.Cloud, *provision.Report) error) {
+	reports := make([]provision.Report, len(checks))
+	var all errgroup.Group
+	for i, check := range checks {
+		all.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, checkTime)
+			defer cancel()
+			if err := check(ctx, c, &reports[i]); err != nil {
+				reports[i].Fail("region "+p.opts.Region, err)
+			}
+			return nil
+		})
+	}
+	_ = all.Wait() // the checks keep their errors in their reports
+	for _, part := range reports {
+		r.Checks = append(r.Checks, part.Checks...)
+		r.Unavailable = append(r.Unavailable, part.Unavailable...)
+	}
 }
 
 // checkFile has eksctl itself read the user's file.
@@ -67,9 +103,8 @@ func (p *Provider) checkFile(ctx context.Context) error {
 }
 
 // checkName wants the cluster's name free, or used by what the lab itself made.
-func (p *Provider) checkName(ctx context.Context, _ *account.Cloud, r *provision.Report) error {
-	p.invalidate()
-	v, err := p.snapshot(ctx)
+func (p *Provider) checkName(ctx context.Context, c *account.Cloud, r *provision.Report) error {
+	v, err := p.snapshotWith(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -95,25 +130,22 @@ func (p *Provider) checkName(ctx context.Context, _ *account.Cloud, r *provision
 	return nil
 }
 
-// eksctl's pinned release knows these minors; EKS may offer others.
-var knownVersions = []string{"1.30", "1.31", "1.32", "1.33", "1.34", "1.35"}
-
 func (p *Provider) checkVersion(ctx context.Context, c *account.Cloud, r *provision.Report) error {
-	offered, preferred, err := c.Versions(ctx)
+	offered, err := c.Versions(ctx)
 	if err != nil {
 		return err
 	}
 	want := p.opts.KubernetesVersion
 	if want == "" {
-		want = preferred
+		want = chooseVersion(offered, time.Now())
 	}
-	can := intersect(knownVersions, offered)
-	if !slices.Contains(can, want) {
-		r.Add("kubernetes version", provision.CheckFailed, "set kubernetesVersion in lab.yaml to one of "+strings.Join(can, ", "), "EKS in %s does not make clusters of %s that this program knows; it can make %s",
-			p.opts.Region, want, strings.Join(can, ", "))
+	v, ok := offeredOf(want, offered)
+	if !ok || !slices.Contains(knownVersions, want) {
+		r.Add("kubernetes version", provision.CheckFailed, "set kubernetesVersion in lab.yaml to one of "+minors(offered), "EKS in %s does not make clusters of %s that this program knows; it can make %s",
+			p.opts.Region, want, minors(offered))
 		return nil
 	}
-	r.Add("kubernetes version", provision.CheckOK, "", "%s", want)
+	p.checkSupport(r, v, offered, time.Now())
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
@@ -80,7 +81,7 @@ func (p *Provider) Preview() ([]byte, error) {
 	}
 	version := p.opts.KubernetesVersion
 	if version == "" {
-		version = knownVersions[len(knownVersions)-2] // eksctl's own default is the last but one
+		version = knownVersions[len(knownVersions)-1]
 	}
 	return clusterconfig.Generate(clusterconfig.Options{Name: p.opts.Name, Region: p.opts.Region, KubernetesVersion: version, Zones: zones, NodeGroups: p.opts.NodeGroups, Tags: p.opts.Tags})
 }
@@ -126,9 +127,11 @@ func (p *Provider) generate(ctx context.Context, old []byte) ([]byte, error) {
 	}
 	version := p.opts.KubernetesVersion
 	if version == "" {
-		if _, version, err = c.Versions(ctx); err != nil {
+		offered, err := c.Versions(ctx)
+		if err != nil {
 			return nil, err
 		}
+		version = chooseVersion(offered, time.Now())
 	}
 	return clusterconfig.Generate(clusterconfig.Options{Name: p.opts.Name, Region: p.opts.Region, KubernetesVersion: version, Zones: where, NodeGroups: groups, Tags: p.opts.Tags})
 }

@@ -50,6 +50,12 @@ type Options struct {
 	Prices     map[string]float64
 	PricesNote string
 
+	// ScaleDownAfter is how long the autoscaler leaves a node that nobody needs; it is part of the lab's price.
+	ScaleDownAfter time.Duration
+
+	// Checks are looked at by the preflight beside its own: that charts and images can be reached, for example. Each has a name.
+	Checks []NamedCheck
+
 	// Environment is what surrounds the cluster, as a webhook that runs elsewhere. EKS itself gives neither a registry nor a webhook.
 	Environment provision.Environment
 
@@ -69,6 +75,7 @@ type Provider struct {
 
 	mu      sync.Mutex
 	cloud   *account.Cloud
+	asker   *account.Cloud // for questions before anything is made
 	seen    *snapshot
 	seenAt  time.Time
 	facts   *clusterconfig.Facts // of the user's own file
@@ -82,6 +89,13 @@ const (
 	AutoscalerNamespace = clusterconfig.AutoscalerNamespace
 	AutoscalerAccount   = clusterconfig.AutoscalerAccount
 )
+
+// NamedCheck is a question of the caller's that the preflight asks.
+type NamedCheck struct {
+	Name string
+	// Look says in a sentence what is well, or what is not.
+	Look func(ctx context.Context) (string, error)
+}
 
 // ErrLeftovers says that something of the cluster still exists after its removal; the error's text lists it.
 var ErrLeftovers = provision.ErrLeftovers
@@ -180,6 +194,23 @@ func (p *Provider) aws(ctx context.Context) (*account.Cloud, error) {
 	return p.cloud, nil
 }
 
+// quick opens the region once for questions that give up soon.
+func (p *Provider) quick(ctx context.Context) (*account.Cloud, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.factErr != nil {
+		return nil, p.factErr
+	}
+	if p.asker == nil {
+		c, err := account.OpenQuick(ctx, p.opts.Region, p.opts.Profile)
+		if err != nil {
+			return nil, err
+		}
+		p.asker = c
+	}
+	return p.asker, nil
+}
+
 func (p *Provider) owner() account.Owner {
 	o := account.Owner{Cluster: p.opts.Name, TagKey: clusterconfig.TagLab, TagValue: p.opts.Name, Issuer: p.issuer()}
 	if p.opts.Registry {
@@ -232,6 +263,15 @@ func (p *Provider) snapshot(ctx context.Context) (*snapshot, error) {
 	if p.seen != nil && time.Since(p.seenAt) < snapshotLife {
 		return p.seen, nil
 	}
+	v, err := p.snapshotWith(ctx, c)
+	if err == nil {
+		p.seen, p.seenAt = v, time.Now()
+	}
+	return v, err
+}
+
+// snapshotWith asks anew.
+func (p *Provider) snapshotWith(ctx context.Context, c *account.Cloud) (*snapshot, error) {
 	k, err := c.Cluster(ctx, p.opts.Name)
 	if err != nil {
 		return nil, err
@@ -244,7 +284,6 @@ func (p *Provider) snapshot(ctx context.Context) (*snapshot, error) {
 	for _, s := range stacks {
 		v.stacks[s.Name] = s
 	}
-	p.seen, p.seenAt = v, time.Now()
 	return v, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -22,31 +23,39 @@ import (
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
-// attempts is how often a call is tried; throttled and broken calls wait a little longer each time, 20 seconds at most.
-const attempts = 8
+// attempts is how often a call is tried; throttled and broken calls wait a little longer each time, 20 seconds at most. Questions before
+// anything is made are tried a few times only: nobody should wait minutes to hear that a service is down.
+const (
+	attempts      = 8
+	quickAttempts = 3
+	quickBackoff  = time.Second
+)
 
 // Cloud is one region of the caller's account.
 type Cloud struct {
 	Region string
 
-	config aws.Config
-	cfn    *cloudformation.Client
-	ec2    *ec2.Client
-	eks    *eks.Client
-	iam    *iam.Client
-	sts    *sts.Client
-	logs   *cloudwatchlogs.Client
-	elb    *elb.Client
-	elbv2  *elbv2.Client
-	ecr    *ecr.Client
-	quotas *servicequotas.Client
-	asg    *autoscaling.Client
+	profile string
+	config  aws.Config
+	cfn     *cloudformation.Client
+	ec2     *ec2.Client
+	eks     *eks.Client
+	iam     *iam.Client
+	sts     *sts.Client
+	logs    *cloudwatchlogs.Client
+	elb     *elb.Client
+	elbv2   *elbv2.Client
+	ecr     *ecr.Client
+	quotas  *servicequotas.Client
+	asg     *autoscaling.Client
+	ssm     *ssm.Client
 
 	mu     sync.Mutex
 	firsts map[string]time.Time // see since
@@ -55,10 +64,19 @@ type Cloud struct {
 // Open prepares the clients for a region with the credentials that the environment, the shared files or the machine give. It calls nothing;
 // an empty profile means the default one.
 func Open(ctx context.Context, region, profile string) (*Cloud, error) {
+	return open(ctx, region, profile, attempts, 20*time.Second)
+}
+
+// OpenQuick is Open for questions whose answer can wait: calls that fail are given up after a few seconds.
+func OpenQuick(ctx context.Context, region, profile string) (*Cloud, error) {
+	return open(ctx, region, profile, quickAttempts, quickBackoff)
+}
+
+func open(ctx context.Context, region, profile string, tries int, backoff time.Duration) (*Cloud, error) {
 	opts := []func(*config.LoadOptions) error{
 		config.WithRegion(region),
 		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, 20*time.Second })
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = tries, backoff })
 		}),
 	}
 	if profile != "" {
@@ -72,11 +90,11 @@ func Open(ctx context.Context, region, profile string) (*Cloud, error) {
 		return nil, step.Try(errors.New("no AWS region"), "set region in lab.yaml")
 	}
 	return &Cloud{
-		Region: cfg.Region, config: cfg, firsts: map[string]time.Time{},
+		Region: cfg.Region, profile: profile, config: cfg, firsts: map[string]time.Time{},
 		cfn: cloudformation.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg), eks: eks.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg),
 		sts:  sts.NewFromConfig(cfg, func(o *sts.Options) { o.RetryMaxAttempts = 3 }),
 		logs: cloudwatchlogs.NewFromConfig(cfg), elb: elb.NewFromConfig(cfg), elbv2: elbv2.NewFromConfig(cfg),
-		ecr: ecr.NewFromConfig(cfg), quotas: servicequotas.NewFromConfig(cfg), asg: autoscaling.NewFromConfig(cfg),
+		ecr: ecr.NewFromConfig(cfg), quotas: servicequotas.NewFromConfig(cfg), asg: autoscaling.NewFromConfig(cfg), ssm: ssm.NewFromConfig(cfg),
 	}, nil
 }
 
@@ -87,7 +105,7 @@ type Identity struct{ Account, ARN string }
 func (c *Cloud) Identity(ctx context.Context) (Identity, error) {
 	out, err := c.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return Identity{}, Explain(fmt.Errorf("ask AWS who we are: %w", err))
+		return Identity{}, explainFor(c.profile, fmt.Errorf("ask AWS who we are: %w", err))
 	}
 	return Identity{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn)}, nil
 }
@@ -98,14 +116,24 @@ func (i Identity) Partition() string {
 	return partition
 }
 
-// Principal is the role or user behind an identity, as IAM's simulator wants it: an assumed role is turned back into the role.
-func (i Identity) Principal() string {
-	service, rest, ok := strings.Cut(i.ARN, ":assumed-role/")
-	if !ok {
+// Role is the name of the role whose session an identity is, empty for users.
+func (i Identity) Role() string {
+	_, rest, _ := strings.Cut(i.ARN, ":assumed-role/")
+	role, _, _ := strings.Cut(rest, "/")
+	return role
+}
+
+// Principal is the role or user behind an identity, as IAM's simulator wants it. The session of a role does not tell the role's path, as
+// that of every role of single sign-on has one, so IAM is asked; when it does not tell, the path is taken for empty.
+func (c *Cloud) Principal(ctx context.Context, i Identity) string {
+	role := i.Role()
+	if role == "" {
 		return i.ARN
 	}
-	role, _, _ := strings.Cut(rest, "/")
-	return strings.Replace(service, ":sts:", ":iam:", 1) + ":role/" + role
+	if arn, err := c.RoleARN(ctx, role); err == nil && arn != "" {
+		return arn
+	}
+	return fmt.Sprintf("arn:%s:iam::%s:role/%s", i.Partition(), i.Account, role)
 }
 
 // Code returns AWS's name for an error, as "ExpiredToken"; empty when the error is not an answer of AWS.
@@ -136,11 +164,16 @@ func IsExpired(err error) bool {
 }
 
 // Explain adds to an error of AWS what its reader can do about it.
-func Explain(err error) error {
+func Explain(err error) error { return explainFor("", err) }
+
+// explainFor knows the profile that lab.yaml names; without one it is that of the environment.
+func explainFor(profile string, err error) error {
 	code := Code(err)
 	switch {
 	case err == nil:
 		return nil
+	case isLogin(err):
+		return step.Try(err, "%s", "the login of single sign-on is missing or has ended: "+loginCommand(profile)+", and repeat the command")
 	case IsExpired(err):
 		return step.Try(err, "the AWS session has ended: log in again (aws sso login, or new keys) and repeat the command, it goes on where it stopped")
 	case code == "InvalidClientTokenId" || code == "SignatureDoesNotMatch" || code == "UnrecognizedClientException" || code == "AuthFailure":
@@ -156,4 +189,21 @@ func Explain(err error) error {
 		return step.Try(err, "check the region's name and the network")
 	}
 	return err
+}
+
+// isLogin tells whether credentials of single sign-on could not be had: nobody is logged in, or not any more.
+func isLogin(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "SSO session") || strings.Contains(text, "SSO token") || strings.Contains(text, "sso session") ||
+		(strings.Contains(text, "operation error SSO") && Code(err) == "UnauthorizedException")
+}
+
+func loginCommand(profile string) string {
+	if profile == "" {
+		profile = os.Getenv("AWS_PROFILE")
+	}
+	if profile == "" {
+		return "aws sso login"
+	}
+	return "aws sso login --profile " + profile
 }

@@ -2,6 +2,7 @@ package account
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,15 +12,36 @@ import (
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
-func TestPrincipal(t *testing.T) {
+func TestRole(t *testing.T) {
 	for arn, want := range map[string]string{
-		"arn:aws:iam::1:user/lab":                         "arn:aws:iam::1:user/lab",
-		"arn:aws:sts::1:assumed-role/Admin/me":            "arn:aws:iam::1:role/Admin",
-		"arn:aws-us-gov:sts::1:assumed-role/Admin/i-0123": "arn:aws-us-gov:iam::1:role/Admin",
-		"arn:aws:iam::1:root":                             "arn:aws:iam::1:root",
+		"arn:aws:iam::1:user/lab":                         "",
+		"arn:aws:sts::1:assumed-role/Admin/me":            "Admin",
+		"arn:aws-us-gov:sts::1:assumed-role/Admin/i-0123": "Admin",
+		"arn:aws:iam::1:root":                             "",
 	} {
-		if got := (Identity{ARN: arn}).Principal(); got != want {
-			t.Errorf("%s: %s, want %s", arn, got, want)
+		if got := (Identity{ARN: arn}).Role(); got != want {
+			t.Errorf("%s: %q, want %q", arn, got, want)
+		}
+	}
+	if got := (Identity{ARN: "arn:aws-us-gov:sts::1:assumed-role/Admin/i-0123"}).Partition(); got != "aws-us-gov" {
+		t.Errorf("partition %q", got)
+	}
+}
+
+// Whoever lets a login of single sign-on end is told to log in again, with the profile, and not to set what is set.
+func TestExplainSingleSignOn(t *testing.T) {
+	t.Setenv("AWS_PROFILE", "env-profile")
+	for text, profile := range map[string]string{
+		"get identity: get credentials: failed to refresh cached credentials, the SSO session has expired or is invalid: open token.json: no such file": "lab",
+		"failed to refresh cached credentials, failed to read cached SSO token file, open x: no such file or directory":                                 "",
+	} {
+		err := explainFor(profile, errors.New(text))
+		want := "aws sso login --profile lab"
+		if profile == "" {
+			want = "aws sso login --profile env-profile"
+		}
+		if hint := step.HintOf(err); !strings.Contains(hint, want) || strings.Contains(hint, "set AWS_PROFILE") {
+			t.Errorf("hint %q, want one with %q", hint, want)
 		}
 	}
 }

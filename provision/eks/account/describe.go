@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/pricing"
 	pricingtypes "github.com/aws/aws-sdk-go-v2/service/pricing/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 // Zone is an availability zone.
@@ -102,22 +105,54 @@ func (c *Cloud) VPCs(ctx context.Context) (int, error) {
 	return len(out.Vpcs), nil
 }
 
-// Versions lists the Kubernetes minors that EKS makes clusters of, and the one it takes when none is asked for.
-func (c *Cloud) Versions(ctx context.Context) (all []string, preferred string, err error) {
+// Version is a Kubernetes minor that EKS makes clusters of.
+type Version struct {
+	Minor   string
+	Default bool // taken when none is asked for
+	// StandardUntil and ExtendedUntil are when the two kinds of support end; zero where AWS does not tell.
+	StandardUntil, ExtendedUntil time.Time
+	Extended, Unsupported        bool // what AWS says of it now
+}
+
+// Versions lists the Kubernetes minors that EKS makes clusters of.
+func (c *Cloud) Versions(ctx context.Context) ([]Version, error) {
+	var all []Version
 	pages := eks.NewDescribeClusterVersionsPaginator(c.eks, &eks.DescribeClusterVersionsInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, "", Explain(fmt.Errorf("list the Kubernetes versions of EKS: %w", err))
+			return nil, Explain(fmt.Errorf("list the Kubernetes versions of EKS: %w", err))
 		}
 		for _, v := range page.ClusterVersions {
-			all = append(all, aws.ToString(v.ClusterVersion))
-			if v.DefaultVersion {
-				preferred = aws.ToString(v.ClusterVersion)
-			}
+			all = append(all, Version{
+				Minor: aws.ToString(v.ClusterVersion), Default: v.DefaultVersion,
+				StandardUntil: aws.ToTime(v.EndOfStandardSupportDate), ExtendedUntil: aws.ToTime(v.EndOfExtendedSupportDate),
+				Extended: v.VersionStatus == ekstypes.VersionStatusExtendedSupport, Unsupported: v.VersionStatus == ekstypes.VersionStatusUnsupported,
+			})
 		}
 	}
-	return all, preferred, nil
+	return all, nil
+}
+
+// Parameter reads a public parameter of Systems Manager, empty if there is none of the name.
+func (c *Cloud) Parameter(ctx context.Context, name string) (string, error) {
+	out, err := c.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
+	if IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", Explain(fmt.Errorf("read parameter %s: %w", name, err))
+	}
+	return aws.ToString(out.Parameter.Value), nil
+}
+
+// RoleARN is the name of a role with its path, which the identity of a session does not tell.
+func (c *Cloud) RoleARN(ctx context.Context, role string) (string, error) {
+	out, err := c.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &role})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.Role.Arn), nil
 }
 
 // Denial is an action that IAM would refuse.

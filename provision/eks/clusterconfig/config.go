@@ -58,16 +58,31 @@ type NodeGroup struct {
 }
 
 var (
-	clusterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,99}$`)
+	clusterName = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z][A-Za-z0-9-]{0,%d}$`, nameLimit-1))
 	groupName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
 	minor       = regexp.MustCompile(`^1\.[0-9]{1,3}$`)
 )
+
+// longestPart is the longest of what eksctl puts after a cluster's name in the names of stacks, which CloudFormation limits to 128 letters.
+const longestPart = "-addon-iamserviceaccount-" + AutoscalerNamespace + "-" + AutoscalerAccount
+
+const (
+	stackLimit  = 128
+	stackPrefix = "eksctl-"
+)
+
+func nameError(name string) error {
+	return fmt.Errorf("cluster name %q: letters, digits and hyphens only, starting with a letter, at most %d characters", name, nameLimit)
+}
+
+// nameLimit leaves room for the names of stacks.
+const nameLimit = stackLimit - len(stackPrefix) - len(longestPart)
 
 // Validate tells the first thing in o that AWS or eksctl would refuse later.
 func (o Options) Validate() error {
 	switch {
 	case !clusterName.MatchString(o.Name):
-		return fmt.Errorf("cluster name %q: letters, digits and hyphens only, starting with a letter, at most 100 characters", o.Name)
+		return nameError(o.Name)
 	case o.Region == "":
 		return fmt.Errorf("cluster %s: no region", o.Name)
 	case !minor.MatchString(o.KubernetesVersion):
@@ -81,6 +96,9 @@ func (o Options) Validate() error {
 	for _, g := range o.NodeGroups {
 		if err := g.validate(o.Zones); err != nil {
 			return err
+		}
+		if stack := stackPrefix + o.Name + "-nodegroup-" + g.Name; len(stack) > stackLimit {
+			return fmt.Errorf("node group %s: its stack would be called %s, which is longer than CloudFormation's %d letters; shorten the lab's name or the group's", g.Name, stack, stackLimit)
 		}
 		if seen[g.Name] {
 			return fmt.Errorf("node group %s appears twice", g.Name)

@@ -140,8 +140,12 @@ func TestValidate(t *testing.T) {
 		change func(*clusterconfig.Options)
 		want   string
 	}{
-		"name":       {func(o *clusterconfig.Options) { o.Name = "a_b" }, "letters, digits and hyphens"},
-		"no name":    {func(o *clusterconfig.Options) { o.Name = "" }, "cluster name"},
+		"name":      {func(o *clusterconfig.Options) { o.Name = "a_b" }, "letters, digits and hyphens"},
+		"no name":   {func(o *clusterconfig.Options) { o.Name = "" }, "cluster name"},
+		"long name": {func(o *clusterconfig.Options) { o.Name = strings.Repeat("a", 67) }, "at most 66 characters"},
+		"long group": {func(o *clusterconfig.Options) {
+			o.Name, o.NodeGroups[1].Name = strings.Repeat("a", 60), strings.Repeat("b", 60)
+		}, "longer than CloudFormation's 128"},
 		"region":     {func(o *clusterconfig.Options) { o.Region = "" }, "no region"},
 		"version":    {func(o *clusterconfig.Options) { o.KubernetesVersion = "latest" }, "minor version"},
 		"one zone":   {func(o *clusterconfig.Options) { o.Zones = o.Zones[:1] }, "at least two"},
@@ -185,6 +189,11 @@ func TestRead(t *testing.T) {
 	}
 }
 
+const (
+	head   = "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: mine, region: us-east-1, version: \"1.34\"}\n"
+	groups = "managedNodeGroups:\n- {name: s, instanceType: t3.2xlarge, minSize: 1, desiredCapacity: 1, maxSize: 1}\n"
+)
+
 func TestReadRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ data, want string }{
 		"other version": {"apiVersion: eksctl.io/v1alpha4\nkind: ClusterConfig\nmetadata: {name: a, region: b}", "v1alpha5 only"},
@@ -193,6 +202,15 @@ func TestReadRefuses(t *testing.T) {
 		"no region":     {"apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: b}", "metadata.region"},
 		"not yaml":      {"\x00\x01: [", "not an eksctl cluster file"},
 		"empty":         {"", `kind is ""`},
+		"auto mode":     {head + "autoModeConfig: {enabled: true}\n", "autoModeConfig is enabled"},
+		"self-managed":  {head + "nodeGroups:\n- {name: s, instanceType: t3.2xlarge}\n", "need managedNodeGroups"},
+		"no groups":     {head, "no managedNodeGroups"},
+		"mixed types":   {head + "managedNodeGroups:\n- {name: a, instanceTypes: [c7a.12xlarge, c6i.16xlarge]}\n", "a has 2 instance types"},
+		"two documents": {head + groups + "---\n" + head + groups, "more than one YAML document"},
+		"float version": {strings.Replace(head, `"1.34"`, "1.30", 1) + groups, `write it in quotes: "1.30"`},
+		"odd version":   {strings.Replace(head, `"1.34"`, `"1.3.0"`, 1) + groups, "write a minor version"},
+		"bad name":      {strings.Replace(head, "mine", "my_cluster.x", 1) + groups, "letters, digits and hyphens"},
+		"long name":     {strings.Replace(head, "mine", strings.Repeat("a", 101), 1) + groups, "at most 66 characters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := clusterconfig.Read([]byte(c.data)); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -1,8 +1,12 @@
 package clusterconfig
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 
+	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
 )
 
@@ -21,21 +25,12 @@ var Networking = []string{"vpc-cni", "kube-proxy", "coredns"}
 // Read takes the facts from an eksctl file. It refuses a file of another kind or API version, and one that names no cluster; what else is
 // wrong with it only eksctl's own loader can tell. A file without a version has an empty KubernetesVersion.
 func Read(data []byte) (Facts, error) {
-	var f struct {
-		APIVersion string       `json:"apiVersion"`
-		Kind       string       `json:"kind"`
-		Metadata   metadata     `json:"metadata"`
-		Zones      []string     `json:"availabilityZones"`
-		Managed    []group      `json:"managedNodeGroups"`
-		Unmanaged  []group      `json:"nodeGroups"`
-		Addons     []addon      `json:"addons"`
-		Config     addonsConfig `json:"addonsConfig"`
-		IAM        struct {
-			ServiceAccounts []serviceAccount `json:"serviceAccounts"`
-		} `json:"iam"`
-	}
+	var f givenFile
 	if err := yaml.Unmarshal(data, &f); err != nil {
 		return Facts{}, fmt.Errorf("not an eksctl cluster file: %w", err)
+	}
+	if err := checkText(data); err != nil {
+		return Facts{}, err
 	}
 	switch {
 	case f.Kind != Kind:
@@ -46,6 +41,15 @@ func Read(data []byte) (Facts, error) {
 		return Facts{}, fmt.Errorf("metadata.name is missing")
 	case f.Metadata.Region == "":
 		return Facts{}, fmt.Errorf("metadata.region is missing")
+	}
+	if !clusterName.MatchString(f.Metadata.Name) {
+		return Facts{}, nameError(f.Metadata.Name)
+	}
+	if v := f.Metadata.Version; v != "" && !minor.MatchString(v) {
+		return Facts{}, fmt.Errorf("metadata.version %q: write a minor version such as \"1.35\"", v)
+	}
+	if err := f.usable(); err != nil {
+		return Facts{}, err
 	}
 	facts := Facts{Name: f.Metadata.Name, Region: f.Metadata.Region, KubernetesVersion: f.Metadata.Version, Zones: f.Zones}
 	for _, g := range append(f.Managed, f.Unmanaged...) {
@@ -61,6 +65,75 @@ func Read(data []byte) (Facts, error) {
 		facts.ServiceAccounts = append(facts.ServiceAccounts, a.Metadata.Namespace+"/"+a.Metadata.Name)
 	}
 	return facts, nil
+}
+
+// givenFile is what matters of a user's file.
+type givenFile struct {
+	APIVersion string       `json:"apiVersion"`
+	Kind       string       `json:"kind"`
+	Metadata   metadata     `json:"metadata"`
+	Zones      []string     `json:"availabilityZones"`
+	Managed    []group      `json:"managedNodeGroups"`
+	Unmanaged  []group      `json:"nodeGroups"`
+	Addons     []addon      `json:"addons"`
+	Config     addonsConfig `json:"addonsConfig"`
+	AutoMode   struct {
+		Enabled *bool `json:"enabled"`
+	} `json:"autoModeConfig"`
+	IAM struct {
+		ServiceAccounts []serviceAccount `json:"serviceAccounts"`
+	} `json:"iam"`
+}
+
+// usable refuses a cluster on which no trial could run, or whose nodes could be of a type that nobody knows before.
+func (f *givenFile) usable() error {
+	switch {
+	case f.AutoMode.Enabled != nil && *f.AutoMode.Enabled:
+		return errors.New("autoModeConfig is enabled: EKS would choose the instance types itself; the lab needs managedNodeGroups, one of each type")
+	case len(f.Managed) == 0 && len(f.Unmanaged) > 0:
+		return errors.New("there are nodeGroups only: the lab's trials need managedNodeGroups, one of each instance type, which the autoscaler finds")
+	case len(f.Managed) == 0:
+		return errors.New("there are no managedNodeGroups: the lab needs one of each instance type")
+	}
+	for _, g := range f.Managed {
+		if len(g.InstanceTypes) > 1 {
+			return fmt.Errorf("managedNodeGroups: %s has %d instance types: the lab needs a group of its own for each, as trials ask for a type", g.Name, len(g.InstanceTypes))
+		}
+	}
+	return nil
+}
+
+// checkText refuses what a decoder would pass over: a second document, and a version that YAML reads as a number, so that 1.30 becomes 1.3.
+func checkText(data []byte) error {
+	dec := yamlv3.NewDecoder(bytes.NewReader(data))
+	var doc, next yamlv3.Node
+	if err := dec.Decode(&doc); err != nil {
+		return nil // an empty file lacks everything, which others say better
+	}
+	if err := dec.Decode(&next); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one YAML document: only the first would be read; make it one")
+	}
+	v := child(child(&doc, "metadata"), "version")
+	if v != nil && v.Tag == "!!float" {
+		return fmt.Errorf("line %d: metadata.version: %s is a number to YAML, so that 1.30 becomes 1.3; write it in quotes: %q", v.Line, v.Value, v.Value)
+	}
+	return nil
+}
+
+// child is the value of a key of a mapping, nil if there is none.
+func child(n *yamlv3.Node, key string) *yamlv3.Node {
+	if n == nil {
+		return nil
+	}
+	if n.Kind == yamlv3.DocumentNode && len(n.Content) > 0 {
+		n = n.Content[0]
+	}
+	for i := 0; n.Kind == yamlv3.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
 }
 
 // group is what a managed and an unmanaged node group of eksctl have in common, sizes being optional there.
