@@ -86,6 +86,9 @@ func (p *Provider) askSupport(ctx context.Context) (until time.Time) {
 	return v.StandardUntil
 }
 
+// Estimate is what the lab costs an hour.
+type Estimate = cost.Rate
+
 // Estimate is the hourly price of the idle lab and of its worst case.
 func (p *Provider) Estimate(ctx context.Context, online bool) (*provision.Estimate, error) {
 	l, err := p.Costs(ctx, online)

@@ -63,7 +63,7 @@ func TestFamilies(t *testing.T) {
 	for kind, want := range map[string]string{
 		"t3.2xlarge": "L-1216C47A", "i4i.8xlarge": "L-1216C47A", "im4gn.large": "L-1216C47A", "inf2.xlarge": "L-1945791B", "hpc7g.16xlarge": "L-F7808C92",
 		"g4dn.xlarge": "L-DB2E81BA", "p4d.24xlarge": "L-417A185B", "d3.4xlarge": "L-1216C47A", "dl1.24xlarge": "L-6E869C2A", "f1.2xlarge": "L-74FC7D96",
-		"x2gd.large": "L-7295265B", "trn1.2xlarge": "L-2C3B7624", "vt1.3xlarge": "L-DB2E81BA", "r7iz.8xlarge": "L-1216C47A",
+		"x2gd.large": "L-7295265B", "trn1.2xlarge": "L-2C3B7624", "vt1.3xlarge": "L-DB2E81BA", "r7iz.8xlarge": "L-1216C47A", "u7i-12tb.224xlarge": "L-43DA4232", "u-6tb1.metal": "L-43DA4232",
 	} {
 		if got := familyOf(kind).quota; got != want {
 			t.Errorf("%s counts against %s, want %s", kind, got, want)

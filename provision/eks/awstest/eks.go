@@ -1,6 +1,9 @@
 package awstest
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // eksOperation names the operation of a REST call and what it is about.
 func eksOperation(method, path string) (op, subject string) {
@@ -72,7 +75,16 @@ var eksOperations = map[string]operation{
 func describeVersions(s *Server, _ Call) (answer, error) {
 	var list []any
 	for i, v := range s.opts.Versions {
-		list = append(list, map[string]any{"clusterVersion": v, "status": "standard-support", "versionStatus": "STANDARD_SUPPORT", "defaultVersion": i == 0})
+		until, ok := s.opts.StandardUntil[v]
+		if !ok {
+			until = time.Now().AddDate(1, 0, 0)
+		}
+		old, status := "standard-support", "STANDARD_SUPPORT"
+		if until.Before(time.Now()) {
+			old, status = "extended-support", "EXTENDED_SUPPORT"
+		}
+		list = append(list, map[string]any{"clusterVersion": v, "clusterType": "eks", "status": old, "versionStatus": status, "defaultVersion": i == 0,
+			"endOfStandardSupportDate": float64(until.Unix()), "endOfExtendedSupportDate": float64(until.AddDate(1, 0, 0).Unix())})
 	}
 	return jsonAnswer(map[string]any{"clusterVersions": list}), nil
 }

@@ -15,8 +15,8 @@ type provider struct {
 }
 
 var stsOperations = map[string]operation{
-	"GetCallerIdentity": func(*Server, Call) (answer, error) {
-		return xmlAnswer(el("Arn", callerARN), el("UserId", "AIDATEST"), el("Account", Account)), nil
+	"GetCallerIdentity": func(s *Server, _ Call) (answer, error) {
+		return xmlAnswer(el("Arn", s.opts.Caller), el("UserId", "AIDATEST"), el("Account", Account)), nil
 	},
 }
 
@@ -133,6 +133,15 @@ func listProviders(s *Server, _ Call) (answer, error) {
 }
 
 func simulate(s *Server, c Call) (answer, error) {
+	// The simulator wants the principal itself, with its path, not a session of it.
+	source := c.get("PolicySourceArn")
+	known := source == s.opts.Caller && !strings.Contains(source, ":assumed-role/")
+	for _, arn := range s.opts.Roles {
+		known = known || arn == source
+	}
+	if !known {
+		return answer{}, apiError(404, "NoSuchEntity", "The entity %s cannot be found.", source)
+	}
 	return xmlAnswer(el("IsTruncated", false), el("EvaluationResults", each("member", c.list("ActionNames.member"), func(action string) []node {
 		decision := "allowed"
 		if slices.Contains(s.opts.Deny, action) {
@@ -152,6 +161,9 @@ func listRoles(s *Server, _ Call) (answer, error) {
 }
 
 func getRole(s *Server, c Call) (answer, error) {
+	if arn := s.opts.Roles[c.get("RoleName")]; arn != "" {
+		return xmlAnswer(el("Role", el("RoleName", c.get("RoleName")), el("RoleId", "AROA1"), el("Path", "/"), el("Arn", arn), el("CreateDate", time.Now()))), nil
+	}
 	if t := s.acct.get("AWS::IAM::Role", c.get("RoleName")); t != nil {
 		return xmlAnswer(el("Role", roleNodes(t))), nil
 	}

@@ -4,11 +4,16 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 var ssmOperations = map[string]operation{
-	"GetParameter": func(_ *Server, c Call) (answer, error) {
+	"GetParameter": func(s *Server, c Call) (answer, error) {
+		part := strings.Split(c.text("Name"), "/")
+		if len(part) < 6 || !slices.Contains(s.opts.Versions, part[5]) {
+			return answer{}, apiError(400, "ParameterNotFound", "Parameter %s not found.", c.text("Name"))
+		}
 		return jsonAnswer(map[string]any{"Parameter": map[string]any{"Name": c.text("Name"), "Value": "ami-00000000000000001"}}), nil
 	},
 }

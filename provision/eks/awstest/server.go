@@ -38,6 +38,11 @@ type Options struct {
 	Quotas map[string]float64
 	// Versions are the Kubernetes minors that EKS offers, the first being the default; empty means a usual set.
 	Versions []string
+	// StandardUntil is when minors leave standard support; others are in it for a year.
+	StandardUntil map[string]time.Time
+	// Caller is the ARN of who calls; empty is a user. Roles maps the roles that IAM knows to their ARNs.
+	Caller string
+	Roles  map[string]string
 	// Addr is where to listen; empty means a free port on loopback.
 	Addr string
 	// Log, when set, is told about every call.
@@ -98,6 +103,9 @@ func New(opts Options) (*Server, error) {
 	}
 	if len(opts.Versions) == 0 {
 		opts.Versions = []string{"1.34", "1.35", "1.33", "1.32", "1.31"}
+	}
+	if opts.Caller == "" {
+		opts.Caller = callerARN
 	}
 	if opts.Addr == "" {
 		opts.Addr = "127.0.0.1:0"
@@ -168,6 +176,19 @@ func (s *Server) Env() []string {
 		"AWS_EC2_METADATA_DISABLED=true",
 		"SSL_CERT_FILE=" + filepath.Join(s.dir, "ca.pem"),
 	}
+}
+
+// ResourceTypes lists the CloudFormation types of everything that stacks made so far.
+func (s *Server) ResourceTypes() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	types := map[string]bool{}
+	for _, st := range s.acct.stacks {
+		for _, r := range st.resources {
+			types[r.kind] = true
+		}
+	}
+	return sortedKeys(types)
 }
 
 // Region is the region that the endpoint is.

@@ -1,0 +1,146 @@
+package eks_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compspec/ocifit-lab/provision/eks"
+	"github.com/compspec/ocifit-lab/provision/eks/awstest"
+)
+
+func (b *bench) preflight() *eks.Report {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	r, err := b.provider().Preflight(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+// check finds a check by the beginning of its name.
+func check(t *testing.T, r *eks.Report, name string) eks.Check {
+	t.Helper()
+	i := slices.IndexFunc(r.Checks, func(c eks.Check) bool { return strings.HasPrefix(c.Name, name) })
+	if i < 0 {
+		t.Fatalf("no check %q in %+v", name, r.Checks)
+	}
+	return r.Checks[i]
+}
+
+func TestSupportOfVersions(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		until map[string]time.Time
+		ask   string
+		state eks.CheckState
+		want  string
+		try   string
+	}{
+		"standard":     {nil, "1.34", eks.OK, "1.34, in standard support until", ""},
+		"ends soon":    {map[string]time.Time{"1.34": now.AddDate(0, 0, 7)}, "1.34", eks.Warning, "$0.60 an hour instead of $0.10", `kubernetesVersion: "1.35"`},
+		"extended":     {map[string]time.Time{"1.33": now.AddDate(0, -1, 0)}, "1.33", eks.Warning, "1.33 is in extended support", `kubernetesVersion: "1.34"`},
+		"over":         {map[string]time.Time{"1.32": now.AddDate(-2, 0, 0)}, "1.32", eks.Failed, "does not support 1.32 any more", `kubernetesVersion: "1.34"`},
+		"none, chosen": {map[string]time.Time{"1.34": now.AddDate(0, 0, 7)}, "", eks.OK, "1.35, in standard support until", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, awstest.Options{StandardUntil: c.until})
+			b.opts.KubernetesVersion = c.ask
+			got := check(t, b.preflight(), "kubernetes version")
+			if got.State != c.state || !strings.Contains(got.Text, c.want) || !strings.Contains(got.Try, c.try) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// The price of the control plane follows the support of the version that AWS names.
+func TestExtendedSupportIsPriced(t *testing.T) {
+	b := newBench(t, awstest.Options{StandardUntil: map[string]time.Time{"1.34": time.Now().AddDate(0, -1, 0)}})
+	e, err := b.provider().Estimate(context.Background(), true)
+	if err != nil || e.Items[0].Each != 0.60 || !strings.Contains(e.Items[0].What, "extended support") {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+// A family without quota does not stand against the lab when its types are never chosen: empty groups need no quota.
+func TestUnavailableTypesAreLeftOut(t *testing.T) {
+	b := newBench(t, awstest.Options{Quotas: map[string]float64{"L-F7808C92": 0}})
+	b.opts.Skip = []string{"t3.2xlarge"}
+	r := b.preflight()
+	c := check(t, r, "quota of vCPUs, family hpc")
+	if !slices.Equal(r.Unavailable, []string{"hpc7g.16xlarge"}) || !strings.Contains(c.Try, "--skip-unavailable") || !strings.Contains(c.Try, "skip: [t3.2xlarge, hpc7g.16xlarge]") {
+		t.Errorf("unavailable %v, check %+v", r.Unavailable, c)
+	}
+	b.opts.Skip = append(b.opts.Skip, r.Unavailable...)
+	b.mustUp()
+	b.mustDown()
+}
+
+// The role of a session of single sign-on has a path that only IAM knows; without it nothing could be simulated.
+func TestPermissionsOfARoleWithAPath(t *testing.T) {
+	const role = "AWSReservedSSO_Admin_0123456789abcdef"
+	b := newBench(t, awstest.Options{
+		Caller: "arn:aws:sts::" + awstest.Account + ":assumed-role/" + role + "/me@example.org",
+		Roles:  map[string]string{role: "arn:aws:iam::" + awstest.Account + ":role/aws-reserved/sso.amazonaws.com/" + role},
+		Deny:   []string{"eks:CreateCluster"},
+	})
+	if c := check(t, b.preflight(), "permissions"); c.State != eks.Failed || !strings.Contains(c.Text, "may not: eks:CreateCluster") || !strings.Contains(c.Try, "eks policy") {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A service that is down is named after a few tries and holds up nobody else's answer.
+func TestBrokenServiceDoesNotHoldUpThePreflight(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.aws.Inject(awstest.Fault{Service: "ec2", Operation: "DescribeInstanceTypeOfferings", Status: 503, Code: "ServiceUnavailable", Message: "down"})
+	r := b.preflight()
+	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "ServiceUnavailable") {
+		t.Errorf("%v", err)
+	}
+	n := 0
+	for _, c := range b.aws.Calls() {
+		if c.Operation == "DescribeInstanceTypeOfferings" {
+			n++
+		}
+	}
+	if n > 3 {
+		t.Errorf("it was asked %d times", n)
+	}
+	if c := check(t, r, "permissions"); c.State != eks.OK {
+		t.Errorf("%+v", c)
+	}
+	b.nothingMade()
+}
+
+func TestMachineImages(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	if c := check(t, b.preflight(), "machine images"); c.State != eks.OK || !strings.Contains(c.Text, "ami-") {
+		t.Errorf("%+v", c)
+	}
+	b.aws.Inject(awstest.Fault{Service: "ssm", Operation: "GetParameter", Status: 400, Code: "ParameterNotFound", Message: "no"})
+	if c := check(t, b.preflight(), "machine images"); c.State != eks.Failed || !strings.Contains(c.Text, "amazon-linux-2023") {
+		t.Errorf("%+v", c)
+	}
+}
+
+// What the caller adds is looked at with the rest.
+func TestAddedChecks(t *testing.T) {
+	b := newBench(t, awstest.Options{})
+	b.opts.Checks = []eks.NamedCheck{
+		{Name: "charts", Look: func(context.Context) (string, error) { return "", errors.New("registry.example cannot be reached") }},
+		{Name: "artifact", Look: func(context.Context) (string, error) { return "it can be pushed", nil }},
+	}
+	r := b.preflight()
+	if c := check(t, r, "charts"); c.State != eks.Failed || !strings.Contains(c.Text, "cannot be reached") {
+		t.Errorf("%+v", c)
+	}
+	if c := check(t, r, "artifact"); c.State != eks.OK || c.Text != "it can be pushed" {
+		t.Errorf("%+v", c)
+	}
+}
