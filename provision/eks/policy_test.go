@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 )
@@ -79,7 +80,7 @@ func TestPermissionsAreComplete(t *testing.T) {
 	if err := p.CollectLogs(ctx, t.TempDir()); err != nil {
 		t.Error(err)
 	}
-	if _, err := p.Repository(ctx, p.RepositoryName(eks.ImageRepository)); err != nil {
+	if _, err := p.Repository(ctx, p.RepositoryName(provision.ImageRepository)); err != nil {
 		t.Error(err)
 	}
 	for _, leave := range []func(string) string{b.aws.LeaveVolume, b.aws.LeaveSnapshot, b.aws.LeaveEndpoint, b.aws.LeaveScalingGroup, b.aws.LeaveInstanceProfile,

@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 )
 
-func (b *bench) preflight() *eks.Report {
+func (b *bench) preflight() *provision.Report {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -24,9 +25,9 @@ func (b *bench) preflight() *eks.Report {
 }
 
 // check finds a check by the beginning of its name.
-func check(t *testing.T, r *eks.Report, name string) eks.Check {
+func check(t *testing.T, r *provision.Report, name string) provision.Check {
 	t.Helper()
-	i := slices.IndexFunc(r.Checks, func(c eks.Check) bool { return strings.HasPrefix(c.Name, name) })
+	i := slices.IndexFunc(r.Checks, func(c provision.Check) bool { return strings.HasPrefix(c.Name, name) })
 	if i < 0 {
 		t.Fatalf("no check %q in %+v", name, r.Checks)
 	}
@@ -38,15 +39,15 @@ func TestSupportOfVersions(t *testing.T) {
 	for name, c := range map[string]struct {
 		until map[string]time.Time
 		ask   string
-		state eks.CheckState
+		state provision.CheckState
 		want  string
 		try   string
 	}{
-		"standard":     {nil, "1.34", eks.OK, "1.34, in standard support until", ""},
-		"ends soon":    {map[string]time.Time{"1.34": now.AddDate(0, 0, 7)}, "1.34", eks.Warning, "$0.60 an hour instead of $0.10", `kubernetesVersion: "1.35"`},
-		"extended":     {map[string]time.Time{"1.33": now.AddDate(0, -1, 0)}, "1.33", eks.Warning, "1.33 is in extended support", `kubernetesVersion: "1.34"`},
-		"over":         {map[string]time.Time{"1.32": now.AddDate(-2, 0, 0)}, "1.32", eks.Failed, "does not support 1.32 any more", `kubernetesVersion: "1.34"`},
-		"none, chosen": {map[string]time.Time{"1.34": now.AddDate(0, 0, 7)}, "", eks.OK, "1.35, in standard support until", ""},
+		"standard":     {nil, "1.34", provision.CheckOK, "1.34, in standard support until", ""},
+		"ends soon":    {map[string]time.Time{"1.34": now.AddDate(0, 0, 7)}, "1.34", provision.CheckWarning, "$0.60 an hour instead of $0.10", `kubernetesVersion: "1.35"`},
+		"extended":     {map[string]time.Time{"1.33": now.AddDate(0, -1, 0)}, "1.33", provision.CheckWarning, "1.33 is in extended support", `kubernetesVersion: "1.34"`},
+		"over":         {map[string]time.Time{"1.32": now.AddDate(-2, 0, 0)}, "1.32", provision.CheckFailed, "does not support 1.32 any more", `kubernetesVersion: "1.34"`},
+		"none, chosen": {map[string]time.Time{"1.34": now.AddDate(0, 0, 7)}, "", provision.CheckOK, "1.35, in standard support until", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, awstest.Options{StandardUntil: c.until})
@@ -90,7 +91,7 @@ func TestPermissionsOfARoleWithAPath(t *testing.T) {
 		Roles:  map[string]string{role: "arn:aws:iam::" + awstest.Account + ":role/aws-reserved/sso.amazonaws.com/" + role},
 		Deny:   []string{"eks:CreateCluster"},
 	})
-	if c := check(t, b.preflight(), "permissions"); c.State != eks.Failed || !strings.Contains(c.Text, "may not: eks:CreateCluster") || !strings.Contains(c.Try, "eks policy") {
+	if c := check(t, b.preflight(), "permissions"); c.State != provision.CheckFailed || !strings.Contains(c.Text, "may not: eks:CreateCluster") || !strings.Contains(c.Try, "eks policy") {
 		t.Errorf("%+v", c)
 	}
 }
@@ -112,7 +113,7 @@ func TestBrokenServiceDoesNotHoldUpThePreflight(t *testing.T) {
 	if n > 3 {
 		t.Errorf("it was asked %d times", n)
 	}
-	if c := check(t, r, "permissions"); c.State != eks.OK {
+	if c := check(t, r, "permissions"); c.State != provision.CheckOK {
 		t.Errorf("%+v", c)
 	}
 	b.nothingMade()
@@ -120,11 +121,11 @@ func TestBrokenServiceDoesNotHoldUpThePreflight(t *testing.T) {
 
 func TestMachineImages(t *testing.T) {
 	b := newBench(t, awstest.Options{})
-	if c := check(t, b.preflight(), "machine images"); c.State != eks.OK || !strings.Contains(c.Text, "ami-") {
+	if c := check(t, b.preflight(), "machine images"); c.State != provision.CheckOK || !strings.Contains(c.Text, "ami-") {
 		t.Errorf("%+v", c)
 	}
 	b.aws.Inject(awstest.Fault{Service: "ssm", Operation: "GetParameter", Status: 400, Code: "ParameterNotFound", Message: "no"})
-	if c := check(t, b.preflight(), "machine images"); c.State != eks.Failed || !strings.Contains(c.Text, "amazon-linux-2023") {
+	if c := check(t, b.preflight(), "machine images"); c.State != provision.CheckFailed || !strings.Contains(c.Text, "amazon-linux-2023") {
 		t.Errorf("%+v", c)
 	}
 }
@@ -137,10 +138,10 @@ func TestAddedChecks(t *testing.T) {
 		{Name: "artifact", Look: func(context.Context) (string, error) { return "it can be pushed", nil }},
 	}
 	r := b.preflight()
-	if c := check(t, r, "charts"); c.State != eks.Failed || !strings.Contains(c.Text, "cannot be reached") {
+	if c := check(t, r, "charts"); c.State != provision.CheckFailed || !strings.Contains(c.Text, "cannot be reached") {
 		t.Errorf("%+v", c)
 	}
-	if c := check(t, r, "artifact"); c.State != eks.OK || c.Text != "it can be pushed" {
+	if c := check(t, r, "artifact"); c.State != provision.CheckOK || c.Text != "it can be pushed" {
 		t.Errorf("%+v", c)
 	}
 }
