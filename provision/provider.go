@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/compspec/ocifit-lab/provision/kube"
+	"github.com/compspec/ocifit-lab/provision/registry/login"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -65,6 +66,8 @@ type Environment struct {
 	RegistryInCluster string
 	// PlainHTTP says that the registry is spoken to without TLS.
 	PlainHTTP bool
+	// RegistryLogin opens Registry.
+	RegistryLogin login.Login
 	// Webhook is where the provider itself serves the webhook; nil when it has to run in the cluster.
 	Webhook *WebhookEndpoint
 	// Simulated is the sentence of Status.

@@ -56,7 +56,10 @@ func (l *Lab) ArtifactTarget(ctx context.Context) (compatibility.Target, error) 
 	if env.Registry == "" {
 		return compatibility.Target{}, step.Try(fmt.Errorf("provider %s has no registry of its own", l.Spec.Provider), "set artifact.repository in lab.yaml")
 	}
-	target := compatibility.Target{Ref: env.Registry + "/" + artifactName + ":" + l.Spec.Artifact.Tag}
+	target := compatibility.Target{
+		Ref:        env.Registry + "/" + artifactName + ":" + l.Spec.Artifact.Tag,
+		Credential: env.RegistryLogin.Credential(env.Registry, oci.DockerCredentials()),
+	}
 	if env.PlainHTTP {
 		target.PlainHTTP = []string{env.Registry}
 	}

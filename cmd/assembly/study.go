@@ -116,7 +116,7 @@ func applicationChart(ctx context.Context, s *study.Study, env provision.Environ
 		}
 		return chart.FromFS(files)
 	}
-	o := chart.Options{Dir: s.Dir(), Credential: artifact.DockerCredentials()}
+	o := chart.Options{Dir: s.Dir(), Credential: env.RegistryLogin.Credential(env.Registry, artifact.DockerCredentials())}
 	if env.PlainHTTP {
 		o.PlainHTTP = []string{env.Registry}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -158,9 +159,13 @@ func (a *app) target(ctx context.Context, args []string, plainHTTP bool) (addon.
 		return l.ArtifactTarget(ctx)
 	}
 	target := addon.Target{Ref: args[0]}
+	host, _, _ := strings.Cut(args[0], "/")
 	if plainHTTP {
-		host, _, _ := strings.Cut(args[0], "/")
 		target.PlainHTTP = []string{host}
+	}
+	// The lab's registry by its address; a lab that does not run has none.
+	if own, err := a.labRegistry(ctx); err == nil && slices.Contains(own.PlainHTTP, host) {
+		target.PlainHTTP, target.Credential = own.PlainHTTP, own.Credential
 	}
 	return target, nil
 }

@@ -39,6 +39,7 @@ func TestSignals(t *testing.T) {
 					}
 				}()
 				var said strings.Builder
+				defer time.Sleep(2 * time.Hour) // until all that was begun has ended
 				got := untilDone(done, signals, &said, func() { close(stopped) })
 				if left := strings.Contains(said.String(), "left without cleaning up"); got != c.want || left != c.left {
 					t.Errorf("exit code %d, said %q", got, said.String())

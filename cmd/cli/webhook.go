@@ -133,7 +133,7 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	index, plainHTTP, err := a.candidates(ctx, o)
+	index, registry, err := a.candidates(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,8 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 		o.skip = spec.Webhook.Skip
 	}
 	prices, _ := templates.Prices()
-	specs := artifact.NewCache(artifact.CacheOptions{Options: registryOptions(addon.Target{PlainHTTP: append(plainHTTP, o.plainHTTP...)})})
+	registry.PlainHTTP = append(registry.PlainHTTP, o.plainHTTP...)
+	specs := artifact.NewCache(artifact.CacheOptions{Options: registryOptions(registry)})
 	decider, err := admit.New(admit.Config{Specs: specs, Features: index, Models: models, Prices: prices, Skip: o.skip, TieBreak: o.tieBreak, Allocatable: nodefeatures.Allocatable()})
 	if err != nil {
 		return err
@@ -185,25 +186,25 @@ func (a *app) readObject(file string) ([]byte, error) {
 }
 
 // candidates come from what was named or else from the lab's cluster, whose registry may be plain HTTP.
-func (a *app) candidates(ctx context.Context, o explainOptions) (*features.Index, []string, error) {
+func (a *app) candidates(ctx context.Context, o explainOptions) (*features.Index, addon.Target, error) {
 	index := features.NewIndex("")
 	if o.features != "" || o.kubeconfig != "" {
 		if err := namedCandidates(ctx, o, index); err != nil {
-			return nil, nil, err
+			return nil, addon.Target{}, err
 		}
 		// The artifact may still be in the lab's registry.
-		plain, err := a.labRegistry(ctx)
-		return index, plain, err
+		registry, err := a.labRegistry(ctx)
+		return index, registry, err
 	}
 	l, _, err := a.existing(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("no --features, no --kubeconfig and no lab: %w", err)
+		return nil, addon.Target{}, fmt.Errorf("no --features, no --kubeconfig and no lab: %w", err)
 	}
 	if err := l.PutCandidates(ctx, index); err != nil {
-		return nil, nil, err
+		return nil, addon.Target{}, err
 	}
-	plain, err := a.labRegistry(ctx)
-	return index, plain, err
+	registry, err := a.labRegistry(ctx)
+	return index, registry, err
 }
 
 // namedCandidates reads the features file and the cluster that were named.
@@ -225,17 +226,16 @@ func namedCandidates(ctx context.Context, o explainOptions, index *features.Inde
 	return assembly.PutNodes(ctx, o.kubeconfig, index)
 }
 
-// labRegistry is the lab's plain-HTTP registry, if a lab with one is up.
-func (a *app) labRegistry(ctx context.Context) ([]string, error) {
+// labRegistry is how the lab's own artifact is reached, if a lab is up.
+func (a *app) labRegistry(ctx context.Context) (addon.Target, error) {
 	l, _, err := a.existing(ctx)
 	if errors.Is(err, labstate.ErrNoLab) {
-		return nil, nil
+		return addon.Target{}, nil
 	}
 	if err != nil {
-		return nil, err
+		return addon.Target{}, err
 	}
-	target, err := l.ArtifactTarget(ctx)
-	return target.PlainHTTP, err
+	return l.ArtifactTarget(ctx)
 }
 
 func explanation(w io.Writer, e *admit.Explanation) error {

@@ -50,7 +50,7 @@ func Run(ctx context.Context, file string) error {
 }
 
 func registryPart(ctx context.Context, env sim.Env, ready func(string)) error {
-	r, err := registry.Start(ctx, registry.Options{Addr: env.Listen, Dir: env.Dir})
+	r, err := registry.Start(ctx, registry.Options{Addr: env.Listen, Dir: env.Dir, Login: env.RegistryLogin})
 	if err != nil {
 		return err
 	}
@@ -102,6 +102,7 @@ func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	return ServeWebhook(ctx, env, serve.Config{
 		Listener: listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry}, Events: true,
 		Mirrors: map[string][]string{compat.PublishedRegistry: {env.Registry}},
+		Credential: env.RegistryLogin.Credential(env.Registry, nil),
 	})
 }
 

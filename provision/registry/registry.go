@@ -17,6 +17,8 @@ import (
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the storage that settings names
+
+	"github.com/compspec/ocifit-lab/provision/registry/login"
 )
 
 // stopTimeout is how long requests under way may go on after a stop.
@@ -30,6 +32,9 @@ type Options struct {
 	Dir string
 	// CertFile and KeyFile switch from plain HTTP to HTTPS. Both or neither.
 	CertFile, KeyFile string
+	// Login is asked for; the zero value lets everybody in. With Readable, only those who write are asked.
+	Login    login.Login
+	Readable bool
 	// Log takes the registry's own log lines. Nil throws them away.
 	Log io.Writer
 }
@@ -73,7 +78,7 @@ func Start(ctx context.Context, opts Options) (*Registry, error) {
 		listener = tls.NewListener(listener, tlsConfig)
 	}
 	r.server = &http.Server{
-		Handler:           app,
+		Handler:           opts.Login.Guard(app, opts.Readable),
 		BaseContext:       func(net.Listener) context.Context { return quiet },
 		ErrorLog:          errorLog(opts.Log),
 		ReadHeaderTimeout: 10 * time.Second,

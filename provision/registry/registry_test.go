@@ -29,6 +29,9 @@ import (
 	"oras.land/oras-go/v2/content/memory"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/compspec/ocifit-lab/provision/registry/login"
 )
 
 func start(t *testing.T, opts Options) *Registry {
@@ -273,4 +276,93 @@ func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
 	pool = x509.NewCertPool()
 	pool.AppendCertsFromPEM(certPEM)
 	return certFile, keyFile, pool
+}
+
+func TestLogin(t *testing.T) {
+	key, err := login.Load(filepath.Join(t.TempDir(), "password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		readable       bool
+		user, password string
+		reads, writes  int // status of a question and of the begin of an upload
+	}{
+		"nobody":             {false, "", "", http.StatusUnauthorized, http.StatusUnauthorized},
+		"a wrong password":   {false, login.User, "x", http.StatusUnauthorized, http.StatusUnauthorized},
+		"another user":       {false, "root", key.Password, http.StatusUnauthorized, http.StatusUnauthorized},
+		"the lab":            {false, login.User, key.Password, http.StatusOK, http.StatusAccepted},
+		"nobody, readable":   {true, "", "", http.StatusOK, http.StatusUnauthorized},
+		"the lab, readable":  {true, login.User, key.Password, http.StatusOK, http.StatusAccepted},
+		"no password at all": {false, login.User, "", http.StatusUnauthorized, http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, Options{Dir: t.TempDir(), Login: key, Readable: c.readable})
+			ask := func(method, path string) int {
+				req, err := http.NewRequestWithContext(t.Context(), method, "http://"+r.Addr()+path, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.user != "" {
+					req.SetBasicAuth(c.user, c.password)
+				}
+				resp, err := http.DefaultClient.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if resp.StatusCode == http.StatusUnauthorized && resp.Header.Get("WWW-Authenticate") == "" {
+					t.Errorf("%s %s: clients are not told how to log in", method, path)
+				}
+				return resp.StatusCode
+			}
+			if got := ask(http.MethodGet, "/v2/"); got != c.reads {
+				t.Errorf("reading: %d, want %d", got, c.reads)
+			}
+			if got := ask(http.MethodPost, "/v2/study/artifact/blobs/uploads/"); got != c.writes {
+				t.Errorf("writing: %d, want %d", got, c.writes)
+			}
+			if got := ask(http.MethodDelete, "/v2/study/artifact/manifests/sha256:"+strings.Repeat("0", 64)); (got == http.StatusUnauthorized) != (c.writes == http.StatusUnauthorized) {
+				t.Errorf("deleting: %d", got)
+			}
+		})
+	}
+}
+
+// A stock client gets in with the credentials that the lab keeps.
+func TestClientsLogIn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	key, err := login.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, Options{Dir: t.TempDir(), Login: key})
+	again, err := login.Load(file) // as another program of the lab does
+	if err != nil || again != key {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	for host, want := range map[string]int{r.Addr(): http.StatusAccepted, "another.host:5000": http.StatusUnauthorized} {
+		client := &auth.Client{Client: http.DefaultClient, Credential: again.Credential(host, nil)}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.Addr()+"/v2/study/artifact/blobs/uploads/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		got := http.StatusUnauthorized
+		if err == nil {
+			resp.Body.Close()
+			got = resp.StatusCode
+		} else if !errors.Is(err, auth.ErrBasicCredentialNotFound) {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("credentials for %s: %d, want %d", host, got, want)
+		}
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if oras, helm := again.Commands(r.Addr()); !strings.HasPrefix(oras, "oras login "+r.Addr()+" --plain-http ") || !strings.HasPrefix(helm, "helm registry login ") || strings.Contains(oras+helm, key.Password) {
+		t.Errorf("%s\n%s", oras, helm)
+	}
 }

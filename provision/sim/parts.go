@@ -74,7 +74,7 @@ func (s *supervisor) startPart(ctx context.Context, name string, part Part, env 
 	if part == nil {
 		return nil
 	}
-	env.Listen = s.previous.listen(name)
+	env.Listen, env.RegistryLogin = s.previous.listen(name), s.login
 	env.Dir, env.Clock, env.LogDir, env.Settings, env.Log = s.dir.file(name), s.clock, s.dir.podLogs(), s.settings, s.log
 	if env.Config != nil {
 		env.Config = rest.AddUserAgent(rest.CopyConfig(env.Config), "ocifit-lab-"+name)

@@ -17,6 +17,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/kube"
+	"github.com/compspec/ocifit-lab/provision/registry/login"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -128,7 +129,11 @@ func (p *Provider) Environment(context.Context) (provision.Environment, error) {
 	if r == nil || !r.Process.alive() {
 		return provision.Environment{}, step.Try(errors.New("the simulated cluster does not run"), "run `ocifit-lab up`")
 	}
-	env := provision.Environment{Registry: r.Registry, PlainHTTP: true, Simulated: Simulated}
+	key, err := login.Load(p.dir.registryPassword())
+	if err != nil {
+		return provision.Environment{}, err
+	}
+	env := provision.Environment{Registry: r.Registry, RegistryLogin: key, PlainHTTP: true, Simulated: Simulated}
 	if r.Webhook != "" {
 		ca, err := os.ReadFile(filepath.Join(p.dir.controlPlane(), "pki", "ca.crt"))
 		if err != nil {
@@ -175,6 +180,9 @@ func (p *Provider) facts(r *report) map[string]string {
 	}
 	if r.Registry != "" {
 		facts["registry"] = r.Registry
+		if key, err := login.Load(p.dir.registryPassword()); err == nil {
+			facts["registryLogin"], _ = key.Commands(r.Registry)
+		}
 	}
 	if now, peak := r.Process.memory(); now > 0 {
 		facts["memoryMiB"], facts["peakMemoryMiB"] = strconv.FormatInt(now>>20, 10), strconv.FormatInt(peak>>20, 10)

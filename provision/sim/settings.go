@@ -60,17 +60,18 @@ func (s Settings) Validate() error {
 // folder is the part of a lab's state folder that belongs to this provider.
 type folder string
 
-func (f folder) file(name string) string { return filepath.Join(string(f), name) }
-func (f folder) settings() string        { return f.file("settings.json") }
-func (f folder) status() string          { return f.file("status.json") }
-func (f folder) log() string             { return f.file("supervisor.log") }
-func (f folder) lock() string            { return f.file("supervisor.lock") }
-func (f folder) upLock() string          { return f.file("up.lock") }
-func (f folder) clock() string           { return f.file("clock.json") }
-func (f folder) controlPlane() string    { return f.file("controlplane") }
-func (f folder) podLogs() string         { return f.file("pods") }
-func (f folder) serving() string         { return f.file("serving") }
-func (f folder) kubeconfig() string      { return filepath.Join(f.controlPlane(), "kubeconfig") }
+func (f folder) file(name string) string  { return filepath.Join(string(f), name) }
+func (f folder) settings() string         { return f.file("settings.json") }
+func (f folder) status() string           { return f.file("status.json") }
+func (f folder) log() string              { return f.file("supervisor.log") }
+func (f folder) lock() string             { return f.file("supervisor.lock") }
+func (f folder) upLock() string           { return f.file("up.lock") }
+func (f folder) registryPassword() string { return f.file("registry.password") }
+func (f folder) clock() string            { return f.file("clock.json") }
+func (f folder) controlPlane() string     { return f.file("controlplane") }
+func (f folder) podLogs() string          { return f.file("pods") }
+func (f folder) serving() string          { return f.file("serving") }
+func (f folder) kubeconfig() string       { return filepath.Join(f.controlPlane(), "kubeconfig") }
 
 func readSettings(file string) (Settings, error) {
 	var s Settings

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/compspec/ocifit-lab/provision/filelock"
+	"github.com/compspec/ocifit-lab/provision/registry/login"
 	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
 	"github.com/compspec/ocifit-lab/provision/sim/simclock"
 )
@@ -47,9 +48,10 @@ type Env struct {
 	Clock simclock.Clock
 	// LogDir holds container logs as <namespace>_<pod>/<container>.log, complete when <container>.done stands beside them.
 	LogDir string
-	// Registry is host:port of the registry, if there is one.
-	Registry string
-	Settings Settings
+	// Registry is host:port of the registry, if there is one, and RegistryLogin opens it.
+	Registry      string
+	RegistryLogin login.Login
+	Settings      Settings
 	// Log takes lines for the supervisor's log.
 	Log io.Writer
 }
@@ -119,6 +121,7 @@ type supervisor struct {
 	Config
 	dir      folder
 	settings Settings
+	login    login.Login
 	previous report // of the supervisor before this one
 	log      io.Writer
 	board    *board
@@ -189,6 +192,9 @@ func (s *supervisor) start(ctx, partsCtx context.Context) error {
 	s.clock = clock
 	s.launch(partsCtx, "clock keeper", func(ctx context.Context) error { return keepClock(ctx, s.dir.clock(), clock) })
 	if err := os.MkdirAll(s.dir.podLogs(), 0o700); err != nil {
+		return err
+	}
+	if s.login, err = login.Load(s.dir.registryPassword()); err != nil {
 		return err
 	}
 	registry := s.startPart(partsCtx, "registry", s.Registry, Env{})
