@@ -14,6 +14,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/filelock"
 	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // Dir is the state folder of one lab. Everything that `down` needs is in it.
@@ -31,6 +32,8 @@ type State struct {
 	Steps map[string]time.Time `json:"steps"`
 	// Ready is set when all steps of `up` were done.
 	Ready bool `json:"ready"`
+	// Rebuilt says why the state was made anew from what else is in the folder; which steps are done is then for them to tell.
+	Rebuilt string `json:"-"`
 }
 
 const stateVersion = 1
@@ -55,27 +58,65 @@ func (d *Dir) Path(names ...string) string {
 // Kubeconfig is the lab's own kubeconfig file.
 func (d *Dir) Kubeconfig() string { return d.Path("kubeconfig") }
 
-// Read returns the state, or ErrNoLab.
+// Read returns the state, or ErrNoLab. A state file that is damaged, lost or of another version is replaced by what the rest of the
+// folder tells: `up` then finds out which steps are done, and `down` removes what there is.
 func (d *Dir) Read() (*State, error) {
 	data, err := os.ReadFile(d.Path("state.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w is up in %s", ErrNoLab, d.path)
+		if !d.inhabited() {
+			return nil, fmt.Errorf("%w is up in %s", ErrNoLab, d.path)
+		}
+		return d.rebuild(d.Path("state.json") + " is missing")
 	}
 	if err != nil {
 		return nil, err
 	}
 	var s State
 	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, fmt.Errorf("%s is damaged: %w", d.Path("state.json"), err)
+		return d.rebuild(fmt.Sprintf("%s is damaged: %v", d.Path("state.json"), err))
 	}
 	if s.Version != stateVersion {
-		return nil, fmt.Errorf("%s has version %d, this program knows %d: use the program that made it", d.Path("state.json"), s.Version, stateVersion)
+		return d.rebuild(fmt.Sprintf("%s has version %d, this program knows %d", d.Path("state.json"), s.Version, stateVersion))
 	}
 	return &s, nil
 }
 
-// Spec returns the spec that the lab was brought up with.
-func (d *Dir) Spec() (*lab.Spec, error) { return lab.LoadSaved(d.Path("lab.yaml")) }
+// providerFolders are those in the state folder that a provider makes before anything of the cluster is there.
+var providerFolders = []string{"sim", "kind", "eks"}
+
+func (d *Dir) inhabited() bool {
+	for _, name := range append([]string{"lab.yaml"}, providerFolders...) {
+		if _, err := os.Stat(d.Path(name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Dir) rebuild(why string) (*State, error) {
+	spec, err := d.Spec()
+	if err != nil {
+		return nil, step.Try(fmt.Errorf("%s, and %w", why, err), "remove a cluster on eks with `ocifit-lab down --name %s --region REGION`", filepath.Base(d.path))
+	}
+	return &State{Version: stateVersion, Name: spec.Name, Provider: spec.Provider, Steps: map[string]time.Time{}, Rebuilt: why}, nil
+}
+
+// Spec returns the spec that the lab was brought up with; where its file is lost or damaged, the default one for the provider that
+// the folder shows, which is enough to take the lab down.
+func (d *Dir) Spec() (*lab.Spec, error) {
+	spec, err := lab.LoadSaved(d.Path("lab.yaml"))
+	if err == nil {
+		return spec, nil
+	}
+	for _, provider := range []string{"sim", "kind"} {
+		if _, statErr := os.Stat(d.Path(provider)); statErr == nil {
+			spec := lab.Default()
+			spec.Name, spec.Provider = filepath.Base(d.path), provider
+			return spec, nil
+		}
+	}
+	return nil, err
+}
 
 // Write saves the state, and the spec when it is given.
 func (d *Dir) Write(s *State, spec *lab.Spec) error {
@@ -115,6 +156,9 @@ func (d *Dir) Remove() error {
 func (d *Dir) RemoveUnused() error {
 	if _, err := os.Stat(d.Path("state.json")); !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if d.inhabited() {
+		return nil
 	}
 	return d.Remove()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -162,6 +163,10 @@ func keepClock(ctx context.Context, file string, clock simclock.Clock) error {
 	ticker := time.NewTicker(5 * time.Second)
 	defer ticker.Stop()
 	for {
+		if _, err := os.Stat(filepath.Dir(file)); errors.Is(err, os.ErrNotExist) {
+			// Without it nothing could find this process any more to end it.
+			return fmt.Errorf("the state folder %s was removed", filepath.Dir(file))
+		}
 		if err := saveClock(file, clock.Now()); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
