@@ -3,6 +3,7 @@
 package pki
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -45,8 +46,9 @@ type Request struct {
 	Organization []string
 	IPs          []net.IP
 	DNSNames     []string
-	// From is when the certificate's year begins; zero is now.
+	// From is when the certificate's life begins; zero is now. Life is how long it is; zero is a year.
 	From time.Time
+	Life time.Duration
 }
 
 // Pair is a certificate with its key, both PEM encoded.
@@ -139,7 +141,7 @@ func (a *Authority) Issue(r Request) (*Pair, error) {
 	if from.IsZero() {
 		from = time.Now()
 	}
-	template, err := newTemplate(pkix.Name{CommonName: r.CommonName, Organization: r.Organization}, from, leafLife)
+	template, err := newTemplate(pkix.Name{CommonName: r.CommonName, Organization: r.Organization}, from, cmp.Or(r.Life, leafLife))
 	if err != nil {
 		return nil, err
 	}

@@ -31,11 +31,15 @@ func (s *supervisor) startParts(ctx context.Context, config *rest.Config, regist
 		return nil, err
 	}
 	env := Env{Config: config, Kubeconfig: s.dir.kubeconfig(), CAFile: authority.CertFile, CAPEM: authority.CertPEM, Registry: registry}
-	env.CertFile, env.KeyFile, err = authority.IssueTo(s.dir.serving(), "server", pki.Request{CommonName: "ocifit-lab",
-		IPs: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}})
-	if err != nil {
+	issue := func() (certFile, keyFile string, err error) {
+		return authority.IssueTo(s.dir.serving(), "server", pki.Request{CommonName: "ocifit-lab", Life: pki.ShortLife,
+			IPs: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}})
+	}
+	if env.CertFile, env.KeyFile, err = issue(); err != nil {
 		return nil, err
 	}
+	again := func() error { _, _, err := issue(); return err }
+	go pki.Renew(ctx, pki.ShortLife, again, func(err error) { fmt.Fprintln(s.log, "renew the certificate of the webhook:", err) })
 	return []*starting{
 		s.startPart(ctx, "nodes", s.runNodes(internal), env),
 		s.startPart(ctx, "scaler", s.runScaler, env),

@@ -37,7 +37,7 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, port int) error {
 	address := listener.Addr().(*net.TCPAddr)
 	c.ports.APIServer = address.Port
 	server := "https://" + address.String()
-	if err := c.certs.kubeconfig(c.Kubeconfig(), "ocifit-lab", "ocifit-lab-admin", server); err != nil {
+	if err := c.certs.kubeconfig(c.Kubeconfig(), "ocifit-lab", adminName, server); err != nil {
 		listener.Close()
 		return err
 	}

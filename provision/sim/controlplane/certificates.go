@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -37,9 +38,22 @@ func issueCertificates(dir string) (*certificates, error) {
 	if c.signingKey, err = pki.SigningKey(dir); err != nil {
 		return nil, err
 	}
+	return c, c.issue()
+}
+
+// The clients of the API server.
+const (
+	adminName             = "ocifit-lab-admin"
+	controllerManagerName = "system:kube-controller-manager"
+	schedulerName         = "system:kube-scheduler"
+)
+
+// issue makes all certificates anew. Servers and clients read the files again when they change.
+func (c *certificates) issue() error {
 	loopback := []net.IP{net.IPv4(127, 0, 0, 1)}
 	serving := pki.Request{CommonName: "kube-apiserver", IPs: append(loopback, serviceIP),
 		DNSNames: []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}}
+	master := func(name string) pki.Request { return pki.Request{CommonName: name, Organization: []string{masters}} }
 	for _, issue := range []struct {
 		by   *pki.Authority
 		name string
@@ -49,25 +63,28 @@ func issueCertificates(dir string) (*certificates, error) {
 		{c.internal, "etcd", pki.Request{CommonName: "etcd", IPs: loopback, DNSNames: []string{"localhost"}}},
 		{c.internal, "etcd-client", pki.Request{CommonName: "kube-apiserver-etcd-client"}},
 		{c.internal, "kubelet-client", pki.Request{CommonName: KubeletClient}},
+		{c.cluster, clientFile(adminName), master(adminName)},
+		{c.cluster, clientFile(controllerManagerName), master(controllerManagerName)},
+		{c.cluster, clientFile(schedulerName), master(schedulerName)},
 	} {
-		if _, _, err := issue.by.IssueTo(dir, issue.name, issue.for_); err != nil {
-			return nil, err
+		issue.for_.Life = pki.ShortLife
+		if _, _, err := issue.by.IssueTo(c.dir, issue.name, issue.for_); err != nil {
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
+
+func clientFile(user string) string { return strings.ReplaceAll(user, ":", "-") }
 
 func (c *certificates) file(name string) string { return filepath.Join(c.dir, name) }
 
-// kubeconfig writes a client configuration for a member of the masters group with a new certificate.
+// kubeconfig writes a client configuration for a member of the masters group. It names the files of the certificate, which is renewed.
 func (c *certificates) kubeconfig(path, context, user, server string) error {
-	pair, err := c.cluster.Issue(pki.Request{CommonName: user, Organization: []string{masters}})
-	if err != nil {
-		return err
-	}
+	file := c.file(clientFile(user))
 	config := clientcmdapi.Config{
 		Clusters:       map[string]*clientcmdapi.Cluster{context: {Server: server, CertificateAuthorityData: c.cluster.CertPEM}},
-		AuthInfos:      map[string]*clientcmdapi.AuthInfo{user: {ClientCertificateData: pair.CertPEM, ClientKeyData: pair.KeyPEM}},
+		AuthInfos:      map[string]*clientcmdapi.AuthInfo{user: {ClientCertificate: file + ".crt", ClientKey: file + ".key"}},
 		Contexts:       map[string]*clientcmdapi.Context{context: {Cluster: context, AuthInfo: user, Namespace: "default"}},
 		CurrentContext: context,
 	}

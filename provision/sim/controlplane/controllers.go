@@ -50,7 +50,7 @@ func (c *ControlPlane) startControllers(ctx context.Context) error {
 
 func (c *ControlPlane) controllerManager(ctx context.Context, server string) (func() error, error) {
 	kubeconfig := c.certs.file("controller-manager.kubeconfig")
-	if err := c.certs.kubeconfig(kubeconfig, "ocifit-lab", "system:kube-controller-manager", server); err != nil {
+	if err := c.certs.kubeconfig(kubeconfig, "ocifit-lab", controllerManagerName, server); err != nil {
 		return nil, err
 	}
 	o, err := kcmoptions.NewKubeControllerManagerOptions()
@@ -92,7 +92,7 @@ podMaxBackoffSeconds: 1
 
 func (c *ControlPlane) scheduler(ctx context.Context, server string) (func() error, error) {
 	kubeconfig, file := c.certs.file("scheduler.kubeconfig"), c.path("scheduler.yaml")
-	if err := c.certs.kubeconfig(kubeconfig, "ocifit-lab", "system:kube-scheduler", server); err != nil {
+	if err := c.certs.kubeconfig(kubeconfig, "ocifit-lab", schedulerName, server); err != nil {
 		return nil, err
 	}
 	if err := atomicfile.Write(file, fmt.Appendf(nil, schedulerConfig, kubeconfig), 0o600); err != nil {

@@ -48,8 +48,8 @@ type ControlPlane struct {
 	config *rest.Config
 	etcd   *etcdServer
 
-	stopControllers, stopAPIServer context.CancelFunc
-	controllers, apiServer         sync.WaitGroup
+	stopControllers, stopAPIServer, stopRenewing context.CancelFunc
+	controllers, apiServer                       sync.WaitGroup
 
 	stopping chan struct{}
 	stopOnce sync.Once
@@ -67,7 +67,8 @@ func Start(ctx context.Context, o Options) (_ *ControlPlane, err error) {
 		return nil, err
 	}
 	setLog(o.Log)
-	cp := &ControlPlane{dir: o.Dir, certs: certs, stopping: make(chan struct{}), failed: make(chan error, 4)}
+	renewing, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
+	cp := &ControlPlane{stopRenewing: stopRenewing, dir: o.Dir, certs: certs, stopping: make(chan struct{}), failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -89,6 +90,7 @@ func Start(ctx context.Context, o Options) (_ *ControlPlane, err error) {
 	if err := cp.startControllers(ctx); err != nil {
 		return nil, err
 	}
+	go pki.Renew(renewing, pki.ShortLife, certs.issue, func(err error) { fmt.Fprintln(logOrStderr(o.Log), "renew the certificates:", err) })
 	return cp, cp.awaitServiceAccount(ctx)
 }
 
@@ -126,6 +128,7 @@ func (c *ControlPlane) Stop(ctx context.Context) error {
 	var errs *multierror.Error
 	c.stopOnce.Do(func() {
 		close(c.stopping)
+		c.stopRenewing()
 		if c.stopControllers != nil {
 			c.stopControllers()
 			errs = multierror.Append(errs, awaitGroup(ctx, &c.controllers, "controllers"))
@@ -169,4 +172,11 @@ func awaitGroup(ctx context.Context, group *sync.WaitGroup, what string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%s did not end in time: %w", what, ctx.Err())
 	}
+}
+
+func logOrStderr(w io.Writer) io.Writer {
+	if w == nil {
+		return os.Stderr
+	}
+	return w
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -110,9 +109,6 @@ func (e *PortTakenError) Error() string {
 }
 
 func zapLogger(w io.Writer) *zap.Logger {
-	if w == nil {
-		w = os.Stderr
-	}
 	encoder := zapcore.NewConsoleEncoder(zap.NewProductionEncoderConfig())
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), zapcore.ErrorLevel))
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(logOrStderr(w))), zapcore.ErrorLevel))
 }

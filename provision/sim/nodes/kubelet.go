@@ -39,17 +39,9 @@ type podSource interface {
 
 func startKubelet(ctx context.Context, client kubernetes.Interface, o Options) (*kubelet, error) {
 	loopback := net.IPv4(127, 0, 0, 1)
-	pair, err := o.CA.Issue(pki.Request{CommonName: "kubelet", IPs: []net.IP{loopback}})
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := pair.TLS()
-	if err != nil {
-		return nil, fmt.Errorf("certificate of the kubelet endpoint: %w", err)
-	}
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
-		Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: o.CA.Pool(),
+		GetCertificate: o.CA.Serve(pki.Request{CommonName: "kubelet", IPs: []net.IP{loopback}, Life: pki.ShortLife}), ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: o.CA.Pool(),
 		VerifyConnection: func(s tls.ConnectionState) error { return allowClient(s.PeerCertificates, o.ClientName) },
 	})
 	if err != nil {
