@@ -51,7 +51,7 @@ func (a *app) artifactBuildCmd() *cobra.Command {
 				_, err = a.Out.Write(data)
 				return err
 			}
-			return atomicfile.Write(file, data, 0o644)
+			return atomicfile.Output(file, data, 0o644)
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "file to write (default: stdout)")
@@ -227,7 +227,7 @@ func unpack(c *artifact.Content, dir string) ([]string, error) {
 		if len(decoded.Scorers) == 1 {
 			file = filepath.Join(dir, "model.json")
 		}
-		if err := atomicfile.Write(file, data, 0o644); err != nil {
+		if err := atomicfile.Output(file, data, 0o644); err != nil {
 			return nil, err
 		}
 		files = append(files, file)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/compspec/ocifit-lab/cmd/supervisor"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/registry"
+	"github.com/compspec/ocifit-lab/provision/registry/login"
 )
 
 // registryServeCmd is what the container beside a kind cluster runs.
@@ -19,7 +21,9 @@ func (a *app) registryServeCmd() *cobra.Command {
 		Use: kind.RegistryCommand + " ADDRESS FOLDER", Short: "Serve an OCI registry (started by up)", Hidden: true,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := registry.Start(cmd.Context(), registry.Options{Addr: args[0], Dir: args[1], Log: a.Err})
+			r, err := registry.Start(cmd.Context(), registry.Options{
+				Addr: args[0], Dir: args[1], Log: a.Err, Login: login.Login{Password: os.Getenv(kind.RegistryPassword)}, Readable: true,
+			})
 			if err != nil {
 				return err
 			}

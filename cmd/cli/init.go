@@ -31,7 +31,7 @@ func (a *app) initCmd() *cobra.Command {
 			} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			if err := atomicfile.Write(a.labFile, []byte(commentedLab()), 0o644); err != nil {
+			if err := atomicfile.Output(a.labFile, []byte(commentedLab()), 0o644); err != nil {
 				return err
 			}
 			a.say("wrote %s; next: ocifit-lab up", a.labFile)

@@ -65,7 +65,7 @@ func (a *app) importModel(file string, o importOptions) error {
 		_, err = a.Out.Write(encoded)
 		return err
 	}
-	if err := atomicfile.Write(o.out, encoded, 0o644); err != nil {
+	if err := atomicfile.Output(o.out, encoded, 0o644); err != nil {
 		return err
 	}
 	result := map[string]any{"name": m.Name, "direction": m.Direction, "labels": len(m.Labels()), "terms": len(m.Terms), "file": o.out}

@@ -126,7 +126,7 @@ func (a *app) writeWhole(file string, write func(io.Writer) error) error {
 	if err := write(&data); err != nil {
 		return err
 	}
-	if err := atomicfile.Write(file, data.Bytes(), 0o644); err != nil {
+	if err := atomicfile.Output(file, data.Bytes(), 0o644); err != nil {
 		return err
 	}
 	return a.print(map[string]string{"file": file}, func(w io.Writer) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -231,5 +232,39 @@ func TestConfig(t *testing.T) {
 	}
 	if _, err := programImage("/bin/sh"); err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0") {
 		t.Errorf("error %v, want it to say how to build", err)
+	}
+}
+
+func TestRegistryKeepsItsPortAndPassword(t *testing.T) {
+	p := New(Options{Cluster: "ocifit-lab-a", Dir: t.TempDir()})
+	if port := p.keptPort(); port != "" {
+		t.Errorf("a new registry wants port %s", port)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if err := os.WriteFile(p.portFile(), []byte(port+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.keptPort(); got != "" {
+		t.Errorf("it wants port %s, which is taken", got)
+	}
+	l.Close()
+	if got := p.keptPort(); got != port {
+		t.Errorf("it wants port %q, not %s", got, port)
+	}
+	file, err := p.registrySecrets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := p.registryLogin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(file)
+	if info, statErr := os.Stat(file); err != nil || statErr != nil || info.Mode().Perm() != 0o600 || string(data) != RegistryPassword+"="+key.Password+"\n" {
+		t.Errorf("%q, %v, %v", data, err, statErr)
 	}
 }

@@ -211,7 +211,11 @@ func (p *Provider) Environment(ctx context.Context) (provision.Environment, erro
 	if err != nil {
 		return provision.Environment{}, step.Try(err, "run `ocifit-lab up`")
 	}
-	return provision.Environment{Registry: address, RegistryInCluster: fmt.Sprintf("%s:%d", p.registryName(), registryPort), PlainHTTP: true}, nil
+	key, err := p.registryLogin()
+	if err != nil {
+		return provision.Environment{}, err
+	}
+	return provision.Environment{Registry: address, RegistryLogin: key, RegistryInCluster: fmt.Sprintf("%s:%d", p.registryName(), registryPort), PlainHTTP: true}, nil
 }
 
 // Status describes the cluster, also when nothing runs.
@@ -237,6 +241,9 @@ func (p *Provider) Status(ctx context.Context) (provision.Status, error) {
 	s.Facts = map[string]string{"engine": string(e) + " " + p.inform.Version, "nodeImage": p.opts.NodeImage, "nodes": StandIn}
 	if address, err := p.registryAddress(ctx, e); err == nil {
 		s.Facts["registry"] = address
+		if key, err := p.registryLogin(); err == nil {
+			s.Facts["registryLogin"], _ = key.Commands(address)
+		}
 	}
 	switch {
 	case mark == nil:

@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/registry/login"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/provision/wait"
 )
@@ -85,9 +90,13 @@ func (p *Provider) startRegistry(ctx context.Context, log step.Log) error {
 		return err
 	}
 	log("starting %s", p.registryName())
+	secrets, err := p.registrySecrets()
+	if err != nil {
+		return err
+	}
 	// Data stays in the container: what the lab puts into its registry it can put there again.
 	if _, err := e.run(ctx, nil, "run", "--detach", "--name", p.registryName(), "--network", p.opts.Cluster,
-		"--label", labelLab+"="+p.opts.Cluster, "--restart", "on-failure:1", "--publish", fmt.Sprint("127.0.0.1::", registryPort),
+		"--label", labelLab+"="+p.opts.Cluster, "--restart", "on-failure:1", "--publish", fmt.Sprintf("127.0.0.1:%s:%d", p.keptPort(), registryPort), "--env-file", secrets,
 		"--user", "0", ref, RegistryCommand, fmt.Sprint(":", registryPort), "/var/lib/registry"); err != nil {
 		return err
 	}
@@ -102,7 +111,55 @@ func (p *Provider) startRegistry(ctx context.Context, log step.Log) error {
 		said, _ := e.ask(context.WithoutCancel(ctx), "logs", "--tail", "5", p.registryName())
 		return fmt.Errorf("%w\n%s", err, said)
 	}
-	return nil
+	return p.keepPort(ctx, e)
+}
+
+// RegistryPassword is the variable by which the container of the registry is told its password.
+const RegistryPassword = "OCIFIT_LAB_REGISTRY_PASSWORD"
+
+// registryLogin opens the registry for those who write to it. Nodes and the webhook read without it: the network that they are in is the
+// lab's own.
+func (p *Provider) registryLogin() (login.Login, error) {
+	return login.Load(filepath.Join(p.opts.Dir, "registry.password"))
+}
+
+// registrySecrets writes the password as the engine reads variables, so that no process list shows it.
+func (p *Provider) registrySecrets() (file string, err error) {
+	key, err := p.registryLogin()
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(p.opts.Dir, "registry.env")
+	return file, atomicfile.Write(file, []byte(RegistryPassword+"="+key.Password+"\n"), 0o600)
+}
+
+func (p *Provider) portFile() string { return filepath.Join(p.opts.Dir, "registry.port") }
+
+// keptPort is the port that the registry had before, if it is still free, so that names of what was pushed stay good; empty for any.
+func (p *Provider) keptPort() string {
+	data, err := os.ReadFile(p.portFile())
+	port := strings.TrimSpace(string(data))
+	if err != nil || port == "" {
+		return ""
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		return ""
+	}
+	l.Close()
+	return port
+}
+
+func (p *Provider) keepPort(ctx context.Context, e engine) error {
+	address, err := p.registryAddress(ctx, e)
+	if err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("the registry's address %q: %w", address, err)
+	}
+	return atomicfile.Write(p.portFile(), []byte(port+"\n"), 0o600)
 }
 
 func (p *Provider) removeRegistry(ctx context.Context, _ step.Log) error {

@@ -28,8 +28,6 @@ type mark struct {
 	Nodes       []string `json:"nodes"`
 	// Volumes hold the nodes' data; they have no names of ours by which they could be found later.
 	Volumes []string `json:"volumes"`
-	// Registry is the registry's port on this machine, kept when it is started again.
-	Registry string `json:"registry,omitempty"`
 }
 
 func (p *Provider) markFile() string { return filepath.Join(p.dir, "cluster.json") }
