@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,7 +54,7 @@ the ConfigMap of the node features in it, and cert-manager in the cluster unless
 	f.BoolVar(&o.apply, "apply", false, "apply the manifests to the cluster of --kubeconfig")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "cluster for --apply")
 	f.StringVar(&given.Flavor, "flavor", deploy.FlavorOurs, "ocifit-lab or upstream")
-	f.StringVar(&given.Image, "image", "", "the webhook's image")
+	f.StringVar(&given.Image, "image", "", "the webhook's image (default: that of this program's version)")
 	f.StringVar(&given.FailurePolicy, "failure-policy", "Fail", "Fail or Ignore: what happens to labelled objects while the webhook does not answer")
 	f.IntVar(&given.Replicas, "replicas", 2, "number of pods")
 	f.StringSliceVar(&given.Skip, "skip", nil, "instance types that are never chosen")
@@ -77,6 +78,7 @@ func (o deployOptions) settings(cmd *cobra.Command) (deploy.Values, error) {
 	if err != nil {
 		return v, err
 	}
+	v.Image = ownTag(v.Image)
 	if o.values != "" {
 		data, err := os.ReadFile(o.values)
 		if err != nil {
@@ -93,6 +95,9 @@ func (o deployOptions) settings(cmd *cobra.Command) (deploy.Values, error) {
 	}
 	return v, nil
 }
+
+// ownTag puts this program's version in place of a tag that moves: what is deployed is what was tried.
+func ownTag(image string) string { return strings.TrimSuffix(image, ":latest") + ":" + version }
 
 func (a *app) deploy(ctx context.Context, o deployOptions, v deploy.Values) error {
 	if o.chart != "" {

@@ -111,10 +111,13 @@ func (r *Runner) Run(ctx context.Context, t study.Trial, now func(format string,
 	a.record.Release, a.record.Namespace = a.release, r.Namespace
 	a.record.Chart = r.Chart.Name() + "-" + r.Chart.Metadata.Version + "@" + r.Chart.Digest
 	err = a.run(ctx)
-	if e := a.remove(ctx); e != nil {
-		err = errors.Join(err, e)
+	// A trial that is complete counts, also when what it ran in cannot be removed.
+	gone := a.remove(ctx)
+	err = end(ctx, place, a.record, err)
+	if gone != nil {
+		err = errors.Join(err, gone)
 	}
-	return a.record, end(ctx, place, a.record, err)
+	return a.record, err
 }
 
 // end closes the attempt in the store as its error says.
