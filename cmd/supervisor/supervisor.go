@@ -101,7 +101,7 @@ func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	ready(listener.Addr().String())
 	return ServeWebhook(ctx, env, serve.Config{
 		Listener: listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry}, Events: true,
-		Mirrors: map[string][]string{compat.PublishedRegistry: {env.Registry}},
+		Mirrors:    map[string][]string{compat.PublishedRegistry: {env.Registry}},
 		Credential: env.RegistryLogin.Credential(env.Registry, nil),
 	})
 }
