@@ -81,7 +81,7 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 	}
 	prices, note := Prices(l.Spec.Provider)
 	run, err := store.OpenOrCreate(dir, store.Info{
-		Program: l.program, Lab: l.Spec.Name, Provider: l.Spec.Provider, Study: s,
+		Program: l.program, Lab: l.Spec.Name, Provider: l.Spec.Provider, Study: s, Skip: l.Spec.Webhook.Skip,
 		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Facts: facts,
 	})
 	if err != nil {

@@ -67,7 +67,13 @@ func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, strin
 	defer run.Close()
 	prices, _ := assembly.Prices(run.Info().Provider)
 	out, err := report.Analyse(ctx, run, report.Options{Prices: prices, Baseline: f.baseline})
-	return out, dir, err
+	if err != nil {
+		return nil, "", err
+	}
+	if err := run.NoteLook(out.Progress()); err != nil {
+		a.say("that the comparison was read now could not be recorded: %v", err)
+	}
+	return out, dir, nil
 }
 
 func (a *app) resultsShowCmd() *cobra.Command {

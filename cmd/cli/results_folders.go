@@ -104,12 +104,15 @@ not changed. It exits with 4 when no comparison is valid.`,
 			}
 			prices, note := templates.Prices()
 			imported, summary, err := store.Import(args[0], dst, store.ImportOptions{
-				Application: application, Baseline: baseline, Program: version, Prices: prices, PriceNote: note,
+				Application: application, Baseline: baseline, Program: version, Prices: prices, PriceNote: note, Skip: a.skippedTypes(),
 			})
 			if err != nil {
 				return err
 			}
 			defer imported.Close()
+			for _, note := range summary.Notes {
+				a.say("%s", note)
+			}
 			for _, trial := range slices.Sorted(maps.Keys(summary.Rejected)) {
 				a.say("%s does not count: %s", trial, summary.Rejected[trial])
 			}
@@ -131,6 +134,15 @@ not changed. It exits with 4 when no comparison is valid.`,
 	cmd.Flags().StringVar(&application, "application", "", "application whose logs they are (default: hpcg)")
 	cmd.Flags().StringVar(&baseline, "baseline", "", "arm that the others are compared with (default: random)")
 	return cmd
+}
+
+// skippedTypes are the instance types that the lab places no trial on; without a lab nothing is known of them.
+func (a *app) skippedTypes() []string {
+	spec, err := a.spec()
+	if err != nil {
+		return nil
+	}
+	return spec.Webhook.Skip
 }
 
 func (a *app) resultsPackCmd() *cobra.Command {

@@ -32,9 +32,11 @@ type Outcome struct {
 	Tasks      string // the task count in the launch command, as written
 	Replayed   bool
 	ReplayText string
-	Remarks    []string           // the application's own remarks on its figures
-	Others     map[string]float64 // further figures by the names that the models use, means over the iterations
-	Parameters map[string]string  // settings that the log shows, such as the problem's size
+	Remarks    []string             // the application's own remarks on its figures
+	Others     map[string]float64   // further figures by the names that the models use, means over the iterations
+	Each       map[string][]float64 // the same one per iteration, where the log tells them apart
+	Parameters map[string]string    // settings that the log shows, such as the problem's size
+	Jobs       int                  // records of the launcher that the log has
 }
 
 // Parser reads the log of one application. A log that does not count gives a *Rejection.

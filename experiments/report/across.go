@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/compspec/ocifit-lab/experiments/stats"
 	"github.com/compspec/ocifit-lab/experiments/store"
 )
 
@@ -55,12 +54,14 @@ func Compare(ctx context.Context, run, reference *store.Run, opt Options) (*Acro
 		for k := range theirs { // the same name in another run is another machine
 			theirs[k].Node = b.Run.ID + "/" + clusterOf(&theirs[k])
 		}
-		pairs = append(pairs, pair{study: run.Info().Study, arm: arm, base: &base, a: a.rowsOf(arm.Name), b: theirs})
+		own := a.rowsOf(arm.Name)
+		out.Comparisons[len(out.Comparisons)-1].Choice = typesText(arm.InstanceTypes, 2)
+		pairs = append(pairs, pair{study: run.Info().Study, arm: arm, base: &base, own: own, a: own, b: theirs})
 	}
-	inParallel(len(pairs), func(i int) { out.Comparisons[i].fill(pairs[i]) })
-	adjust(out.Comparisons)
+	inParallel(len(pairs), func(i int) { out.Comparisons[i].fill(pairs[i], a.endpoint, a.Metric) })
+	adjust(out.Comparisons, len(out.Comparisons))
 	for i := range out.Comparisons {
-		out.Comparisons[i].conclude()
+		out.Comparisons[i].conclude(wholeLevel)
 	}
 	return out, nil
 }
@@ -73,21 +74,6 @@ func (a *Analysis) rowsOf(arm string) []TrialRow {
 		}
 	}
 	return out
-}
-
-// adjust applies Holm's method over the comparisons that were tested.
-func adjust(comparisons []Comparison) {
-	var tested []*Comparison
-	var p []float64
-	for i := range comparisons {
-		if c := &comparisons[i]; c.Permutation != nil {
-			tested = append(tested, c)
-			p = append(p, c.Permutation.P)
-		}
-	}
-	for i, adjusted := range stats.Holm(p) {
-		tested[i].PHolm = &adjusted
-	}
 }
 
 // WriteAcross writes a comparison of runs for a terminal.

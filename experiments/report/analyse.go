@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,6 +18,8 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/stats"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 // Options adjust an analysis.
@@ -38,8 +40,7 @@ const (
 	sourceImported  = "imported"
 )
 
-// Analyse reads the run's trials again from their logs and compares the arms. The same folder gives the same analysis: the random
-// numbers of the bootstrap and the permutations come from the study's seed.
+// Analyse reads the run's trials again from their logs and compares the arms. The same folder gives the same analysis: the
 func Analyse(ctx context.Context, r *store.Run, opt Options) (*Analysis, error) {
 	info := r.Info()
 	if opt.Baseline == "" {
@@ -57,7 +58,14 @@ func Analyse(ctx context.Context, r *store.Run, opt Options) (*Analysis, error) 
 	a := &Analysis{
 		SchemaVersion: SchemaVersion, Metric: r.Parser().Metric(), Baseline: opt.Baseline, now: opt.Now, Excluded: []Excluded{}, Run: facts(info),
 	}
+	a.endpoint, a.skip = info.Study.Endpoint, info.Skip
 	rows := a.sort(records, info, opt.Prices)
+	shareNodeStarts(rows)
+	looks, err := r.Looks()
+	if err != nil {
+		return nil, err
+	}
+	a.Looks, a.Plans = len(looks), info.Plans
 	a.Arms = make([]Arm, len(info.Study.Arms))
 	inParallel(len(a.Arms), func(i int) {
 		a.Arms[i] = newArm(info.Study, info.Study.Arms[i], rows[info.Study.Arms[i].Name], records, a.Metric)
@@ -78,11 +86,22 @@ func Analyse(ctx context.Context, r *store.Run, opt Options) (*Analysis, error) 
 	return a, nil
 }
 
+// Progress is how many trials of all arms are complete, and how many are planned.
+func (a *Analysis) Progress() (complete, planned int) {
+	for i := range a.Arms {
+		complete += a.Arms[i].Complete
+		planned += a.Arms[i].Trials
+	}
+	return complete, planned
+}
+
 // sort divides the attempts into rows of data by arm, and those that do not count.
 func (a *Analysis) sort(records []store.Record, info store.Info, prices map[string]float64) map[string][]TrialRow {
 	rows := map[string][]TrialRow{}
+	seen := copies{}
 	for i := range records {
 		rec := &records[i]
+		original := seen.original(rec)
 		switch {
 		case !rec.Complete():
 			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, rec.ProblemName, rec.Problem, rec.Path})
@@ -90,6 +109,8 @@ func (a *Analysis) sort(records []store.Record, info store.Info, prices map[stri
 			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, "warm-up", "warm-up trials are not analysed", rec.Path})
 		case rec.N > info.Study.Repeats:
 			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, "unplanned", "the study has fewer trials", rec.Path})
+		case original != "":
+			a.Excluded = append(a.Excluded, Excluded{rec.Arm, rec.N, rec.Trial.Attempt, reasonCopy, "it is a copy of " + original, rec.Path})
 		default:
 			row := newRow(rec, info, prices)
 			if err := checkRow(&row); err != nil {
@@ -102,11 +123,74 @@ func (a *Analysis) sort(records []store.Record, info store.Info, prices map[stri
 	return rows
 }
 
+// reasonCopy is why a trial that is another one once more does not count.
+const reasonCopy = "copy"
+
+// copies remembers where a log or a pod was seen first.
+type copies map[string]string
+
+func (c copies) original(rec *store.Record) string {
+	if !rec.Complete() {
+		return ""
+	}
+	at, first := fmt.Sprintf("%s/%d", rec.Arm, rec.N), ""
+	for _, id := range []string{rec.LogSHA256, rec.PodUID} {
+		if id == "" {
+			continue
+		}
+		if was, ok := c[id]; ok && was != at {
+			first = was
+		} else {
+			c[id] = at
+		}
+	}
+	return first
+}
+
+// shareNodeStarts charges the start of a machine evenly to the trials that it served, whichever happened to boot it.
+func shareNodeStarts(rows map[string][]TrialRow) {
+	starts, served := map[string]float64{}, map[string]float64{}
+	each(rows, func(r *TrialRow) {
+		if r.Node != "" {
+			served[r.Node]++
+			if r.NodeStart != nil {
+				starts[r.Node] += *r.NodeStart
+			}
+		}
+	})
+	each(rows, func(r *TrialRow) {
+		own := 0.0
+		if r.NodeStart != nil {
+			own = *r.NodeStart
+		}
+		shared := own
+		if r.Node != "" {
+			shared = starts[r.Node] / served[r.Node]
+		}
+		if r.TotalSeconds > 0 {
+			r.SharedSeconds = max(r.TotalSeconds-own, 0) + shared
+			r.CostUSD += r.PriceUSDPerHr * (shared - own) / 3600
+		}
+	})
+}
+
+func each(rows map[string][]TrialRow, do func(*TrialRow)) {
+	for _, arm := range rows {
+		for i := range arm {
+			do(&arm[i])
+		}
+	}
+}
+
 func facts(info store.Info) RunFacts {
 	s := info.Study
+	order, seed := string(s.Order), &s.Seed
+	if info.PlanUnknown {
+		order, seed = "unknown", nil
+	}
 	return RunFacts{
-		ID: info.ID, Created: info.Created, Study: s.Name, Description: s.Description, Application: s.Application, Order: string(s.Order),
-		Seed: s.Seed, Iterations: s.Iterations, Provider: info.Provider, Lab: info.Lab, Program: info.Program, Imported: info.Imported,
+		ID: info.ID, Created: info.Created, Study: s.Name, Description: s.Description, Application: s.Application, Order: order,
+		Seed: seed, Iterations: s.Iterations, FirstIteration: string(s.FirstIteration), Endpoint: s.Endpoint, Provider: info.Provider, Lab: info.Lab, Program: info.Program, Imported: info.Imported,
 		PriceNote: sentence(info.PriceNote), Facts: info.Facts,
 	}
 }
@@ -143,14 +227,17 @@ func (s Sources) total() int { return s.Measured + s.Replayed + s.Estimated + s.
 func newRow(rec *store.Record, info store.Info, prices map[string]float64) TrialRow {
 	t, o := &rec.Trial, rec.Outcome
 	row := TrialRow{
-		Arm: rec.Arm, Model: t.Model, Trial: rec.N, Attempt: t.Attempt, Figure: stat.Mean(o.Figures, nil), Iterations: o.Figures,
+		Arm: rec.Arm, Model: t.Model, Trial: rec.N, Attempt: t.Attempt, Figure: stat.Mean(info.Study.Counts(o.Figures), nil), Iterations: o.Figures,
 		Ranks: o.Ranks, Threads: o.Threads, Cores: o.Cores, InstanceType: t.Node.InstanceType, Node: t.Node.Name, Image: t.Image,
 		Source: sourceMeasured, Created: t.Phases.Created, Started: t.Phases.Started, Finished: t.Phases.Finished,
-		TotalSeconds: t.Seconds.Total, NodeStart: t.Seconds.NodeStart, PriceUSDPerHr: t.PriceUSDPerHour, CostUSD: t.CostUSD,
-		local: o.Local, tasks: t.Tasks, artifact: t.Artifact, remarks: o.Remarks, others: o.Others,
+		TotalSeconds: t.Seconds.Total, NodeStart: nodeStart(t), PriceUSDPerHr: t.PriceUSDPerHour, CostUSD: t.CostUSD,
+		local: o.Local, tasks: t.Tasks, artifact: t.Artifact, remarks: o.Remarks, others: countedOthers(o, info.Study), jobs: o.Jobs,
 	}
 	if info.Imported != "" {
-		row.Source, row.tasks = sourceImported, o.Tasks
+		row.Source = sourceImported
+		if row.tasks == "" {
+			row.tasks = o.Tasks
+		}
 	}
 	if t.Simulated || o.Replayed {
 		row.Source = sourceReplayed
@@ -162,7 +249,8 @@ func newRow(rec *store.Record, info store.Info, prices map[string]float64) Trial
 		}
 	}
 	if t.Decision != nil {
-		row.chosen, row.Architecture = t.Decision.InstanceType, t.Decision.Architecture
+		row.chosen, row.Architecture, row.minimised = t.Decision.InstanceType, t.Decision.Architecture, t.Decision.Direction == compat.Minimize
+		row.candidates = t.Decision.Candidates
 		if row.artifact == "" {
 			row.artifact = t.Decision.ArtifactDigest
 		}
@@ -174,6 +262,23 @@ func newRow(rec *store.Record, info store.Info, prices map[string]float64) Trial
 		row.CostUSD = row.PriceUSDPerHr * row.TotalSeconds / 3600
 	}
 	return row
+}
+
+// countedOthers are the further figures over the iterations that count, where the log tells the iterations apart.
+func countedOthers(o *store.Outcome, s *study.Study) map[string]float64 {
+	out := maps.Clone(o.Others)
+	for name, each := range o.Each {
+		out[name] = stat.Mean(s.Counts(each), nil)
+	}
+	return out
+}
+
+// nodeStart is nil where nothing tells whether a machine was started for the trial: a pod alone does not.
+func nodeStart(t *store.Trial) *float64 {
+	if t.Seconds.NodeStart == 0 && t.Source != "" && t.Phases.NodeReady.IsZero() && t.Release == "" {
+		return nil
+	}
+	return &t.Seconds.NodeStart
 }
 
 func firstPrice(instanceType string, tables ...map[string]float64) float64 {
@@ -194,16 +299,6 @@ func checkRow(r *TrialRow) error {
 		return fmt.Errorf("figure %g, %d ranks, %g s, %g USD cannot be", r.Figure, r.Ranks, r.TotalSeconds, r.CostUSD)
 	}
 	return nil
-}
-
-// seedOf derives a seed for one use, so that no two intervals share their random numbers.
-func seedOf(s *study.Study, use ...string) uint64 {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%d", s.Seed)
-	for _, u := range use {
-		fmt.Fprintf(h, "/%s", u)
-	}
-	return h.Sum64()
 }
 
 func inParallel(n int, do func(i int)) {

@@ -10,7 +10,7 @@ import (
 )
 
 // SchemaVersion is the version of the Analysis as JSON.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // Analysis is what a run shows.
 type Analysis struct {
@@ -28,11 +28,19 @@ type Analysis struct {
 	// Checks concern the run as a whole; each comparison has its own besides.
 	Checks      []Check      `json:"checks"`
 	Comparisons []Comparison `json:"comparisons"`
+	Choices     []Choice     `json:"choices"` // what the arms came to
 	Excluded    []Excluded   `json:"excluded"`
 	Forecast    *Forecast    `json:"forecast,omitempty"`
 
+	// Looks is how often the comparison was read before the run was whole, Plans how the plan changed meanwhile.
+	Looks int                `json:"looks,omitempty"`
+	Plans []store.PlanChange `json:"plans,omitempty"`
+
 	Trials []TrialRow `json:"-"` // the complete trials, for export and plots
 	now    time.Time
+
+	endpoint string   // of the study
+	skip     []string // instance types that no trial may be placed on
 }
 
 // Sources counts where the figures of the complete trials come from.
@@ -45,28 +53,31 @@ type Sources struct {
 
 // RunFacts identify the run.
 type RunFacts struct {
-	ID          string            `json:"id"`
-	Created     time.Time         `json:"created"`
-	Study       string            `json:"study"`
-	Description string            `json:"description,omitempty"`
-	Application string            `json:"application"`
-	Order       string            `json:"order"`
-	Seed        uint64            `json:"seed"`
-	Iterations  int               `json:"iterations"`
-	Provider    string            `json:"provider,omitempty"`
-	Lab         string            `json:"lab,omitempty"`
-	Program     string            `json:"program,omitempty"`
-	Imported    string            `json:"imported,omitempty"`
-	PriceNote   string            `json:"priceNote,omitempty"`
-	Facts       map[string]string `json:"facts,omitempty"`
+	ID          string    `json:"id"`
+	Created     time.Time `json:"created"`
+	Study       string    `json:"study"`
+	Description string    `json:"description,omitempty"`
+	Application string    `json:"application"`
+	Order       string    `json:"order"`
+	Seed        *uint64   `json:"seed"` // nil: not known
+	Iterations  int       `json:"iterations"`
+	// FirstIteration is what the first iteration counts, Endpoint the figure that the study is judged by.
+	FirstIteration string            `json:"firstIteration,omitempty"`
+	Endpoint       string            `json:"endpoint,omitempty"`
+	Provider       string            `json:"provider,omitempty"`
+	Lab            string            `json:"lab,omitempty"`
+	Program        string            `json:"program,omitempty"`
+	Imported       string            `json:"imported,omitempty"`
+	PriceNote      string            `json:"priceNote,omitempty"`
+	Facts          map[string]string `json:"facts,omitempty"`
 }
 
-// Figures summarise one quantity over the trials of an arm. The unit of analysis is the trial: the mean of its iterations.
+// Figures summarise one quantity over the trials of an arm: the mean of the iterations that count of each.
 type Figures struct {
 	stats.Summary
-	CI95 *[2]float64 `json:"ci95"` // bootstrap interval of the mean; null below two trials
-	// CI95Unit is what was resampled: node, or trial where there is only one node.
-	CI95Unit string `json:"ci95Unit,omitempty"`
+	// GeometricMean is that over machines of each machine's mean, with its 95% t-interval; the interval is null below two machines.
+	GeometricMean float64     `json:"geometricMean"`
+	CI95          *[2]float64 `json:"ci95"`
 }
 
 // Arm is one arm's outcome.
@@ -89,7 +100,7 @@ type Arm struct {
 	FigurePerRank *Figures `json:"figurePerRank,omitempty"`
 	// PerDollarHour is the figure of merit by the node's price: GFLOP/s per US dollar an hour.
 	PerDollarHour *Figures `json:"perDollarHour,omitempty"`
-	// TimeToSolution is in seconds from the pod's creation to its end, node start included.
+	// TimeToSolution is in seconds from the pod's creation to its end; a machine's start is shared by the trials that it served.
 	TimeToSolution *Figures `json:"timeToSolution,omitempty"`
 
 	Ranks         []int          `json:"ranks"`
@@ -97,11 +108,14 @@ type Arm struct {
 	Cores         []int          `json:"cores,omitempty"`
 	InstanceTypes map[string]int `json:"instanceTypes"`
 	Images        map[string]int `json:"images,omitempty"`
-	Nodes         int            `json:"nodes"` // different machines
-	Sources       Sources        `json:"sources"`
-	CostUSD       float64        `json:"costUSD"`   // of the complete trials
-	WastedUSD     float64        `json:"wastedUSD"` // of the other attempts, where it is known
-	Decisions     []Decision     `json:"decisions,omitempty"`
+	Nodes         int            `json:"nodes"`                  // different machines; trials without a recorded machine count as one
+	NodesUnknown  int            `json:"nodesUnknown,omitempty"` // trials whose machine is not recorded
+	// IterationMeans is the mean over the trials of each iteration, in their order.
+	IterationMeans []float64  `json:"iterationMeans,omitempty"`
+	Sources        Sources    `json:"sources"`
+	CostUSD        float64    `json:"costUSD"`   // of the complete trials
+	WastedUSD      float64    `json:"wastedUSD"` // of the other attempts, where it is known
+	Decisions      []Decision `json:"decisions,omitempty"`
 }
 
 // FOM returns the figures of merit, whatever the application.
@@ -148,7 +162,7 @@ type TrialRow struct {
 	Model         string    `json:"model"`
 	Trial         int       `json:"trial"`
 	Attempt       int       `json:"attempt"`
-	Figure        float64   `json:"figure"` // mean of the iterations
+	Figure        float64   `json:"figure"` // mean of the iterations that count
 	Iterations    []float64 `json:"iterations"`
 	Ranks         int       `json:"ranks"`
 	Threads       int       `json:"threads"`
@@ -162,7 +176,8 @@ type TrialRow struct {
 	Started       time.Time `json:"started,omitzero"`
 	Finished      time.Time `json:"finished,omitzero"`
 	TotalSeconds  float64   `json:"totalSeconds"`
-	NodeStart     float64   `json:"nodeStartSeconds"`
+	SharedSeconds float64   `json:"sharedSeconds"`    // the same with the machine's start shared by the trials that it served
+	NodeStart     *float64  `json:"nodeStartSeconds"` // nil: not known
 	PriceUSDPerHr float64   `json:"priceUSDPerHour"`
 	CostUSD       float64   `json:"costUSD"`
 
@@ -172,4 +187,8 @@ type TrialRow struct {
 	remarks  []string
 	others   map[string]float64
 	chosen   string // instance type that the webhook decided on
+	// minimised says that the model's choice is the lowest prediction; candidates is how many types it had.
+	minimised  bool
+	candidates int
+	jobs       int // records of the launcher in the log
 }

@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/compspec/ocifit-lab/experiments/study"
 )
 
 // question is what the run asks.
 func (a *Analysis) question() string {
-	what := "a better"
-	if !a.Metric.HigherIsBetter {
-		what = "a lower"
-	}
 	models := "a model"
 	if n := len(a.Comparisons); n > 1 {
 		models = fmt.Sprintf("one of %d models", n)
@@ -23,7 +21,15 @@ func (a *Analysis) question() string {
 	if base != "at random" {
 		base = "as " + base + " does"
 	}
-	return fmt.Sprintf("Does choosing the node by %s give %s %s (%s) than choosing it %s?", models, what, a.Metric.Name, a.Metric.Unit, base)
+	figure := fmt.Sprintf("%s (%s)", a.Metric.Name, a.Metric.Unit)
+	switch a.endpoint {
+	case "", study.EndpointOwn:
+		figure = "value of what the model was made for"
+	case study.EndpointFOM:
+	default:
+		figure = a.endpoint
+	}
+	return fmt.Sprintf("Does choosing the node by %s give a better %s than choosing it %s?", models, figure, base)
 }
 
 // answer says in two or three short sentences what the comparisons allow.
@@ -81,28 +87,64 @@ func (a *Analysis) commonRefusal() string {
 func (a *Analysis) claims(by map[Claim][]*Comparison) []string {
 	var s, better, worse = []string{}, []*Comparison{}, []*Comparison{}
 	for _, c := range by[Supported] {
-		if (*c.RatioOfMedians > 1) == a.Metric.HigherIsBetter {
+		if c.Endpoint.better(c.Primary.Ratio) {
 			better = append(better, c)
 		} else {
 			worse = append(worse, c)
 		}
 	}
 	if len(better) > 0 {
-		s = append(s, fmt.Sprintf("Yes for %s: %s.", a.which(better), a.timesText(better)))
+		s = append(s, fmt.Sprintf("Yes for %s: %s.", a.choicesText(better), a.timesText(better)))
 	}
 	if len(worse) > 0 {
-		s = append(s, fmt.Sprintf("The opposite for %s: %s.", a.which(worse), a.timesText(worse)))
+		s = append(s, fmt.Sprintf("The opposite for %s: %s.", a.choicesText(worse), a.timesText(worse)))
 	}
 	if c := by[Limited]; len(c) > 0 {
-		s = append(s, fmt.Sprintf("Only within limits for %s (%s): %s.", a.which(c), limitsOf(c), a.timesText(c)))
+		s = append(s, fmt.Sprintf("Only within limits (%s) for %s: %s.", limitsOf(c), a.choicesText(c), a.timesText(c)))
 	}
 	if c := by[NotShown]; len(c) > 0 {
-		s = append(s, "No difference is shown for "+a.which(c)+".")
+		s = append(s, "No difference is shown for "+a.choicesText(c)+".")
 	}
 	if c := by[Refused]; len(c) > 0 {
 		s = append(s, "Not comparable: "+a.which(c)+".")
 	}
+	return append(s, a.losses()...)
+}
+
+// losses name what a gain by the primary figure costs by another.
+func (a *Analysis) losses() []string {
+	var s []string
+	for _, loss := range []struct {
+		kind *checkKind
+		by   string
+		of   func(*Comparison) float64
+	}{
+		{perRankLoss, "Per rank", func(c *Comparison) float64 { return c.PerRank.Ratio }},
+		{perDollarLoss, "Per dollar", func(c *Comparison) float64 { return c.PerDollar.Ratio }},
+	} {
+		lo, hi := math.Inf(1), 0.0
+		var arms []*Comparison
+		for i := range a.Comparisons {
+			c := &a.Comparisons[i]
+			for _, check := range c.Checks {
+				if check.kind == loss.kind && c.Comparable {
+					arms = append(arms, c)
+					lo, hi = math.Min(lo, loss.of(c)), math.Max(hi, loss.of(c))
+				}
+			}
+		}
+		if len(arms) > 0 {
+			s = append(s, fmt.Sprintf("%s they lose: %s times %s for %s.", loss.by, rangeOf(lo, hi), a.Baseline, a.which(arms)))
+		}
+	}
 	return s
+}
+
+func rangeOf(lo, hi float64) string {
+	if ratioText(lo) == ratioText(hi) {
+		return ratioText(lo)
+	}
+	return ratioText(lo) + " to " + ratioText(hi)
 }
 
 // which names a few arms and counts more; the plot below the answer names them all.
@@ -119,20 +161,23 @@ func (a *Analysis) which(cs []*Comparison) string {
 
 // timesText gives the range of the ratios.
 func (a *Analysis) timesText(cs []*Comparison) string {
-	lo, hi := math.Inf(1), math.Inf(-1)
+	lo, hi, by := math.Inf(1), math.Inf(-1), map[string]bool{}
 	for _, c := range cs {
-		if c.RatioOfMedians != nil {
-			lo, hi = math.Min(lo, *c.RatioOfMedians), math.Max(hi, *c.RatioOfMedians)
+		if c.Primary != nil {
+			lo, hi = math.Min(lo, c.Primary.Ratio), math.Max(hi, c.Primary.Ratio)
+			by[c.Endpoint.Name] = true
 		}
 	}
 	if math.IsInf(lo, 0) {
 		return "no figures"
 	}
-	text := ratioText(lo)
-	if ratioText(hi) != text {
-		text += " to " + ratioText(hi)
+	figure := "what each model was made for"
+	if len(by) == 1 {
+		for name := range by {
+			figure = name
+		}
 	}
-	return fmt.Sprintf("the median is %s times that of %s", text, a.Baseline)
+	return fmt.Sprintf("%s is %s times that of %s", figure, rangeOf(lo, hi), a.Baseline)
 }
 
 func limitsOf(cs []*Comparison) string {

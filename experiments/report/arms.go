@@ -24,12 +24,13 @@ func sample(rows []TrialRow, of func(*TrialRow) (float64, bool)) stats.Sample {
 	return s
 }
 
-// clusterOf names the machine; a trial without one is a cluster of its own.
+// clusterOf names the machine. Trials of an arm whose machine is not recorded count as those of one machine: unknown is never
+// independent.
 func clusterOf(r *TrialRow) string {
 	if r.Node != "" {
 		return r.Node
 	}
-	return fmt.Sprintf("%s/%d", r.Arm, r.Trial)
+	return "unknown machine of " + r.Arm
 }
 
 func fom(r *TrialRow) (float64, bool)        { return r.Figure, true }
@@ -37,17 +38,36 @@ func fomPerRank(r *TrialRow) (float64, bool) { return r.Figure / float64(r.Ranks
 func fomPerDollar(r *TrialRow) (float64, bool) {
 	return r.Figure / r.PriceUSDPerHr, r.PriceUSDPerHr > 0
 }
-func timeToSolution(r *TrialRow) (float64, bool) { return r.TotalSeconds, r.TotalSeconds > 0 }
+func timeToSolution(r *TrialRow) (float64, bool) { return r.SharedSeconds, r.SharedSeconds > 0 }
 
-func figures(s stats.Sample, seed uint64) *Figures {
+func figures(s stats.Sample) *Figures {
 	if len(s.Values) == 0 {
 		return nil
 	}
 	f := &Figures{Summary: stats.Describe(s.Values)}
-	if i, ok := stats.MeanInterval(s, seed); ok {
-		f.CI95, f.CI95Unit = &[2]float64{i.Lo, i.Hi}, i.Unit
-	}
+	f.GeometricMean, f.CI95, _ = stats.GeometricMean(s)
 	return f
+}
+
+// iterationMeans averages the iterations by position, over the trials that have as many as the first.
+func iterationMeans(rows []TrialRow) []float64 {
+	if len(rows) == 0 || len(rows[0].Iterations) < 2 {
+		return nil
+	}
+	out, n := make([]float64, len(rows[0].Iterations)), 0.0
+	for i := range rows {
+		if len(rows[i].Iterations) != len(out) {
+			continue
+		}
+		n++
+		for k, v := range rows[i].Iterations {
+			out[k] += v
+		}
+	}
+	for k := range out {
+		out[k] /= n
+	}
+	return out
 }
 
 func newArm(s *study.Study, arm study.Arm, rows []TrialRow, records []store.Record, metric store.Metric) Arm {
@@ -65,6 +85,9 @@ func newArm(s *study.Study, arm study.Arm, rows []TrialRow, records []store.Reco
 	a.count(records)
 	for i := range rows {
 		a.CostUSD += rows[i].CostUSD
+		if rows[i].Node == "" {
+			a.NodesUnknown++
+		}
 		switch rows[i].Source {
 		case sourceReplayed:
 			a.Sources.Replayed++
@@ -76,15 +99,15 @@ func newArm(s *study.Study, arm study.Arm, rows []TrialRow, records []store.Reco
 			a.Sources.Measured++
 		}
 	}
-	figure := figures(sample(rows, fom), seedOf(s, arm.Name, "fom"))
-	perRank := figures(sample(rows, fomPerRank), seedOf(s, arm.Name, "rank"))
+	figure, perRank := figures(sample(rows, fom)), figures(sample(rows, fomPerRank))
 	if metric.Key == store.MetricGFLOPS {
 		a.GFLOPS, a.GFLOPSPerRank = figure, perRank
 	} else {
 		a.Figure, a.FigurePerRank = figure, perRank
 	}
-	a.PerDollarHour = figures(sample(rows, fomPerDollar), seedOf(s, arm.Name, "dollar"))
-	a.TimeToSolution = figures(sample(rows, timeToSolution), seedOf(s, arm.Name, "time"))
+	a.PerDollarHour = figures(sample(rows, fomPerDollar))
+	a.TimeToSolution = figures(sample(rows, timeToSolution))
+	a.IterationMeans = iterationMeans(rows)
 	return a
 }
 

@@ -35,7 +35,7 @@ var (
 		refuse: "The images differ within an architecture",
 	})
 	equalArtifact = newKind(checkKind{
-		name: "equal-artifact", pass: "The artifact is the same", refuse: "The decisions came from different artifacts",
+		name: "equal-artifact", pass: "The artifact is the same", note: "Some artifacts are not recorded", refuse: "The decisions came from different artifacts",
 	})
 	decisionFollowed = newKind(checkKind{
 		name: "decision-followed", pass: "Every trial ran where the webhook decided", note: "The decisions are not recorded",
@@ -45,14 +45,31 @@ var (
 		name: "complete", pass: "The arms are complete", limit: "Trials are missing", refuse: "Too few trials to compare", within: "trials are missing",
 	})
 	severalNodes = newKind(checkKind{
-		name: "several-nodes", pass: "Each arm ran on several machines", limit: "An arm ran on one machine only", within: "one machine stands for all",
+		name: "several-nodes", pass: "Each arm ran on several machines", limit: "An arm ran on too few machines", within: "few machines stand for all",
+	})
+	knownMachines = newKind(checkKind{
+		name: "known-machines", pass: "Every trial's machine is recorded", limit: "Machines are not recorded", within: "machines are not recorded",
 	})
 	sameTime = newKind(checkKind{
-		name: "same-time", pass: "The arms took turns", note: "When the trials ran is not known", limit: "The arms ran one after the other",
-		within: "the arms ran one after the other",
+		name: "same-time", pass: "The arms took turns", note: "When the trials ran is not known", limit: "The arms did not take turns",
+		within: "the arms did not take turns",
 	})
-	converged  = newKind(checkKind{name: "converged", pass: "The solver converged"})
-	ownRemarks = newKind(checkKind{
+	planKept = newKind(checkKind{
+		name: "plan-kept", note: "The plan was changed while the study ran", limit: "The plan was changed after the comparison was read",
+		within: "the plan was changed after a look",
+	})
+	skippedTypes = newKind(checkKind{
+		name: "skipped-types", limit: "Trials ran on types that the study skips", within: "trials ran on skipped types",
+	})
+	totalProblem = newKind(checkKind{name: "total-problem", note: "The total problem differs: this is weak scaling"})
+	cacheSize    = newKind(checkKind{
+		name: "cache-size", pass: "The problem does not fit a cache", limit: "The problem may fit a cache", within: "the problem may fit a cache",
+	})
+	perRankLoss   = newKind(checkKind{name: "per-rank", note: "Per rank the arm loses"})
+	perDollarLoss = newKind(checkKind{name: "per-dollar", note: "Per dollar the arm loses"})
+	ownEndpoint   = newKind(checkKind{name: "own-endpoint", note: "The logs do not show what the model was made for"})
+	converged     = newKind(checkKind{name: "converged", pass: "The solver converged"})
+	ownRemarks    = newKind(checkKind{
 		name: "own-remarks", note: "HPCG remarks on its threads", limit: "HPCG doubts its own figures in one arm",
 		within: "the benchmark doubts its own figures in one arm",
 	})
@@ -75,9 +92,21 @@ var (
 	studySize = newKind(checkKind{
 		name: "study-size", limit: "The problem size is not the study's: not comparable", within: "the problem size is not the study's",
 	})
-	shortRuns = newKind(checkKind{name: "short-runs", note: "The runs are too short to be official HPCG results"})
-	estimates = newKind(checkKind{name: "estimates", note: "Some figures are estimates"})
-	prices    = newKind(checkKind{name: "prices", note: "Some prices are unknown"})
+	copied = newKind(checkKind{
+		name: "copies", limit: "The same trial lies in the folder more than once", within: "trials are copies",
+	})
+	oneChoice      = newKind(checkKind{name: "one-choice", note: "Several models made the same choice"})
+	firstIteration = newKind(checkKind{
+		name: "first-iteration", pass: "The first iteration is as the others", note: "The first iteration differs from the others",
+	})
+	evenDraw = newKind(checkKind{
+		name: "even-draw", pass: "The random arm drew evenly", note: "How the random arm drew is not recorded",
+		limit: "The random arm did not draw evenly over types", within: "the random arm did not draw evenly",
+	})
+	jobSection = newKind(checkKind{name: "job-section", note: "Some logs lack the section of job records"})
+	shortRuns  = newKind(checkKind{name: "short-runs", note: "The runs are too short to be official HPCG results"})
+	estimates  = newKind(checkKind{name: "estimates", note: "Some figures are estimates"})
+	prices     = newKind(checkKind{name: "prices", note: "Some prices are unknown"})
 )
 
 func (k *checkKind) passes(format string, args ...any) Check  { return k.outcome(Pass, format, args) }

@@ -2,10 +2,13 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/compspec/ocifit-lab/experiments/stats"
+	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 )
 
@@ -34,7 +37,10 @@ type Check struct {
 type pair struct {
 	study     *study.Study
 	arm, base *Arm
-	a, b      []TrialRow
+	own       []TrialRow // trials of the arm itself
+	a, b      []TrialRow // trials of the arm's choice, and of the baseline
+	skip      []string   // instance types that no trial may be placed on
+	plans     []store.PlanChange
 }
 
 // checksOf are the checks of a comparison, in the order in which they are shown.
@@ -43,51 +49,132 @@ func checksOf(p pair) []Check {
 		return []Check{completeCheck(p)}
 	}
 	checks := []Check{
-		launchCheck(p), threadsCheck(p), problemCheck(p), imageCheck(p), artifactCheck(p), decisionCheck(p),
-		completeCheck(p), nodesCheck(p), orderCheck(p), convergedCheck(p), remarksCheck(p),
+		launchCheck(p), threadsCheck(p), problemCheck(p), totalProblemCheck(p), cacheCheck(p), imageCheck(p), artifactCheck(p),
+		decisionCheck(p), skippedCheck(p), completeCheck(p), planCheck(p), machinesCheck(p), nodesCheck(p), orderCheck(p),
+		convergedCheck(p), remarksCheck(p),
 	}
 	return slices.DeleteFunc(checks, func(c Check) bool { return c.Name == "" })
 }
 
 func completeCheck(p pair) Check {
-	switch planned := p.study.Repeats; {
-	case len(p.a) == planned && len(p.b) == planned:
+	planned, own, base := p.study.Repeats, len(p.own), len(p.b)
+	switch {
+	case own == planned && base == planned:
 		return completeArms.passes("All %d planned trials of both arms are complete.", planned)
-	case min(len(p.a), len(p.b)) < 2:
-		return completeArms.refuses("%s has %s, %s has %s.",
-			p.arm.Name, plural(len(p.a), "complete trial"), p.base.Name, plural(len(p.b), "complete trial"))
+	case min(own, base) < 2:
+		return completeArms.refuses("%s has %s, %s has %s.", p.arm.Name, plural(own, "complete trial"), p.base.Name, plural(base, "complete trial"))
+	case own == base && slices.Contains(p.study.Looks, own):
+		return completeArms.passes("Both arms are at the planned look after %d of %d trials.", own, planned)
 	default:
 		return completeArms.limits("Not all trials are complete: %s has %d of %d, %s has %d of %d. If trials are missing for a reason that the machine has a part in, the rest is a selection.",
-			p.arm.Name, len(p.a), planned, p.base.Name, len(p.b), planned)
+			p.arm.Name, own, planned, p.base.Name, base, planned)
 	}
+}
+
+// planCheck tells of changes that a look at the figures may have led to.
+func planCheck(p pair) Check {
+	outcome, changed := planKept.notes, []string{}
+	for _, c := range p.plans {
+		if c.Complete == 0 {
+			continue
+		}
+		if c.Looks > 0 {
+			outcome = planKept.limits
+		}
+		changed = append(changed, fmt.Sprintf("%s from %s to %s after %s and %s", c.Setting, c.From, c.To, plural(c.Complete, "complete trial"), plural(c.Looks, "look")))
+	}
+	if len(changed) == 0 {
+		return Check{}
+	}
+	return outcome("The plan was changed while the study ran: %s. Going on until a difference shows makes one likely where there is none.", strings.Join(changed, "; "))
+}
+
+// machinesCheck tells where machines are not recorded.
+func machinesCheck(p pair) Check {
+	unknown := func(rows []TrialRow) (n int) {
+		for i := range rows {
+			if rows[i].Node == "" {
+				n++
+			}
+		}
+		return n
+	}
+	a, b := unknown(p.a), unknown(p.b)
+	if a+b == 0 {
+		return knownMachines.passes("Every trial's machine is recorded.")
+	}
+	return knownMachines.limits("The machine is not recorded for %d of %d trials of %s and %d of %d of %s; those of an arm count as one machine, for unknown is not independent.",
+		a, len(p.a), p.arm.Name, b, len(p.b), p.base.Name)
 }
 
 func nodesCheck(p pair) Check {
-	for _, a := range []*Arm{p.arm, p.base} {
-		if a.Nodes == 1 && a.Complete > 1 {
+	a, b := len(distinct(p.a, clusterOf)), len(distinct(p.b, clusterOf))
+	for _, arm := range []struct {
+		name             string
+		machines, trials int
+	}{{p.arm.Name, a, len(p.a)}, {p.base.Name, b, len(p.b)}} {
+		switch {
+		case arm.machines == 1 && arm.trials > 1:
 			return severalNodes.limits("All %d trials of %s ran on one machine: they repeat one measurement, they are not %d independent ones, and they say nothing about other machines of its type.",
-				a.Complete, a.Name, a.Complete)
+				arm.trials, arm.name, arm.trials)
+		case arm.machines < stats.FewestForInterval:
+			return severalNodes.limits("The trials of %s ran on %s: below %d no claim is made about others of the type.", arm.name, plural(arm.machines, "machine"), stats.FewestForInterval)
 		}
 	}
-	return severalNodes.passes("%s ran on %s, %s on %s.", p.arm.Name, plural(p.arm.Nodes, "machine"), p.base.Name, plural(p.base.Nodes, "machine"))
+	return severalNodes.passes("%s ran on %s, %s on %s.", p.arm.Name, plural(a, "machine"), p.base.Name, plural(b, "machine"))
 }
 
-// orderCheck looks at the clock, not at the plan: arms that did not overlap in time cannot be told from drift.
+// Bounds of taking turns: of 2 x 30 trials in random blocks neither is met once in thousands of orders.
+const (
+	mostLater = 0.5 // Cliff's delta of the two arms' times; 1 is one after the other
+	fewestP   = 0.01
+)
+
+// orderCheck looks at the clock, not at the plan: arms that did not take turns cannot be told from drift. Arms whose times lie apart
+// fail, and arms that alternate in long runs.
 func orderCheck(p pair) Check {
-	fromA, toA := span(p.a)
-	fromB, toB := span(p.b)
-	if fromA.IsZero() || fromB.IsZero() {
-		return sameTime.notes("The times of the trials are not recorded, so drift cannot be excluded.")
+	type at struct {
+		time  time.Time
+		first bool
 	}
-	if !toA.After(fromB) || !toB.After(fromA) {
-		return sameTime.limits("The arms ran one after the other, so a change over time would look like a difference between them.")
+	var all []at
+	var times [2][]float64
+	for k, rows := range [][]TrialRow{p.a, p.b} {
+		for i := range rows {
+			if rows[i].Created.IsZero() {
+				return sameTime.notes("The times of the trials are not recorded, so drift cannot be excluded.")
+			}
+			all = append(all, at{rows[i].Created, k == 0})
+			times[k] = append(times[k], rows[i].Created.Sub(p.b[0].Created).Seconds())
+		}
 	}
-	return sameTime.passes("The arms took turns, so a change over time falls on both.")
+	slices.SortStableFunc(all, func(x, y at) int { return x.time.Compare(y.time) })
+	labels := make([]bool, len(all))
+	for i := range all {
+		labels[i] = all[i].first
+	}
+	later := stats.CliffsDelta(times[0], times[1])
+	runs, chance := stats.Runs(labels)
+	inside := func(rows, of []TrialRow) (n int) {
+		from, to := span(of)
+		for i := range rows {
+			if !rows[i].Created.Before(from) && !rows[i].Created.After(to) {
+				n++
+			}
+		}
+		return n
+	}
+	text := fmt.Sprintf("%d of %d trials of %s began within the time of %s, %d of %d the other way round, in %s of one arm",
+		inside(p.a, p.b), len(p.a), p.arm.Name, p.base.Name, inside(p.b, p.a), len(p.b), plural(runs, "run"))
+	if math.Abs(later) > mostLater || chance < fewestP && min(len(p.a), len(p.b)) >= 5 {
+		return sameTime.limits("The arms did not take turns: %s. A change over time would look like a difference between them.", text)
+	}
+	return sameTime.passes("The arms took turns, so a change over time falls on both: %s.", text)
 }
 
 func span(rows []TrialRow) (from, to time.Time) {
 	for _, r := range rows {
-		if !r.Created.IsZero() && (from.IsZero() || r.Created.Before(from)) {
+		if from.IsZero() || r.Created.Before(from) {
 			from = r.Created
 		}
 		if r.Created.After(to) {

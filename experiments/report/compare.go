@@ -2,10 +2,10 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/compspec/ocifit-lab/experiments/stats"
+	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 )
 
@@ -20,22 +20,8 @@ const (
 	NotShown  Claim = "not-shown" // no difference is shown
 )
 
-// level of the tests after Holm's adjustment.
-const level = 0.05
-
-// Ratio is an arm's figure over the baseline's.
-type Ratio struct {
-	Value float64     `json:"value"`
-	CI95  *[2]float64 `json:"ci95"`
-}
-
-// Target compares the quantity that the arm's model predicts, where the log shows it.
-type Target struct {
-	Name     string  `json:"name"`
-	Arm      float64 `json:"arm"`
-	Baseline float64 `json:"baseline"`
-	Ratio    float64 `json:"ratio"`
-}
+// wholeLevel of the tests after Holm's adjustment.
+const wholeLevel = 0.05
 
 // Comparison sets an arm against the baseline. Tests are made only where the arms are comparable.
 type Comparison struct {
@@ -47,18 +33,26 @@ type Comparison struct {
 	Sentence   string  `json:"sentence"` // what may be said
 	Checks     []Check `json:"checks"`
 
-	RatioOfMedians     *float64           `json:"ratioOfMedians"`
-	RatioOfMediansCI95 *[2]float64        `json:"ratioOfMediansCI95"`
-	CI95Unit           string             `json:"ci95Unit,omitempty"`
-	RatioOfMeans       *Ratio             `json:"ratioOfMeans,omitempty"`
-	CliffsDelta        *Ratio             `json:"cliffsDelta,omitempty"` // Value is the delta itself
-	PerRank            *Ratio             `json:"perRank,omitempty"`
-	PerDollar          *Ratio             `json:"perDollar,omitempty"`
-	TimeToSolution     *Ratio             `json:"timeToSolution,omitempty"`
-	Target             *Target            `json:"target,omitempty"`
-	MannWhitney        *stats.RankTest    `json:"mannWhitney,omitempty"`
-	Permutation        *stats.Permutation `json:"permutation,omitempty"`
-	PHolm              *float64           `json:"pHolm,omitempty"` // of the permutation test, over the comparable arms
+	// Choice is what the arm's model came to; the trials of all arms of the same choice stand together.
+	Choice     string   `json:"choice"`
+	ChoiceArms []string `json:"choiceArms"`
+
+	// Endpoint is the figure that the claim rests on, Primary its ratio, and PHolm the adjusted p-value over all planned arms.
+	Endpoint Endpoint        `json:"endpoint"`
+	Primary  *stats.Contrast `json:"primary"`
+	PHolm    *float64        `json:"pHolm,omitempty"`
+
+	// The other figures, with their intervals.
+	FOM            *stats.Contrast `json:"fom,omitempty"`
+	PerRank        *stats.Contrast `json:"perRank,omitempty"`
+	PerDollar      *stats.Contrast `json:"perDollar,omitempty"`
+	TimeToSolution *stats.Contrast `json:"timeToSolution,omitempty"`
+
+	// A second view of the primary endpoint: the ratio of the trials' medians, Cliff's delta (-1 to 1), and the rank test that would
+	// hold if trials on one machine were independent.
+	RatioOfMedians *float64        `json:"ratioOfMedians"`
+	CliffsDelta    *float64        `json:"cliffsDelta,omitempty"`
+	MannWhitney    *stats.RankTest `json:"mannWhitney,omitempty"`
 }
 
 func (a *Analysis) arm(name string) *Arm {
@@ -73,6 +67,7 @@ func (a *Analysis) arm(name string) *Arm {
 // compare fills in the comparisons of every arm with the baseline.
 func (a *Analysis) compare(s *study.Study, rows map[string][]TrialRow) {
 	base := a.arm(a.Baseline)
+	a.Choices = a.choices(rows)
 	a.Comparisons = []Comparison{}
 	for i := range a.Arms {
 		if base != nil && a.Arms[i].Name != a.Baseline {
@@ -81,16 +76,44 @@ func (a *Analysis) compare(s *study.Study, rows map[string][]TrialRow) {
 	}
 	inParallel(len(a.Comparisons), func(i int) {
 		c := &a.Comparisons[i]
-		c.fill(pair{study: s, arm: a.arm(c.Arm), base: base, a: rows[c.Arm], b: rows[a.Baseline]})
+		p := pair{study: s, arm: a.arm(c.Arm), base: base, own: rows[c.Arm], a: rows[c.Arm], b: rows[a.Baseline], skip: a.skip, plans: a.Plans}
+		if choice := a.choiceFor(c.Arm); choice != nil {
+			c.Choice, c.ChoiceArms = choice.Name, choice.Arms
+			p.a = choice.pooled(rows)
+		}
+		c.fill(p, a.endpoint, a.Metric)
 	})
-	adjust(a.Comparisons)
+	adjust(a.Comparisons, len(a.Comparisons))
+	level := levelOf(s, a.Arms)
 	for i := range a.Comparisons {
-		a.Comparisons[i].conclude()
+		a.Comparisons[i].conclude(level)
 	}
 }
 
-func (c *Comparison) fill(p pair) {
-	c.Checks = checksOf(p)
+// family is the number of tests that were planned: one for each arm but the baseline.
+func adjust(comparisons []Comparison, family int) {
+	var tested []*Comparison
+	var p []float64
+	for i := range comparisons {
+		if c := &comparisons[i]; c.Comparable && c.Primary != nil && c.Primary.P != nil {
+			tested = append(tested, c)
+			p = append(p, *c.Primary.P)
+		}
+	}
+	for i, adjusted := range stats.Holm(p, family) {
+		tested[i].PHolm = &adjusted
+	}
+}
+
+func (c *Comparison) fill(p pair, endpoint string, metric store.Metric) {
+	c.Endpoint = endpointOf(endpoint, metric, p)
+	x, y := sample(p.a, c.Endpoint.of), sample(p.b, c.Endpoint.of)
+	c.Primary = contrast(p, c.Endpoint.of)
+	c.FOM = contrast(p, fom)
+	c.PerRank = contrast(p, fomPerRank)
+	c.PerDollar = contrast(p, fomPerDollar)
+	c.TimeToSolution = contrast(p, timeToSolution)
+	c.Checks = append(checksOf(p), lossChecks(c)...)
 	c.Comparable = true
 	var why []string
 	for _, check := range c.Checks {
@@ -103,62 +126,40 @@ func (c *Comparison) fill(p pair) {
 	if c.Comparable {
 		c.Reason = "Launch, threads, problem, image and artifact match, and the trials are complete enough."
 	}
-	x, y := sample(p.a, fom), sample(p.b, fom)
-	if e, ok := stats.Effects(x, y, seedOf(p.study, c.Arm, "effects")); ok {
-		c.RatioOfMedians, c.RatioOfMediansCI95, c.CI95Unit = &e.RatioOfMedians, ends(e.RatioInterval, x, y), e.RatioInterval.Unit
-		c.RatioOfMeans = &Ratio{e.RatioOfMeans, ends(e.MeansInterval, x, y)}
-		c.CliffsDelta = &Ratio{e.CliffsDelta, ends(e.DeltaInterval, x, y)}
+	if len(x.Values) > 0 && len(y.Values) > 0 {
+		if median := stats.Describe(y.Values).Median; median > 0 {
+			ratio := stats.Describe(x.Values).Median / median
+			c.RatioOfMedians = &ratio
+		}
+		delta := stats.CliffsDelta(x.Values, y.Values)
+		c.CliffsDelta = &delta
 	}
-	c.PerRank = ratio(p, fomPerRank, "rank")
-	c.PerDollar = ratio(p, fomPerDollar, "dollar")
-	c.TimeToSolution = ratio(p, timeToSolution, "time")
-	c.Target = target(p)
-	if c.Comparable {
-		test := stats.MannWhitney(x.Values, y.Values)
-		perm := stats.ClusterPermutation(x, y, seedOf(p.study, c.Arm, "permutation"))
-		c.MannWhitney, c.Permutation = &test, &perm
+	if !c.Comparable { // no test of what is no effect of the model
+		for _, k := range []*stats.Contrast{c.Primary, c.FOM, c.PerRank, c.PerDollar, c.TimeToSolution} {
+			if k != nil {
+				k.P = nil
+			}
+		}
+		return
 	}
+	test := stats.MannWhitney(x.Values, y.Values)
+	c.MannWhitney = &test
 }
 
-// ends leaves out an interval that rests on a single trial.
-func ends(i stats.Interval, x, y stats.Sample) *[2]float64 {
-	if len(x.Values) < 2 || len(y.Values) < 2 {
+// contrast is nil where a trial of the pair lacks the figure.
+func contrast(p pair, of func(*TrialRow) (float64, bool)) *stats.Contrast {
+	if !shown(p.a, of) || !shown(p.b, of) {
 		return nil
 	}
-	return &[2]float64{i.Lo, i.Hi}
-}
-
-func ratio(p pair, of func(*TrialRow) (float64, bool), use string) *Ratio {
-	x, y := sample(p.a, of), sample(p.b, of)
-	e, ok := stats.Effects(x, y, seedOf(p.study, p.arm.Name, "effects", use))
+	c, ok := stats.ContrastOf(sample(p.a, of), sample(p.b, of))
 	if !ok {
 		return nil
 	}
-	return &Ratio{e.RatioOfMedians, ends(e.RatioInterval, x, y)}
+	return &c
 }
 
-func target(p pair) *Target {
-	mean := func(rows []TrialRow) (float64, bool) {
-		sum := 0.0
-		for i := range rows {
-			v, ok := rows[i].others[p.arm.Model]
-			if !ok {
-				return 0, false
-			}
-			sum += v / float64(len(rows))
-		}
-		return sum, len(rows) > 0
-	}
-	a, ok1 := mean(p.a)
-	b, ok2 := mean(p.b)
-	if !ok1 || !ok2 || b <= 0 || math.IsInf(a/b, 0) {
-		return nil
-	}
-	return &Target{Name: p.arm.Model, Arm: a, Baseline: b, Ratio: a / b}
-}
-
-// conclude says what the comparison shows, and no more.
-func (c *Comparison) conclude() {
+// conclude says what the comparison shows at the level, and no more.
+func (c *Comparison) conclude(level float64) {
 	var limits []string
 	for _, check := range c.Checks {
 		if check.Status == Limit {
@@ -168,47 +169,47 @@ func (c *Comparison) conclude() {
 	if !c.Comparable {
 		c.Claim = Refused
 		c.Sentence = "Not comparable. " + c.Reason
-		if c.RatioOfMedians != nil {
-			c.Sentence += fmt.Sprintf(" The ratio of medians, %s, is no effect of the model.", ratioText(*c.RatioOfMedians))
+		if c.Primary != nil {
+			c.Sentence += fmt.Sprintf(" The ratio of %s, %s, is no effect of the model.", c.Endpoint.Name, ratioText(c.Primary.Ratio))
 		}
 		return
 	}
-	significant := c.PHolm != nil && *c.PHolm < level && c.RatioOfMedians != nil
 	switch {
 	case len(limits) > 0:
 		c.Claim = Limited
 		c.Sentence = fmt.Sprintf("%s, but: %s", c.gap(), strings.Join(limits, " "))
-	case significant && c.includesOne():
+	case c.PHolm == nil:
 		c.Claim = NotShown
-		c.Sentence = fmt.Sprintf("Not clear: %s, an interval that includes 1, although p = %s over machines, adjusted for all arms.", lower(c.gap()), pText(*c.PHolm))
-	case significant:
+		c.Sentence = fmt.Sprintf("No difference is shown: %s, and the machines do not differ enough to test it.", lower(c.gap()))
+	case *c.PHolm < level:
 		c.Claim = Supported
 		c.Sentence = fmt.Sprintf("%s; p = %s over machines, adjusted for all arms.", c.gap(), pText(*c.PHolm))
 	default:
 		c.Claim = NotShown
 		c.Sentence = fmt.Sprintf("No difference is shown: %s; p = %s over machines, adjusted for all arms.", lower(c.gap()), pText(*c.PHolm))
-		if c.Permutation.Smallest > level {
-			c.Sentence += fmt.Sprintf(" With %d and %d machines no p-value below %s is possible.", c.Permutation.ClustersX, c.Permutation.ClustersY, pText(c.Permutation.Smallest))
+		if *c.Primary.P < level {
+			c.Sentence += fmt.Sprintf(" Alone, p would be %s.", pText(*c.Primary.P))
 		}
 	}
-}
-
-func (c *Comparison) includesOne() bool {
-	ci := c.RatioOfMediansCI95
-	return ci == nil || ci[0] <= 1 && 1 <= ci[1]
+	if c.Endpoint.Instead != "" {
+		c.Sentence += fmt.Sprintf(" The logs do not show %s, for which %s is judged by %s.", c.Endpoint.Instead, c.Arm, c.Endpoint.Name)
+	}
 }
 
 // gap states the figures without judging them.
 func (c *Comparison) gap() string {
-	if c.RatioOfMedians == nil {
+	if c.Primary == nil {
 		return "There is nothing to compare"
 	}
-	text := fmt.Sprintf("The median of %s is %s times that of %s", c.Arm, ratioText(*c.RatioOfMedians), c.Baseline)
-	if ci := c.RatioOfMediansCI95; ci != nil {
+	text := fmt.Sprintf("%s of %s is %s times that of %s", sentenceStart(c.Endpoint.Name), c.Arm, ratioText(c.Primary.Ratio), c.Baseline)
+	if ci := c.Primary.CI95; ci != nil {
 		text += fmt.Sprintf(" (95%% interval %s to %s)", ratioText(ci[0]), ratioText(ci[1]))
 	}
 	return text
 }
+
+// sentenceStart begins a sentence with a figure's name, which keeps its own letters.
+func sentenceStart(name string) string { return "The " + name }
 
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 

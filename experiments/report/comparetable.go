@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/compspec/ocifit-lab/experiments/stats"
 )
 
 // column is one column of a table of comparisons.
@@ -17,46 +19,67 @@ type column struct {
 var comparisonColumns = []column{
 	{"Arm", func(c *Comparison) string { return c.Arm }, true},
 	{"Claim", func(c *Comparison) string { return claimText(c.Claim) }, true},
-	{"Ratio", func(c *Comparison) string {
-		if c.RatioOfMedians == nil {
-			return "-"
-		}
-		return ratioText(*c.RatioOfMedians)
-	}, true},
-	{"95%", func(c *Comparison) string { return interval(c.RatioOfMediansCI95) }, true},
-	{"p (nodes, Holm)", func(c *Comparison) string {
+	{"Choice", func(c *Comparison) string { return orDash(c.Choice) }, true},
+	{"By", func(c *Comparison) string { return c.Endpoint.Name }, true},
+	{"Ratio", func(c *Comparison) string { return ratioOf(c.Primary) }, true},
+	{"95%", func(c *Comparison) string { return ratioInterval(c.Primary) }, true},
+	{"p (Holm)", func(c *Comparison) string {
 		if c.PHolm == nil {
 			return "-"
 		}
 		return pText(*c.PHolm)
 	}, true},
-	{"p (trials)", func(c *Comparison) string {
-		if c.MannWhitney == nil {
+	{"Machines", func(c *Comparison) string {
+		if c.Primary == nil {
 			return "-"
 		}
-		return pText(c.MannWhitney.P)
+		return fmt.Sprintf("%d:%d", c.Primary.NodesX, c.Primary.NodesY)
+	}, true},
+	{"FOM", func(c *Comparison) string { return ratioWith(c.FOM) }, false},
+	{"Per rank", func(c *Comparison) string { return ratioWith(c.PerRank) }, false},
+	{"Per $", func(c *Comparison) string { return ratioWith(c.PerDollar) }, false},
+	{"Time", func(c *Comparison) string { return ratioWith(c.TimeToSolution) }, false},
+	{"Medians", func(c *Comparison) string {
+		if c.RatioOfMedians == nil {
+			return "-"
+		}
+		return ratioText(*c.RatioOfMedians)
 	}, false},
 	{"Cliff's delta", func(c *Comparison) string {
 		if c.CliffsDelta == nil {
 			return "-"
 		}
-		return fmt.Sprintf("%+.2f", c.CliffsDelta.Value)
-	}, true},
-	{"Per rank", func(c *Comparison) string { return ratioOf(c.PerRank) }, true},
-	{"Per $", func(c *Comparison) string { return ratioOf(c.PerDollar) }, true},
-	{"Time", func(c *Comparison) string { return ratioOf(c.TimeToSolution) }, false},
-	{"Own target", func(c *Comparison) string {
-		if c.Target == nil {
-			return "-"
-		}
-		return ratioText(c.Target.Ratio)
+		return fmt.Sprintf("%+.2f", *c.CliffsDelta)
 	}, false},
-	{"Nodes", func(c *Comparison) string {
-		if c.Permutation == nil {
-			return "-"
-		}
-		return fmt.Sprintf("%d:%d", c.Permutation.ClustersX, c.Permutation.ClustersY)
-	}, true},
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func ratioOf(c *stats.Contrast) string {
+	if c == nil {
+		return "-"
+	}
+	return ratioText(c.Ratio)
+}
+
+func ratioInterval(c *stats.Contrast) string {
+	if c == nil || c.CI95 == nil {
+		return "-"
+	}
+	return ratioText(c.CI95[0]) + " to " + ratioText(c.CI95[1])
+}
+
+// ratioWith is a ratio with its interval.
+func ratioWith(c *stats.Contrast) string {
+	if c == nil || c.CI95 == nil {
+		return ratioOf(c)
+	}
+	return fmt.Sprintf("%s (%s)", ratioOf(c), ratioInterval(c))
 }
 
 // comparisonTable is the head and the rows of a table of comparisons, all columns or the brief ones.

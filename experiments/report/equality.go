@@ -98,17 +98,21 @@ func tagOf(image string) string {
 	return image[strings.LastIndexAny(image, ":/")+1:]
 }
 
+// artifactCheck compares the artifacts that are known; one that is not recorded is no other one.
 func artifactCheck(p pair) Check {
 	all := distinct(append(slices.Clone(p.a), p.b...), func(r *TrialRow) string { return r.artifact })
-	if len(all) == 1 {
-		for digest := range all {
-			if digest == "" {
-				return Check{}
-			}
-		}
+	unknown := all[""]
+	delete(all, "")
+	switch {
+	case len(all) > 1:
+		return equalArtifact.refuses("The decisions were made from %d different artifacts.", len(all))
+	case unknown > 0 && len(all) == 1:
+		return equalArtifact.notes("The artifact of %s is not recorded; all others are of one.", plural(unknown, "trial"))
+	case unknown > 0:
+		return Check{}
+	default:
 		return equalArtifact.passes("All decisions were made from the same artifact.")
 	}
-	return equalArtifact.refuses("The decisions were made from %d different artifacts.", len(all))
 }
 
 func decisionCheck(p pair) Check {

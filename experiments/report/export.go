@@ -31,7 +31,7 @@ func WriteCSV(w io.Writer, a *Analysis) error {
 		err := out.Write([]string{
 			t.Arm, t.Model, strconv.Itoa(t.Trial), strconv.Itoa(t.Attempt), f(t.Figure), a.Metric.Unit, strings.Join(iterations, " "),
 			strconv.Itoa(t.Ranks), strconv.Itoa(t.Threads), strconv.Itoa(t.Cores), t.InstanceType, t.Node, t.Image, t.Source,
-			stamp(t.Created), stamp(t.Started), stamp(t.Finished), f(t.TotalSeconds), f(t.NodeStart), f(t.PriceUSDPerHr), f(t.CostUSD),
+			stamp(t.Created), stamp(t.Started), stamp(t.Finished), f(t.TotalSeconds), known(t.NodeStart), f(t.PriceUSDPerHr), f(t.CostUSD),
 			strconv.FormatBool(t.Source == sourceReplayed || t.Source == sourceEstimated),
 		})
 		if err != nil {
@@ -40,6 +40,14 @@ func WriteCSV(w io.Writer, a *Analysis) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// known leaves a column empty where the value is not known.
+func known(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*v, 'g', -1, 64)
 }
 
 func stamp(t time.Time) string {

@@ -16,7 +16,7 @@ type Forecast struct {
 	Assumption string     `json:"assumption"` // what the figures rest on
 }
 
-// Expected is the ratio of medians that an arm is expected to reach.
+// Expected is the ratio of its primary figure that an arm is expected to reach.
 type Expected struct {
 	Arm        string      `json:"arm"`
 	Ratio      float64     `json:"ratio"`
@@ -43,8 +43,8 @@ func (a *Analysis) forecast(s *study.Study) *Forecast {
 		}
 	}
 	for _, c := range a.Comparisons {
-		if c.RatioOfMedians != nil {
-			f.Arms = append(f.Arms, Expected{c.Arm, *c.RatioOfMedians, c.RatioOfMediansCI95, c.Comparable})
+		if c.Primary != nil {
+			f.Arms = append(f.Arms, Expected{c.Arm, c.Primary.Ratio, c.Primary.CI95, c.Comparable})
 		}
 	}
 	return f
@@ -65,7 +65,7 @@ func (f *Forecast) Text() string {
 		expected = append(expected, arm)
 	}
 	if len(expected) > 0 {
-		text += " Expected ratios of medians to the baseline: " + strings.Join(expected, ", ") + "."
+		text += " Expected ratios to the baseline: " + strings.Join(expected, ", ") + "."
 	} else {
 		text += " No ratio is expected that would be an effect of a model."
 	}

@@ -49,7 +49,7 @@ type page struct {
 	A                                             *Analysis
 	Style                                         template.CSS
 	Date, Written, AnswerClass, Mark, SourcesText string
-	IntervalUnit, TimelineNote                    string
+	TimelineNote                                  string
 	Forest, Spread, Timeline, Legend, Cost        template.HTML
 	Caveats, Passed                               []finding
 	Arms                                          []*Arm
@@ -94,8 +94,8 @@ const mostExcluded = 200
 
 func newPage(a *Analysis) (*page, error) {
 	p := &page{
-		A: a, Style: template.CSS(pageStyle), Date: a.Run.Created.UTC().Format("2 January 2006"), Written: a.now.UTC().Format(time.DateTime + " UTC"),
-		AnswerClass: answerClass(a), IntervalUnit: intervalUnit(a), Method: method(a), Facts: runFacts(a),
+		A: a, Style: template.CSS(pageStyle), Date: dateText(a.Run.Created, "2 January 2006"), Written: a.now.UTC().Format(time.DateTime + " UTC"),
+		AnswerClass: answerClass(a), Method: method(a), Facts: runFacts(a),
 	}
 	if a.Simulated {
 		p.Mark = " (simulated)"
@@ -136,15 +136,6 @@ func answerClass(a *Analysis) string {
 		}
 	}
 	return string(NotShown)
-}
-
-func intervalUnit(a *Analysis) string {
-	for i := range a.Arms {
-		if f := a.Arms[i].FOM(); f != nil && f.CI95Unit == "trial" && a.Arms[i].Nodes == 1 {
-			return "nodes (over trials where an arm has one node)"
-		}
-	}
-	return "nodes"
 }
 
 func decisionRows(a *Analysis) []decisionRow {

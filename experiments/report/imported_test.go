@@ -58,7 +58,7 @@ func TestImportedPublishedShape(t *testing.T) {
 		}
 	}
 	slices.Sort(found)
-	want := "complete equal-launch equal-threads own-remarks same-time several-nodes"
+	want := "cache-size complete equal-launch equal-threads own-remarks same-time several-nodes"
 	if got := strings.Join(found, " "); got != want || c.Comparable || a.Simulated || a.Sources.Imported != 11 {
 		t.Errorf("found %s, want %s; %+v", got, want, a.Sources)
 	}

@@ -15,7 +15,7 @@ func WriteMarkdown(w io.Writer, a *Analysis) error {
 	}
 	m.line("# %s\n", escapeMarkdown(a.Question))
 	m.line("**%s**\n", escapeMarkdown(a.Answer))
-	m.line("Study %s, run `%s`, %s.\n", a.Run.Study, a.Run.ID, a.Run.Created.UTC().Format("2 January 2006"))
+	m.line("Study %s, run `%s`, %s.\n", a.Run.Study, a.Run.ID, dateText(a.Run.Created, "2 January 2006"))
 	m.markdownComparisons(a)
 	m.markdownArms(a)
 	m.line("## What to keep in mind\n")
@@ -78,11 +78,11 @@ func (t *textWriter) markdownArms(a *Analysis) {
 		arm := &a.Arms[i]
 		row := []string{arm.Name, fmt.Sprintf("%d of %d", arm.Complete, arm.Trials), typesText(arm.InstanceTypes, 2), fmt.Sprint(arm.Nodes), rangeText(arm.Ranks), "-", "-", "-", "-"}
 		if f := arm.FOM(); f != nil {
-			row[5], row[6], row[7], row[8] = num(f.Mean), interval(f.CI95), num(f.Median), num(f.SD)
+			row[5], row[6], row[7], row[8] = num(f.Mean), num(f.SD), num(f.GeometricMean), interval(f.CI95)
 		}
 		rows = append(rows, append(row, meanOf(arm.PerRank()), meanOf(arm.TimeToSolution), usd(arm.CostUSD)))
 	}
-	t.markdownTable([]string{"Arm", "Trials", "Types", "Nodes", "Ranks", "Mean", "95%", "Median", "SD", "Per rank", "Time, s", "Cost"}, rows)
+	t.markdownTable([]string{"Arm", "Trials", "Types", "Nodes", "Ranks", "Mean", "SD", "Geo. mean", "95%", "Per rank", "Time, s", "Cost"}, rows)
 }
 
 func (t *textWriter) markdownDecisions(a *Analysis) {

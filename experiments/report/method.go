@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/compspec/ocifit-lab/experiments/study"
 )
 
 // method describes how the figures came about, in paragraphs.
@@ -16,19 +18,43 @@ func method(a *Analysis) []string {
 		"interleaved": "one trial of each arm in turn",
 		"shuffle":     "in blocks of one trial of each arm, in an order drawn from the study's seed",
 	}[a.Run.Order]
-	return []string{
-		fmt.Sprintf("Every trial is one pod with %d runs of %s; its figure is their mean. The trials ran %s. A trial counts only when its log parses as complete and agrees with itself and with its record.",
-			a.Run.Iterations, strings.ToUpper(a.Run.Application), order),
-		"Trials on one machine repeat a measurement, so machines are the clusters: intervals come from a bootstrap that draws machines (4,000 draws; of the mean bias-corrected and accelerated, of ratios by percentiles), and the main test permutes the arms' labels over machines (all relabellings up to 50,000, else 9,999 draws). Its p-values are adjusted by Holm's method over the comparable arms. The Mann-Whitney test is exact up to 120 trials, ties included.",
-		"A difference is called shown when the adjusted p-value is below 0.05 and the interval of the ratio excludes 1. Arms that differ in launch, threads, problem, image or artifact are not tested at all. A rank count that follows from the chosen machine by one rule for both arms belongs to the choice and is no difference in launch.",
+	if order == "" {
+		order = "in an order that is not known"
 	}
+	return []string{
+		fmt.Sprintf("Every trial is one pod with %d runs of %s. %s The trials ran %s. A trial counts only when its log parses as complete and agrees with itself and with its record; a copy of another trial does not count.",
+			a.Run.Iterations, strings.ToUpper(a.Run.Application), firstText(a.Run.FirstIteration), order),
+		"Trials on one machine repeat a measurement, so each machine counts once: the estimate is the ratio of the geometric means over machines of each machine's mean. Estimate, interval and p-value come from one model, Welch's t-test on the logarithms of the machines' means with Satterthwaite's degrees of freedom; arms that share all machines are compared machine by machine. Intervals and tests need five machines in both arms: below, no method covers as it says. Trials whose machine is not recorded count as one machine.",
+		"Arms that came to the same instance type, launched alike, are one treatment and their trials stand together. p-values are adjusted by Holm's method over all planned arms, also those that could not be tested. A difference is called shown when the adjusted p-value is below 0.05, or below what is due by then where the study plans looks. Arms that differ in launch, threads, problem, image or artifact are not tested at all. A rank count that follows from the chosen machine by one rule for both arms belongs to the choice and is no difference in launch.",
+	}
+}
+
+func firstText(first string) string {
+	if first == string(study.CountFirst) {
+		return "Its figure is their mean."
+	}
+	return "Its figure is the mean of all but the first, which warms up what the others find warm and is shown apart."
+}
+
+func orderText(r RunFacts) string {
+	if r.Seed == nil {
+		return r.Order
+	}
+	return r.Order + ", " + strconv.FormatUint(*r.Seed, 10)
+}
+
+func dateText(t time.Time, layout string) string {
+	if t.IsZero() {
+		return "date unknown"
+	}
+	return t.UTC().Format(layout)
 }
 
 func runFacts(a *Analysis) []fact {
 	r := a.Run
 	facts := []fact{
-		{"Run", r.ID}, {"Created", r.Created.UTC().Format(time.DateTime + " UTC")}, {"Study", strings.TrimSpace(r.Study + ". " + r.Description)},
-		{"Order and seed", r.Order + ", " + strconv.FormatUint(r.Seed, 10)}, {"Provider", r.Provider}, {"Lab", r.Lab},
+		{"Run", r.ID}, {"Created", dateText(r.Created, time.DateTime+" UTC")}, {"Study", strings.TrimSpace(r.Study + ". " + r.Description)},
+		{"Order and seed", orderText(r)}, {"Provider", r.Provider}, {"Lab", r.Lab},
 		{"Imported from", r.Imported}, {"Prices", r.PriceNote}, {"Program", r.Program},
 	}
 	for _, k := range slices.Sorted(maps.Keys(r.Facts)) {

@@ -122,15 +122,14 @@ func tickText(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.4g", 
 
 // forest draws the ratio of each arm to the baseline.
 func forest(a *Analysis) template.HTML {
-	lo, hi := 1.0, 1.0
-	for i := range a.Comparisons {
-		c := &a.Comparisons[i]
-		for _, v := range forestPoints(c) {
-			lo, hi = math.Min(lo, v), math.Max(hi, v)
-		}
-	}
 	if len(a.Comparisons) == 0 {
 		return ""
+	}
+	lo, hi := 1.0, 1.0
+	for i := range a.Comparisons {
+		for _, v := range forestPoints(&a.Comparisons[i]) {
+			lo, hi = math.Min(lo, v), math.Max(hi, v)
+		}
 	}
 	s := ratios(lo, hi)
 	const h = 40
@@ -138,30 +137,30 @@ func forest(a *Analysis) template.HTML {
 	for i := range a.Comparisons {
 		c := &a.Comparisons[i]
 		value := "no figures"
-		if c.RatioOfMedians != nil {
-			value = "× " + ratioText(*c.RatioOfMedians)
+		if c.Primary != nil {
+			value = "× " + ratioText(c.Primary.Ratio)
 		}
-		p.row("k-"+string(c.Claim), c.Arm, "", c.Arm+": "+claimText(c.Claim)+". "+c.Sentence, h)
+		p.row("k-"+string(c.Claim), c.Arm, orDash(c.Choice)+", by "+c.Endpoint.Name, c.Arm+": "+claimText(c.Claim)+". "+c.Sentence, h)
 		p.grid(s, h)
 		p.printf(`<line class="one" x1="%.2f%%" x2="%.2f%%" y1="0" y2="%d"/>`, s.at(1), s.at(1), h)
-		if ci := c.RatioOfMediansCI95; ci != nil && ci[0] > 0 {
-			p.printf(`<line class="ci" x1="%.2f%%" x2="%.2f%%" y1="%d" y2="%d"/>`, s.at(ci[0]), s.at(ci[1]), h/2, h/2)
-		}
-		if c.RatioOfMedians != nil {
-			p.printf(`<circle class="pt" cx="%.2f%%" cy="%d" r="6"/>`, s.at(*c.RatioOfMedians), h/2)
+		if c.Primary != nil {
+			if ci := c.Primary.CI95; ci != nil {
+				p.printf(`<line class="ci" x1="%.2f%%" x2="%.2f%%" y1="%d" y2="%d"/>`, s.at(ci[0]), s.at(ci[1]), h/2, h/2)
+			}
+			p.printf(`<circle class="pt" cx="%.2f%%" cy="%d" r="6"/>`, s.at(c.Primary.Ratio), h/2)
 		}
 		p.end(value, claimText(c.Claim))
 	}
-	p.axis(s, "times the median of "+a.Baseline)
-	return p.html("Ratio of medians to " + a.Baseline + ", by arm")
+	p.axis(s, "times "+a.Baseline)
+	return p.html("Ratio to " + a.Baseline + ", by arm")
 }
 
 func forestPoints(c *Comparison) []float64 {
-	var out []float64
-	if c.RatioOfMedians != nil && *c.RatioOfMedians > 0 {
-		out = append(out, *c.RatioOfMedians)
+	if c.Primary == nil {
+		return nil
 	}
-	if ci := c.RatioOfMediansCI95; ci != nil && ci[0] > 0 {
+	out := []float64{c.Primary.Ratio}
+	if ci := c.Primary.CI95; ci != nil {
 		out = append(out, ci[0], ci[1])
 	}
 	return out

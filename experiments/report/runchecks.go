@@ -49,6 +49,11 @@ func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check
 	if estimated := a.Sources.Estimated; estimated > 0 {
 		add(estimates.notes("%s no measurement of the same instance type, image and number of ranks.", plural2(estimated, "trial has", "trials have")))
 	}
+	for _, c := range append(a.choiceChecks(), a.copiesCheck(), a.firstIterationCheck(s), a.evenDrawCheck(rows), a.jobSectionCheck()) {
+		if c.Name != "" {
+			add(c)
+		}
+	}
 	unpriced := 0
 	for _, arm := range rows {
 		for i := range arm {

@@ -51,7 +51,7 @@ func (t *textWriter) table(rows [][]string) {
 
 func (t *textWriter) arms(a *Analysis) {
 	t.line("%s by arm, %s%s", a.Metric.Unit, captionUnit, simulatedSuffix(a))
-	rows := [][]string{{"ARM", "TRIALS", "TYPES", "NODES", "RANKS", "MEAN", "MEDIAN", "SD", "95% OF MEAN", "PER RANK", "PER $/H", "USD"}}
+	rows := [][]string{{"ARM", "TRIALS", "TYPES", "NODES", "RANKS", "MEAN", "SD", "GEO. MEAN", "95%", "PER RANK", "PER $/H", "USD"}}
 	for i := range a.Arms {
 		arm := &a.Arms[i]
 		row := []string{arm.Name, fmt.Sprintf("%d/%d", arm.Complete, arm.Trials), typesText(arm.InstanceTypes, 2), fmt.Sprint(arm.Nodes), rangeText(arm.Ranks)}
@@ -60,13 +60,13 @@ func (t *textWriter) arms(a *Analysis) {
 			rows = append(rows, append(row, "-", "-", "-", "-", "-", "-", usd(arm.CostUSD)))
 			continue
 		}
-		rows = append(rows, append(row, num(f.Mean), num(f.Median), num(f.SD), interval(f.CI95), meanOf(arm.PerRank()), meanOf(arm.PerDollarHour), usd(arm.CostUSD)))
+		rows = append(rows, append(row, num(f.Mean), num(f.SD), num(f.GeometricMean), interval(f.CI95), meanOf(arm.PerRank()), meanOf(arm.PerDollarHour), usd(arm.CostUSD)))
 	}
 	t.table(rows)
 	t.line("")
 }
 
-const captionUnit = "one figure per trial (the mean of its iterations), intervals by bootstrap over nodes"
+const captionUnit = "one figure per trial; geometric means are over machines, with their 95% t-interval"
 
 func simulatedSuffix(a *Analysis) string {
 	if a.Simulated {
@@ -149,13 +149,6 @@ func meanOf(f *Figures) string {
 		return "-"
 	}
 	return num(f.Mean)
-}
-
-func ratioOf(r *Ratio) string {
-	if r == nil {
-		return "-"
-	}
-	return ratioText(r.Value)
 }
 
 func interval(ci *[2]float64) string {

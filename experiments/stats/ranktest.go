@@ -131,8 +131,10 @@ func CliffsDelta(x, y []float64) float64 {
 	return 2*(float64(w)/2-n*(n+1)/2)/(n*m) - 1
 }
 
-// Holm adjusts p-values for testing them together (Holm 1979): the chance of any false rejection stays at the level.
-func Holm(p []float64) []float64 {
+// Holm adjusts p-values for testing them together (Holm 1979): the chance of any false rejection stays at the level. family is the
+// number of tests that were planned; those that are not among p count as if they had shown nothing.
+func Holm(p []float64, family int) []float64 {
+	family = max(family, len(p))
 	order := make([]int, len(p))
 	for i := range order {
 		order[i] = i
@@ -141,7 +143,7 @@ func Holm(p []float64) []float64 {
 	out := make([]float64, len(p))
 	worst := 0.0
 	for rank, i := range order {
-		worst = math.Max(worst, math.Min(1, p[i]*float64(len(p)-rank)))
+		worst = math.Max(worst, math.Min(1, p[i]*float64(family-rank)))
 		out[i] = worst
 	}
 	return out

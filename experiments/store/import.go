@@ -4,14 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
@@ -25,28 +22,24 @@ type ImportOptions struct {
 	Program     string
 	Prices      map[string]float64
 	PriceNote   string
+	Skip        []string // instance types that no trial was meant to be placed on
 }
 
 // ImportSummary says what an import found.
 type ImportSummary struct {
 	Arms     []ArmProgress
 	Rejected map[string]string // trial, such as random/12, and why it does not count
+	Notes    []string          // what was named, numbered or left out otherwise than the folders say
 }
 
-// source is a trial folder of the published layout.
-type source struct {
-	arm string
-	n   int
-	dir string
-}
-
-// Import copies trials of the published layout, <arm>/<n>/ with the log, pod.json and pod-time.txt, into a new run at dst. What a record
-// would say is taken from the pod as far as it says it; what nothing says stays empty. The source is not changed.
+// Import copies trials of the published layout, <arm>/<n>/ with the log, pod.json and pod-time.txt, into a new run at dst. Trials of
+// another run bring their record and their plan; of others the pod tells what it can, and what nothing says stays empty. The source is
+// not changed. The run appears at dst when it is whole: an import that was stopped goes on when it is called again.
 func Import(src, dst string, opt ImportOptions) (*Run, *ImportSummary, error) {
 	if opt.Application == "" {
 		opt.Application = study.DefaultApplication
 	}
-	sources, err := findTrials(src, opt.Application)
+	found, sources, err := findTrials(src, opt.Application)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -54,120 +47,134 @@ func Import(src, dst string, opt ImportOptions) (*Run, *ImportSummary, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := importedStudy(sources, parser, opt)
+	info, err := found.describe(src, sources, parser, opt)
 	if err != nil {
 		return nil, nil, err
 	}
 	if _, err := os.Lstat(filepath.Join(dst, runFile)); err == nil {
 		return nil, nil, fmt.Errorf("%s already holds a run: choose another folder", dst)
 	}
-	// The run appears at dst when it is whole: an import that was killed is begun again from its start.
-	unfinished := filepath.Join(filepath.Dir(dst), "."+filepath.Base(dst)+".import")
-	if err := os.RemoveAll(unfinished); err != nil {
-		return nil, nil, explain(dst, err)
-	}
-	r, err := Create(unfinished, Info{
-		Study: s, Imported: src, Program: opt.Program, Provider: "imported", Prices: opt.Prices, PriceNote: opt.PriceNote,
-	})
+	r, err := openImport(filepath.Join(filepath.Dir(dst), "."+filepath.Base(dst)+".import"), info)
 	if err != nil {
 		return nil, nil, err
 	}
-	sum, err := r.importAll(sources, opt.Prices)
-	if err = errors.Join(err, r.Close()); err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(unfinished))
-	}
-	if err := os.Rename(unfinished, dst); err != nil {
-		return nil, nil, errors.Join(explain(dst, err), os.RemoveAll(unfinished))
-	}
-	atomicfile.SyncDir(filepath.Dir(dst))
-	r, err = Open(dst, Write)
-	return r, sum, err
-}
-
-func (r *Run) importAll(sources []source, prices map[string]float64) (*ImportSummary, error) {
-	sum := &ImportSummary{Rejected: map[string]string{}}
+	sum := &ImportSummary{Rejected: map[string]string{}, Notes: found.notes}
 	for _, from := range sources {
-		err := r.importTrial(from, prices)
+		err := r.importTrial(found, from, opt.Prices)
 		var rejection *Rejection
 		if errors.As(err, &rejection) {
 			sum.Rejected[from.arm+"/"+strconv.Itoa(from.n)] = rejection.Reason + ": " + rejection.Detail
 		} else if err != nil {
-			return nil, fmt.Errorf("import %s: %w", from.dir, err)
+			return nil, nil, errors.Join(fmt.Errorf("import %s: %w", from.dir, err), r.Close())
 		}
 	}
+	if err := r.appear(dst); err != nil {
+		return nil, nil, errors.Join(err, r.Close())
+	}
 	sum.Arms = r.Progress(r.info.Study)
-	return sum, nil
+	return r, sum, nil
 }
 
-var notInName = regexp.MustCompile(`[^a-z0-9]+`)
-
-func findTrials(src, application string) ([]source, error) {
-	if _, err := os.Stat(filepath.Join(src, runFile)); err == nil {
-		return nil, fmt.Errorf("%s is a run already: show it, there is nothing to import", src)
+// openImport goes on with an import that was stopped, or begins it.
+func openImport(dir string, info Info) (*Run, error) {
+	r, err := Open(dir, Write)
+	if errors.Is(err, ErrNoRun) { // never there, or killed before it described itself
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, explain(dir, err)
+		}
+		return Create(dir, info)
 	}
-	root := src
-	if deeper := filepath.Join(src, logsDir, application); isDir(deeper) {
-		root = deeper
-	}
-	found, err := fs.Glob(os.DirFS(root), "*/*/"+application+".out")
 	if err != nil {
 		return nil, err
 	}
-	var out []source
-	for _, log := range found {
-		dir := filepath.Join(root, filepath.FromSlash(path.Dir(log)))
-		n, warmup, ok := parseKey(filepath.Base(dir))
-		if !ok || warmup {
-			continue
-		}
-		if err := regular(filepath.Join(dir, application+".out")); err != nil {
-			return nil, err
-		}
-		arm := strings.Trim(notInName.ReplaceAllString(strings.ToLower(filepath.Base(filepath.Dir(dir))), "-"), "-")
-		out = append(out, source{arm: arm, n: n, dir: dir})
+	if r.info.Imported != info.Imported || difference(r.info.Study, info.Study) != "" || r.info.Study.Repeats != info.Study.Repeats {
+		return nil, errors.Join(fmt.Errorf("%s holds an unfinished import of other trials (%s): remove it, or import those first", dir, r.info.Imported), r.Close())
 	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%s has no trials: looked for <arm>/<number>/%s.out in it and in %s/%s/", src, application, logsDir, application)
-	}
-	slices.SortFunc(out, func(a, b source) int {
-		if a.arm != b.arm {
-			return strings.Compare(a.arm, b.arm)
-		}
-		return a.n - b.n
-	})
-	return out, nil
+	return r, nil
 }
 
-func isDir(dir string) bool {
-	info, err := os.Stat(dir)
-	return err == nil && info.IsDir()
+// appear gives the imported run its place. The lock goes with the folder.
+func (r *Run) appear(dst string) error {
+	if err := os.Remove(dst); err != nil && !errors.Is(err, os.ErrNotExist) { // an empty folder may be there
+		return explain(dst, err)
+	}
+	if err := os.Rename(r.dir, dst); err != nil {
+		return explain(dst, err)
+	}
+	r.dir = dst
+	atomicfile.SyncDir(filepath.Dir(dst))
+	return nil
 }
 
-// importedStudy describes the trials as the study that they were, as far as they tell: arms, the number of trials and iterations.
-func importedStudy(sources []source, parser Parser, opt ImportOptions) (*study.Study, error) {
+// describe tells what run the trials were: the one whose folder they lie in, or as much as they say themselves.
+func (f *finder) describe(src string, sources []source, parser Parser, opt ImportOptions) (Info, error) {
+	info := Info{
+		Imported: src, Program: opt.Program, Provider: "imported", Prices: opt.Prices, PriceNote: opt.PriceNote, Skip: opt.Skip, PlanUnknown: true,
+	}
 	s := &study.Study{
 		APIVersion: study.APIVersion, Name: "imported", Description: "Trials that were run elsewhere and imported.", Application: opt.Application,
-		Iterations: 1, Order: study.Sequential, Seed: 1, Baseline: opt.Baseline,
+		Iterations: 1, Order: study.Sequential, Seed: 1, Endpoint: study.EndpointOwn, FirstIteration: study.ReportFirst,
 		Deadlines: study.Deadlines{Scheduled: study.Duration(1e9), Ready: study.Duration(1e9), Run: study.Duration(1e9), Removed: study.Duration(1e9)},
 	}
 	for _, from := range sources {
 		s.Repeats = max(s.Repeats, from.n)
-		if _, ok := s.Arm(from.arm); !ok {
+		i := slices.IndexFunc(s.Arms, func(a study.Arm) bool { return a.Name == from.arm })
+		if i < 0 {
+			i = len(s.Arms)
 			s.Arms = append(s.Arms, study.Arm{Name: from.arm, Model: from.arm})
 		}
-		if pod, err := readPod(from.dir); err == nil && pod.Metadata.Annotations[compat.AnnotationModel] != "" {
-			i := slices.IndexFunc(s.Arms, func(a study.Arm) bool { return a.Name == from.arm })
-			s.Arms[i].Model = pod.Metadata.Annotations[compat.AnnotationModel]
+		at := time.Time{}
+		if pod, err := readPod(from.dir); err == nil {
+			at = pod.Metadata.CreationTimestamp.UTC()
+			if model := pod.Metadata.Annotations[compat.AnnotationModel]; model != "" {
+				s.Arms[i].Model = model
+			}
 		}
-		if o, err := ParseFile(parser, filepath.Join(from.dir, opt.Application+".out"), 0); err == nil {
+		if t, err := readTrial(from.dir); err == nil {
+			s.Arms[i].Model, s.Arms[i].Tasks, at = t.Model, t.Tasks, t.Phases.Created
+			info.Simulated = info.Simulated || t.Simulated
+		}
+		if !at.IsZero() && (info.Created.IsZero() || at.Before(info.Created)) {
+			info.Created = at
+		}
+		if o, err := ParseFile(parser, filepath.Join(from.dir, f.log), 0); err == nil {
 			s.Iterations = max(s.Iterations, len(o.Figures))
 		}
 	}
-	// The arm that draws at random comes first, as in the procedure.
-	slices.SortStableFunc(s.Arms, func(a, b study.Arm) int {
-		return rankOf(a) - rankOf(b)
-	})
-	return s, s.Validate()
+	if planned := f.plan(s); planned != nil {
+		info.PlanUnknown, info.Created, info.Lab = false, planned.Created, planned.Lab
+		info.Simulated, info.Simulation, info.Facts = planned.Simulated, planned.Simulation, planned.Facts
+		info.Skip, info.Plans, info.Prices, info.PriceNote = planned.Skip, planned.Plans, planned.Prices, planned.PriceNote
+		s = planned.Study
+	} else {
+		// The arm that draws at random comes first, as in the procedure.
+		slices.SortStableFunc(s.Arms, func(a, b study.Arm) int { return rankOf(a) - rankOf(b) })
+	}
+	if opt.Baseline != "" {
+		s.Baseline = opt.Baseline
+	}
+	info.Study = s
+	return info, s.Validate()
+}
+
+// plan reads the description of the run whose logs folder is imported; nil when there is none or it is of other arms.
+func (f *finder) plan(s *study.Study) *Info {
+	data, err := os.ReadFile(filepath.Join(f.root, "..", "..", runFile))
+	if err != nil {
+		return nil
+	}
+	var info Info
+	if json.Unmarshal(data, &info) != nil || info.SchemaVersion != SchemaVersion || info.Study == nil || info.Study.Application != s.Application {
+		f.note("the %s beside these trials cannot be read and is not used", runFile)
+		return nil
+	}
+	for _, arm := range s.Arms {
+		if planned, ok := info.Study.Arm(arm.Name); !ok || planned.Model != arm.Model {
+			f.note("the %s beside these trials has no arm %s of model %s and is not used", runFile, arm.Name, arm.Model)
+			return nil
+		}
+	}
+	return &info
 }
 
 func rankOf(a study.Arm) int {
@@ -177,13 +184,26 @@ func rankOf(a study.Arm) int {
 	return 1
 }
 
-func (r *Run) importTrial(from source, prices map[string]float64) error {
+func (r *Run) importTrial(f *finder, from source, prices map[string]float64) error {
+	state, err := r.State(from.arm, from.n, false)
+	if err != nil {
+		return err
+	}
+	if state.Done { // by an import that was stopped
+		return nil
+	}
+	if failed := r.failedTrials(from.arm)[key(from.n, false)]; failed {
+		if _, err := ParseFile(r.parser, filepath.Join(from.dir, r.LogName()), r.info.Study.Iterations); err != nil {
+			return err // told again, kept once
+		}
+	}
 	a, err := r.Begin(from.arm, from.n, false)
 	if err != nil {
 		return err
 	}
 	for _, name := range []string{r.LogName(), podFile, podTimeFile} {
-		data, err := readRegular(filepath.Join(from.dir, name))
+		file := filepath.Join(from.dir, name)
+		data, err := readRegular(file)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -194,12 +214,21 @@ func (r *Run) importTrial(from source, prices map[string]float64) error {
 			return errors.Join(err, a.Discard())
 		}
 	}
-	t := a.Record()
-	if pod, err := readPod(from.dir); err == nil {
+	return a.Commit(r.importedRecord(f, a.Record(), from, prices))
+}
+
+// importedRecord is the trial's own record where it has one, else what the pod tells.
+func (r *Run) importedRecord(f *finder, t Trial, from source, prices map[string]float64) Trial {
+	if own, err := readTrial(from.dir); err == nil && own.Verdict == Complete {
+		t = *own
+	} else if pod, err := readPod(from.dir); err == nil {
 		pod.describe(&t, r.info.Study.Application)
+		t.PriceUSDPerHour = prices[t.Node.InstanceType]
 	}
-	t.PriceUSDPerHour = prices[t.Node.InstanceType]
-	return a.Commit(t)
+	if rel, err := filepath.Rel(f.root, from.dir); err == nil {
+		t.Source = filepath.ToSlash(rel)
+	}
+	return t
 }
 
 // readRegular reads a file that is one: a link, a pipe or a device in a folder of trials would bring in what is not part of it.

@@ -8,11 +8,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/compspec/ocifit-lab/experiments/application/hpcg/hpcgtest"
 	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/experiments/store/storetest"
+	"github.com/compspec/ocifit-lab/experiments/study"
 )
 
 // published writes trials as the published data has them: no record, a pod that may still be running.
@@ -96,6 +99,114 @@ func TestImportFaults(t *testing.T) {
 		t.Fatalf("a broken pod.json only costs what it would have told: %+v, %v", sum, err)
 	}
 	again.Close()
+}
+
+// TestImportNames: folders are named and numbered so that nothing is lost and nothing is invented, and each change is told.
+func TestImportNames(t *testing.T) {
+	spec := func(seed int) hpcgtest.Spec { return hpcgtest.Spec{Ranks: 64, Tasks: "64", Seed: uint64(seed)} }
+	for _, tc := range []struct {
+		name    string
+		folders []string
+		want    []store.ArmProgress
+		notes   []string
+	}{
+		{"leading zeros", []string{"fom/001", "fom/002"}, []store.ArmProgress{{Name: "fom", Model: "fom", Trials: 2, Done: 2}}, nil},
+		{"arms that normalise alike", []string{"Fom A/1", "fom_a/1"}, []store.ArmProgress{
+			{Name: "fom-a", Model: "fom-a", Trials: 1, Done: 1}, {Name: "fom-a-2", Model: "fom-a-2", Trials: 1, Done: 1},
+		}, []string{"folder Fom A is arm fom-a", "folder fom_a is arm fom-a-2"}},
+		{"job ids", []string{"fom/48213", "fom/48215"}, []store.ArmProgress{{Name: "fom", Model: "fom", Trials: 2, Done: 2}}, []string{"are no trial numbers"}},
+		{"other letters", []string{"模型/1"}, []store.ArmProgress{{Name: "arm", Model: "arm", Trials: 1, Done: 1}}, []string{"folder 模型 is arm arm"}},
+		{"a gap stays a gap", []string{"fom/1", "fom/3"}, []store.ArmProgress{{Name: "fom", Model: "fom", Trials: 3, Done: 2}}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			src := t.TempDir()
+			for i, folder := range tc.folders {
+				if err := os.MkdirAll(filepath.Join(src, folder), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				write(t, filepath.Join(src, folder, "hpcg.out"), hpcgtest.Log(spec(i)))
+			}
+			r, sum, err := store.Import(src, filepath.Join(t.TempDir(), "run"), store.ImportOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if d := cmp.Diff(tc.want, sum.Arms); d != "" {
+				t.Error(d)
+			}
+			if len(sum.Notes) != len(tc.notes) {
+				t.Fatalf("told %q", sum.Notes)
+			}
+			for i, want := range tc.notes {
+				if !strings.Contains(sum.Notes[i], want) {
+					t.Errorf("told %q, want %q", sum.Notes[i], want)
+				}
+			}
+			if !r.Info().PlanUnknown || !r.Info().Created.IsZero() {
+				t.Errorf("a plan or a date is invented: %+v", r.Info())
+			}
+		})
+	}
+}
+
+func TestImportGoesOn(t *testing.T) {
+	src, parent := t.TempDir(), t.TempDir()
+	dst, unfinished := filepath.Join(parent, "run"), filepath.Join(parent, ".run.import")
+	published(t, src, "fom", 1, hpcgtest.Spec{Ranks: 64, Tasks: "64"}, "fom", "n", "t", false)
+	// What an import that was killed left: the run, with its first trial done.
+	r, _, err := store.Import(src, dst, store.ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	if err := os.Rename(dst, unfinished); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(filepath.Join(unfinished, "logs", "hpcg", "fom", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, sum, err := store.Import(src, dst, store.ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	after, err := os.Stat(filepath.Join(dst, "logs", "hpcg", "fom", "1"))
+	if err != nil || !os.SameFile(before, after) {
+		t.Errorf("the trial that was imported before was imported again: %v", err)
+	}
+	if sum.Arms[0].Done != 1 || len(sum.Notes) != 0 {
+		t.Errorf("%+v", sum)
+	}
+	if _, err := os.Stat(unfinished); !os.IsNotExist(err) {
+		t.Errorf("the folder of the import is left: %v", err)
+	}
+}
+
+// TestImportHonoursTheRecord: trials of another run keep their record, their order, their seed and their date.
+func TestImportHonoursTheRecord(t *testing.T) {
+	from := create(t, t.TempDir())
+	storetest.Put(t, from, "fom-model", 1, storetest.Trial{
+		Log: log2(3), Node: "n1", InstanceType: "c7g.16xlarge", Price: 2, NodeStart: time.Minute,
+		Replay: `{"simulated":true,"source":"estimated","rule":"by cores"}`,
+	})
+	from.Close()
+	r, sum, err := store.Import(filepath.Join(from.Dir(), "logs", "hpcg"), filepath.Join(t.TempDir(), "run"), store.ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	recs, err := r.Records(context.Background())
+	if err != nil || len(recs) != 1 || !recs[0].Complete() {
+		t.Fatalf("%+v %+v %v", recs, sum, err)
+	}
+	tr, info := recs[0].Trial, r.Info()
+	if !strings.Contains(string(tr.Replay), "estimated") || tr.Seconds.NodeStart != 60 || tr.Tasks != "cores" || tr.Source != "fom-model/1" || !tr.Simulated {
+		t.Errorf("%+v", tr)
+	}
+	if info.PlanUnknown || info.Study.Order != study.Shuffle || !info.Created.Equal(from.Info().Created) {
+		t.Errorf("%+v", info)
+	}
 }
 
 // A link or a pipe among the trials would bring in what is not part of them.

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -27,6 +29,8 @@ type Record struct {
 	// Problem says why the attempt does not count; it is empty for a complete trial. ProblemName is its stable name.
 	Problem     string
 	ProblemName string
+	// LogSHA256 and PodUID tell a copy of a trial from another trial; empty where they are not known.
+	LogSHA256, PodUID string
 }
 
 // Complete tells whether the trial counts.
@@ -138,6 +142,22 @@ func (r *Run) fillRecord(rec *Record) error {
 		rec.ProblemName, rec.Problem = "set-aside", "the folder is named as a failed attempt"
 	}
 	rec.Outcome = o
+	if o != nil && rec.Problem == "" {
+		return r.identify(rec, dir)
+	}
+	return nil
+}
+
+func (r *Run) identify(rec *Record, dir string) error {
+	data, err := os.ReadFile(filepath.Join(dir, r.LogName()))
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	rec.LogSHA256 = hex.EncodeToString(sum[:])
+	if p, err := readPod(dir); err == nil {
+		rec.PodUID = p.Metadata.UID
+	}
 	return nil
 }
 

@@ -31,18 +31,22 @@ var ErrNoRun = errors.New("no run")
 type Info struct {
 	SchemaVersion int       `json:"schemaVersion"`
 	ID            string    `json:"id"`
-	Created       time.Time `json:"created"`
+	Created       time.Time `json:"created,omitzero"`
 	Program       string    `json:"program,omitempty"` // version of ocifit-lab
 	Lab           string    `json:"lab,omitempty"`
 	Provider      string    `json:"provider,omitempty"`
 	// Simulated says that the cluster is emulated; Simulation says in a sentence what of it is.
-	Simulated  bool               `json:"simulated"`
-	Simulation string             `json:"simulation,omitempty"`
-	Imported   string             `json:"imported,omitempty"` // where the trials were imported from
-	Study      *study.Study       `json:"study"`
-	Prices     map[string]float64 `json:"prices,omitempty"` // US dollars per hour by instance type
-	PriceNote  string             `json:"priceNote,omitempty"`
-	Facts      map[string]string  `json:"facts,omitempty"` // versions and the like
+	Simulated  bool   `json:"simulated"`
+	Simulation string `json:"simulation,omitempty"`
+	Imported   string `json:"imported,omitempty"` // where the trials were imported from
+	// PlanUnknown says that the trials came without their plan: order and seed of the study are then placeholders.
+	PlanUnknown bool               `json:"planUnknown,omitempty"`
+	Plans       []PlanChange       `json:"plans,omitempty"` // how the plan was changed after the run began
+	Skip        []string           `json:"skip,omitempty"`  // instance types that no trial may be placed on
+	Study       *study.Study       `json:"study"`
+	Prices      map[string]float64 `json:"prices,omitempty"` // US dollars per hour by instance type
+	PriceNote   string             `json:"priceNote,omitempty"`
+	Facts       map[string]string  `json:"facts,omitempty"` // versions and the like
 }
 
 // Mode is what a run is opened for.
@@ -90,11 +94,11 @@ func Create(dir string, info Info) (*Run, error) {
 		return nil, errors.Join(fmt.Errorf("%s already holds a run: choose another folder, or go on with that run", dir), r.Close())
 	}
 	info.SchemaVersion = SchemaVersion
-	if info.Created.IsZero() {
+	if info.Created.IsZero() && info.Imported == "" { // when imported trials ran, only they can tell
 		info.Created = time.Now().UTC()
 	}
 	if info.ID == "" {
-		info.ID = newID(info.Created)
+		info.ID = newID(time.Now())
 	}
 	r.info = info
 	if err := writeJSON(filepath.Join(dir, runFile), info); err != nil {
@@ -168,7 +172,11 @@ func OpenOrCreate(dir string, info Info) (*Run, error) {
 		return nil, errors.Join(fmt.Errorf("%s holds a run with simulated=%v, this one would have simulated=%v: choose another results folder",
 			dir, r.info.Simulated, info.Simulated), r.Close())
 	}
+	r.info.Plans = append(r.info.Plans, r.planChanges(info.Study)...)
 	r.info.Study = info.Study
+	if len(info.Skip) > 0 {
+		r.info.Skip = info.Skip
+	}
 	if err := writeJSON(filepath.Join(dir, runFile), r.info); err != nil {
 		return nil, errors.Join(explain(dir, err), r.Close())
 	}

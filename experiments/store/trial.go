@@ -32,6 +32,9 @@ type Trial struct {
 	Warmup        bool   `json:"warmup,omitempty"`
 	Attempt       int    `json:"attempt"` // from 1
 
+	// Source is the folder that an imported trial was taken from, relative to Info.Imported.
+	Source string `json:"source,omitempty"`
+
 	Model     string `json:"model"`
 	Tasks     string `json:"tasks"` // the arm's launch policy
 	Release   string `json:"release,omitempty"`

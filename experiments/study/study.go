@@ -29,6 +29,24 @@ const (
 	Shuffle Order = "shuffle"
 )
 
+// FirstIteration is what the first iteration of a trial counts.
+type FirstIteration string
+
+// What the first iteration counts.
+const (
+	ReportFirst FirstIteration = "report"
+	CountFirst  FirstIteration = "count"
+)
+
+// The endpoints that no log names.
+const (
+	EndpointOwn       = "own"
+	EndpointFOM       = "fom"
+	EndpointPerRank   = "per-rank"
+	EndpointPerDollar = "per-dollar"
+	EndpointTime      = "time"
+)
+
 // Study is a plan of trials, as read from a study file.
 type Study struct {
 	// APIVersion is always ocifit-lab/v1alpha1.
@@ -61,6 +79,16 @@ type Study struct {
 
 	// Baseline is the arm that the others are compared with; empty is the first arm whose model is random, or else the first arm.
 	Baseline string `yaml:"baseline" json:"baseline,omitempty"`
+
+	// Endpoint is the figure that the answer rests on: "own" (what the arm's model was made for), "fom" (the application's figure of
+	// merit), "per-rank", "per-dollar", "time", or a further figure of the log by its name. The others are shown beside it.
+	Endpoint string `yaml:"endpoint" json:"endpoint,omitempty"`
+	// FirstIteration says what the first iteration of a trial counts: "report" shows it and leaves it out of the trial's mean, because
+	// it warms up what the others find warm; "count" averages it with the others.
+	FirstIteration FirstIteration `yaml:"firstIteration" json:"firstIteration,omitempty"`
+	// Looks are the numbers of trials per arm at which the comparison may be read before the study is whole, such as [10, 20]. The
+	// level is then shared among them and the end. Empty: the study is read once, at its end.
+	Looks []int `yaml:"looks" json:"looks,omitempty"`
 
 	// MaxCostUSD stops the study before a trial that could exceed it; 0 is no limit.
 	MaxCostUSD float64        `yaml:"maxCost" json:"maxCost,omitempty"`
@@ -138,6 +166,14 @@ func (s *Study) BaselineArm() string {
 	return s.Arms[0].Name
 }
 
+// Counts tells which iterations of a trial make its mean: all but the first, unless there is no other or the study counts it.
+func (s *Study) Counts(iterations []float64) []float64 {
+	if s.FirstIteration == CountFirst || len(iterations) < 2 {
+		return iterations
+	}
+	return iterations[1:]
+}
+
 // Dir is the folder of the study's file, where relative paths in it start.
 func (s *Study) Dir() string { return filepath.Dir(s.file) }
 
@@ -156,6 +192,8 @@ func (s *Study) setDefaults() {
 	setDefault(s, "iterations", &s.Iterations, 3)
 	setDefault(s, "order", &s.Order, Sequential)
 	setDefault(s, "seed", &s.Seed, 1)
+	setDefault(s, "endpoint", &s.Endpoint, EndpointOwn)
+	setDefault(s, "firstIteration", &s.FirstIteration, ReportFirst)
 	setDefault(s, "deadlines.scheduled", &s.Deadlines.Scheduled, Duration(20*time.Minute))
 	setDefault(s, "deadlines.ready", &s.Deadlines.Ready, Duration(15*time.Minute))
 	setDefault(s, "deadlines.run", &s.Deadlines.Run, Duration(30*time.Minute))

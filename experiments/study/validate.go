@@ -13,6 +13,9 @@ import (
 // Names become folders, Kubernetes labels and parts of release names.
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$`)
 
+// Figures are named as the models name them.
+var endpointPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
+
 const nameRule = "lower-case letters, digits and dashes, at most 53 of them"
 
 // Validate reports every impossible setting of the study.
@@ -44,6 +47,17 @@ func (s *Study) Validate() error {
 	}
 	if s.MaxCostUSD < 0 || math.IsNaN(s.MaxCostUSD) || math.IsInf(s.MaxCostUSD, 0) {
 		add("maxCost", "%v is no amount in US dollars", s.MaxCostUSD)
+	}
+	if !endpointPattern.MatchString(s.Endpoint) {
+		add("endpoint", "%q is no figure: write own, fom, per-rank, per-dollar, time or a figure's name", s.Endpoint)
+	}
+	if s.FirstIteration != ReportFirst && s.FirstIteration != CountFirst {
+		add("firstIteration", "%q says nothing: write report or count", s.FirstIteration)
+	}
+	for i, n := range s.Looks {
+		if n < 2 || n >= s.Repeats || i > 0 && n <= s.Looks[i-1] {
+			add(fmt.Sprintf("looks[%d]", i), "%d: looks grow, from 2 trials to fewer than the %d repeats", n, s.Repeats)
+		}
 	}
 	s.validateDeadlines(add)
 	s.validateArms(add)

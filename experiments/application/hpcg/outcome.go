@@ -34,7 +34,7 @@ func (Parser) Parse(r io.Reader, iterations int) (*application.Outcome, error) {
 	o := &application.Outcome{
 		Metric: Metric, Figures: log.Ratings(), Ranks: first.Ranks, Threads: first.Threads, Cores: log.Cores(),
 		Local: [3]int{first.Local.X, first.Local.Y, first.Local.Z}, Tasks: log.Tasks,
-		Replayed: log.Replayed, ReplayText: log.ReplayText, Others: map[string]float64{},
+		Replayed: log.Replayed, ReplayText: log.ReplayText, Others: map[string]float64{}, Each: map[string][]float64{}, Jobs: len(log.Jobs),
 	}
 	for _, n := range log.Notes() {
 		o.Remarks = append(o.Remarks, n.Key+": "+n.Text)
@@ -44,7 +44,9 @@ func (Parser) Parse(r io.Reader, iterations int) (*application.Outcome, error) {
 	}
 	for name, of := range modelTargets {
 		for i := range log.Results {
-			o.Others[name] += of(&log.Results[i]) / float64(len(log.Results))
+			v := of(&log.Results[i])
+			o.Others[name] += v / float64(len(log.Results))
+			o.Each[name] = append(o.Each[name], v)
 		}
 	}
 	return o, nil
