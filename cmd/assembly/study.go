@@ -87,8 +87,10 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 	if err != nil {
 		return nil, err
 	}
+	helm := release.ForCluster(cluster, namespace, func(string, ...any) {})
+	helm.LeaveDependents() // the trial waits for its job and pods
 	return &trial.Runner{
-		Study: s, Store: run, Cluster: cluster, Helm: release.ForCluster(cluster, namespace, func(string, ...any) {}),
+		Study: s, Store: run, Cluster: cluster, Helm: helm,
 		Chart: application, Replacer: replacer, Namespace: namespace,
 		ArtifactRef: ref, Skip: l.Spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(l.Spec, prices) * (trialWithNodeStart + trialRun).Hours(),
 	}, nil

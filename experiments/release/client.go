@@ -28,6 +28,8 @@ type Client struct {
 	namespace string
 	log       func(string, ...any)
 	cluster   *kube.Cluster
+	// propagation says whether what depends on a release's objects goes before or after them.
+	propagation metav1.DeletionPropagation
 
 	// open makes what Helm's actions share, bound to a context. Tests put fakes behind it.
 	open func(ctx context.Context) (*action.Configuration, error)
@@ -36,6 +38,10 @@ type Client struct {
 	capabilities *chartutil.Capabilities
 	there        bool // the namespace
 }
+
+// LeaveDependents makes Uninstall return when the objects of a release are gone, while the cluster's garbage collector still removes
+// what depends on them. That takes the collector a third of the requests. Whoever needs the dependents gone waits for them.
+func (c *Client) LeaveDependents() { c.propagation = metav1.DeletePropagationBackground }
 
 // Info is the newest revision of a release.
 type Info struct {
@@ -65,7 +71,7 @@ func ForCluster(cluster *kube.Cluster, namespace string, log func(string, ...any
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault
 	}
-	c := &Client{namespace: namespace, log: log, cluster: cluster}
+	c := &Client{namespace: namespace, log: log, cluster: cluster, propagation: metav1.DeletePropagationForeground}
 	c.open = c.configuration
 	return c
 }
@@ -84,23 +90,25 @@ func (c *Client) Install(ctx context.Context, name string, ch *chart.Chart, valu
 	if err := c.ensureNamespace(ctx); err != nil {
 		return "", c.failure(ctx, doing, start, err)
 	}
-	if err := c.clear(ctx, name); err != nil {
+	cfg, err := c.open(ctx)
+	if err != nil {
 		return "", c.failure(ctx, doing, start, err)
 	}
-	manifest, err := c.install(ctx, name, ch, values)
+	if err := c.clear(ctx, cfg, name); err != nil {
+		return "", c.failure(ctx, doing, start, err)
+	}
+	manifest, err := c.install(ctx, cfg, name, ch, values)
 	if unknownKind(err) {
 		// Nothing was made yet: the kind may have come after the API was read.
 		c.forget()
-		manifest, err = c.install(ctx, name, ch, values)
+		if cfg, err = c.open(ctx); err == nil {
+			manifest, err = c.install(ctx, cfg, name, ch, values)
+		}
 	}
 	return manifest, c.failure(ctx, doing, start, err)
 }
 
-func (c *Client) install(ctx context.Context, name string, ch *chart.Chart, values map[string]any) (string, error) {
-	cfg, err := c.open(ctx)
-	if err != nil {
-		return "", err
-	}
+func (c *Client) install(ctx context.Context, cfg *action.Configuration, name string, ch *chart.Chart, values map[string]any) (string, error) {
 	install := action.NewInstall(cfg)
 	install.ReleaseName, install.Namespace = name, c.namespace
 	install.Timeout = remaining(ctx)
@@ -117,12 +125,17 @@ func (c *Client) install(ctx context.Context, name string, ch *chart.Chart, valu
 }
 
 // Uninstall removes a release whatever its state, with all that its manifests list, and waits until that is gone; what
-// depends on the objects (jobs and pods of theirs) goes before them. A release that is absent is fine.
+// depends on the objects (jobs and pods of theirs) goes before them, or after them with LeaveDependents. A release that is absent
+// is fine.
 func (c *Client) Uninstall(ctx context.Context, name string) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	start := time.Now()
-	return c.failure(ctx, "uninstall release "+name+" from "+c.namespace, start, c.clear(ctx, name))
+	cfg, err := c.open(ctx)
+	if err == nil {
+		err = c.clear(ctx, cfg, name)
+	}
+	return c.failure(ctx, "uninstall release "+name+" from "+c.namespace, start, err)
 }
 
 // List gives all releases of the namespace in whatever state, sorted by name.

@@ -31,6 +31,7 @@ func (c *Client) configuration(ctx context.Context) (*action.Configuration, erro
 		return nil, fmt.Errorf("set up Helm: %w", err)
 	}
 	cfg.KubeClient = &watching{cfg.KubeClient.(*helmkube.Client), ctx, c.cluster}
+	cfg.Releases.Driver = &records{Driver: cfg.Releases.Driver}
 	var err error
 	cfg.Capabilities, err = c.serverCapabilities()
 	return cfg, err
@@ -122,6 +123,9 @@ type watching struct {
 	ctx     context.Context
 	cluster *kube.Cluster
 }
+
+// IsReachable spares Helm's question for the server's version before each action: the action's own requests tell.
+func (w *watching) IsReachable() error { return nil }
 
 func (w *watching) WaitForDelete(objects helmkube.ResourceList, _ time.Duration) error {
 	for _, o := range objects {

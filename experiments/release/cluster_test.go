@@ -186,7 +186,7 @@ func TestAgainstAnAPI(t *testing.T) {
 	if _, err := c.Install(t.Context(), "t2", ch, nil); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"GET secrets", "GET /version", "GET secrets", "GET configmaps/t2", "POST secrets", "POST configmaps", "PUT secrets/t2.v1"}
+	want := []string{"GET secrets", "GET configmaps/t2", "POST secrets", "POST configmaps", "PUT secrets/t2.v1"}
 	if d := cmp.Diff(want, s.requests()); d != "" {
 		t.Error(d)
 	}
@@ -194,7 +194,14 @@ func TestAgainstAnAPI(t *testing.T) {
 	if l := record.GetLabels(); l["owner"] != "helm" || l["name"] != "t2" || l["status"] != "deployed" {
 		t.Errorf("labels of the record: %v", l)
 	}
-	for _, name := range []string{"t1", "t2", "t3"} {
+	if err := c.Uninstall(t.Context(), "t2"); err != nil {
+		t.Fatal(err)
+	}
+	want = []string{"GET secrets", "PUT secrets/t2.v1", "DELETE configmaps/t2", "GET configmaps", "GET secrets/t2.v1", "DELETE secrets/t2.v1"}
+	if d := cmp.Diff(want, s.requests()); d != "" {
+		t.Error(d)
+	}
+	for _, name := range []string{"t1", "t3"} {
 		if err := c.Uninstall(t.Context(), name); err != nil {
 			t.Error(err)
 		}

@@ -11,7 +11,6 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/releaseutil"
 	"helm.sh/helm/v3/pkg/storage/driver"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // remedy is how a release is removed.
@@ -40,11 +39,7 @@ var remedies = map[release.Status]remedy{
 
 // clear removes a release of any status with its records, and waits until its objects are gone. The records go last, so
 // that a removal that breaks can be taken up again.
-func (c *Client) clear(ctx context.Context, name string) error {
-	cfg, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
+func (c *Client) clear(ctx context.Context, cfg *action.Configuration, name string) error {
 	revisions, err := cfg.Releases.History(name)
 	if errors.Is(err, driver.ErrReleaseNotFound) || err == nil && len(revisions) == 0 {
 		return nil
@@ -75,8 +70,13 @@ func (c *Client) clear(ctx context.Context, name string) error {
 func (c *Client) uninstall(ctx context.Context, cfg *action.Configuration, name string) error {
 	noted := &noting{Interface: cfg.KubeClient}
 	cfg.KubeClient = noted
+	defer func() { cfg.KubeClient = noted.Interface }()
+	if r, ok := cfg.Releases.Driver.(*records); ok {
+		r.ending = true
+		defer func() { r.ending = false }()
+	}
 	u := action.NewUninstall(cfg)
-	u.KeepHistory, u.Wait, u.DeletionPropagation, u.Timeout = true, true, "foreground", remaining(ctx)
+	u.KeepHistory, u.Wait, u.DeletionPropagation, u.Timeout = true, true, strings.ToLower(string(c.propagation)), remaining(ctx)
 	_, err := u.Run(name)
 	if err != nil && noted.err != nil {
 		return noted.err // Helm keeps only the text of it, or nothing
@@ -102,7 +102,7 @@ func (c *Client) sweep(cfg *action.Configuration, revisions []*release.Release) 
 		return nil
 	}
 	deleter := &noting{Interface: cfg.KubeClient}
-	if _, errs := deleter.DeleteWithPropagationPolicy(objects, metav1.DeletePropagationForeground); len(errs) > 0 {
+	if _, errs := deleter.DeleteWithPropagationPolicy(objects, c.propagation); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
 	return deleter.WaitForDelete(objects, 0)

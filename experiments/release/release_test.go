@@ -62,7 +62,7 @@ func newHelm(t *testing.T) *helm {
 	h.Client = ForCluster(cluster, "trials", func(format string, args ...any) { h.logged = append(h.logged, fmt.Sprintf(format, args...)) })
 	h.open = func(ctx context.Context) (*action.Configuration, error) {
 		return &action.Configuration{
-			Releases: storage.Init(h.records), KubeClient: &fakeClient{PrintingKubeClient: kubefake.PrintingKubeClient{Out: io.Discard, LogOutput: io.Discard}, helm: h, ctx: ctx},
+			Releases: storage.Init(&records{Driver: h.records}), KubeClient: &fakeClient{PrintingKubeClient: kubefake.PrintingKubeClient{Out: io.Discard, LogOutput: io.Discard}, helm: h, ctx: ctx},
 			Capabilities: chartutil.DefaultCapabilities.Copy(), Log: h.log,
 		}, nil
 	}
@@ -303,6 +303,25 @@ func TestKindsThatAreGoneAndObjectsToKeep(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"delete-foreground MiniCluster/b", "gone MiniCluster/b"}, h.calls); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestLeaveDependents(t *testing.T) {
+	for status, want := range map[release.Status]string{release.StatusDeployed: "by Helm", release.StatusFailed: "swept"} {
+		t.Run(want, func(t *testing.T) {
+			h := newHelm(t)
+			h.LeaveDependents()
+			h.record(t, trialChart(t), 1, status, objectManifest("MiniCluster", "b"))
+			if err := h.Uninstall(t.Context(), "t1"); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Contains(h.calls, "delete-background MiniCluster/b") || slices.Contains(h.calls, "delete-foreground MiniCluster/b") {
+				t.Errorf("calls: %q", h.calls)
+			}
+			if left := h.statuses(t); len(left) != 0 {
+				t.Errorf("records left: %q", left)
+			}
+		})
 	}
 }
 

@@ -100,8 +100,8 @@ func (a *attempt) evidence(ctx context.Context) error {
 func (a *attempt) collect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	if pods, err := a.Cluster.Clientset.CoreV1().Pods(a.Namespace).List(ctx, metav1.ListOptions{LabelSelector: a.selector()}); err == nil && len(pods.Items) > 0 {
-		a.pod = &pods.Items[0]
+	if pods := a.pods.Pods(); len(pods) > 0 {
+		a.pod = pods[0]
 	}
 	_ = a.evidence(ctx)
 }
@@ -115,15 +115,11 @@ func (a *attempt) writeJSON(name string, v any) error {
 }
 
 // podTime writes the pods of the trial as `kubectl get pods` shows them, at the moment when the trial starts.
-func (a *attempt) podTime(ctx context.Context) error {
-	pods, err := a.Cluster.Clientset.CoreV1().Pods(a.Namespace).List(ctx, metav1.ListOptions{LabelSelector: a.selector()})
-	if err != nil {
-		return &Failure{"pod", err}
-	}
+func (a *attempt) podTime() error {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "NAME\tREADY\tSTATUS\tRESTARTS\tAGE")
-	for _, p := range pods.Items {
+	for _, p := range a.pods.Pods() {
 		ready, restarts := 0, int32(0)
 		for _, s := range p.Status.ContainerStatuses {
 			if s.Ready {

@@ -15,7 +15,11 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
-var miniClusters = schema.GroupVersionResource{Group: compat.FluxGroup, Version: compat.FluxVersion, Resource: compat.FluxResource}
+var (
+	miniClusters = schema.GroupVersionResource{Group: compat.FluxGroup, Version: compat.FluxVersion, Resource: compat.FluxResource}
+	jobs         = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}
+	pods         = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+)
 
 // Nodes hands out instance types to trials that run at the same time. Each type has one node at most, so two trials on
 // one type would share it and measure each other. A nil Nodes is for trials that run one by one.

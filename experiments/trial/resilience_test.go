@@ -85,7 +85,9 @@ func miniCluster(name string, labels, annotations map[string]string) *unstructur
 }
 
 func fakeCluster(objects ...runtime.Object) *kube.Cluster {
-	dynamic := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{miniClusters: "MiniClusterList"}, objects...)
+	dynamic := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
+		miniClusters: "MiniClusterList", jobs: "JobList", pods: "PodList",
+	}, objects...)
 	return &kube.Cluster{Clientset: fake.NewClientset(), Dynamic: dynamic, Namespace: "trials"}
 }
 

@@ -93,7 +93,8 @@ type attempt struct {
 	pod     *corev1.Pod
 	node    *corev1.Node
 	place   *store.Attempt
-	seen    atomic.Bool // there was a pod
+	seen    atomic.Bool    // there was a pod
+	pods    *kube.PodWatch // the trial's pods, from before its installation until they are gone
 }
 
 // Run makes one attempt at a trial. now is told what it is doing. A *Failure says that the trial failed and has been
@@ -110,6 +111,9 @@ func (r *Runner) Run(ctx context.Context, t study.Trial, now func(format string,
 	}
 	a.record.Release, a.record.Namespace = a.release, r.Namespace
 	a.record.Chart = r.Chart.Name() + "-" + r.Chart.Metadata.Version + "@" + r.Chart.Digest
+	// The watch outlives the request to stop, for the removal needs it.
+	a.pods = r.Cluster.WatchPods(context.WithoutCancel(ctx), r.Namespace, jobSelector(a.release))
+	defer a.pods.Stop()
 	err = a.run(ctx)
 	// A trial that is complete counts, also when what it ran in cannot be removed.
 	gone := a.remove(ctx)
@@ -181,7 +185,7 @@ func (a *attempt) install(ctx context.Context) error {
 	return a.place.WriteFile(manifestFile, []byte(manifest))
 }
 
-func (a *attempt) selector() string { return "job-name=" + a.release }
+func jobSelector(job string) string { return "job-name=" + job }
 
 func (a *attempt) awaitScheduled(ctx context.Context) error {
 	err := a.unlessRefused(ctx, func(ctx context.Context) error {
@@ -208,7 +212,7 @@ func (a *attempt) awaitStarted(ctx context.Context) error {
 }
 
 func (a *attempt) await(ctx context.Context, cond func(*corev1.Pod) (bool, error)) error {
-	pod, err := a.Cluster.WaitPod(ctx, a.Namespace, a.selector(), cond)
+	pod, err := a.pods.Wait(ctx, cond)
 	if err != nil {
 		return &Failure{"pod", err}
 	}
@@ -218,7 +222,7 @@ func (a *attempt) await(ctx context.Context, cond func(*corev1.Pod) (bool, error
 
 // follow writes the log while the trial runs, and waits for the pod's end.
 func (a *attempt) follow(ctx context.Context) error {
-	if err := a.podTime(ctx); err != nil {
+	if err := a.podTime(); err != nil {
 		return err
 	}
 	file, err := os.Create(filepath.Join(a.dir, a.Store.LogName()))
@@ -227,7 +231,11 @@ func (a *attempt) follow(ctx context.Context) error {
 	}
 	defer file.Close()
 	w := &diskWriter{file: file}
-	if err := a.Cluster.StreamLogs(ctx, a.Namespace, a.pod.Name, a.release, w); err != nil {
+	read := a.Cluster.StreamLogs
+	if over(a.pod) {
+		read = a.Cluster.CopyLogs
+	}
+	if err := read(ctx, a.Namespace, a.pod.Name, a.release, w); err != nil {
 		if w.err != nil {
 			return w.err
 		}
@@ -282,7 +290,13 @@ func (a *attempt) remove(ctx context.Context) error {
 	}
 	ctx, cancel := outliving(ctx, timeout)
 	defer cancel()
-	return a.uninstall(ctx, a.release)
+	return a.uninstall(ctx, a.release, func(ctx context.Context) error {
+		if err := a.pods.WaitGone(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
+		// The watch ended with an outage that is over.
+		return a.podsGone(a.release)(ctx)
+	})
 }
 
 // outliving is a context that goes on for cleanupTimeout after ctx was cancelled, and for limit in all.

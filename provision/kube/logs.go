@@ -53,6 +53,12 @@ func (c *Cluster) StreamLogs(ctx context.Context, namespace, pod, container stri
 	return c.Explain(err)
 }
 
+// CopyLogs is StreamLogs for a container that has ended: its log is read once.
+func (c *Cluster) CopyLogs(ctx context.Context, namespace, pod, container string, w io.Writer) error {
+	l := &logReader{c, namespace, pod, container, newLineLog(w), endTime}
+	return c.Explain(l.check(ctx))
+}
+
 // follow reads until the container has ended.
 func (l *logReader) follow(ctx context.Context) error {
 	start, seen := time.Now(), "nothing yet"
