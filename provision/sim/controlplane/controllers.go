@@ -24,7 +24,7 @@ var enabledControllers = []string{
 	"serviceaccount-token-controller", "serviceaccount-controller", "root-ca-certificate-publisher-controller", "namespace-controller",
 	"garbage-collector-controller", "pod-garbage-collector-controller", "ttl-after-finished-controller", "clusterrole-aggregation-controller",
 	"job-controller", "cronjob-controller", "deployment-controller", "replicaset-controller", "statefulset-controller", "daemonset-controller",
-	"disruption-controller", "endpointslice-controller", "resourcequota-controller", "node-lifecycle-controller", "taint-eviction-controller",
+	"disruption-controller", "resourcequota-controller", "node-lifecycle-controller", "taint-eviction-controller",
 }
 
 func (c *ControlPlane) startControllers(ctx context.Context) error {
