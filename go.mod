@@ -45,6 +45,7 @@ require (
 	go.uber.org/zap v1.27.1 // etcd's logger
 	go.yaml.in/yaml/v3 v3.0.4 // lab.yaml and studies, with lines; the maintained fork
 	golang.org/x/sync v0.22.0 // errgroup
+	golang.org/x/sys v0.47.0 // tests: a terminal that does not answer
 	golang.org/x/term v0.45.0 // whether somebody looks, and how wide the terminal is
 	gonum.org/v1/gonum v0.17.0 // distributions of the statistics
 	helm.sh/helm/v3 v3.21.4 // trials and components are Helm releases; eksctl wants v3
@@ -63,11 +64,6 @@ require (
 	sigs.k8s.io/kind v0.33.0 // provider kind
 	sigs.k8s.io/kwok v0.8.0 // sim's nodes; wants Kubernetes 0.36
 	sigs.k8s.io/yaml v1.6.0 // manifests
-)
-
-require (
-	github.com/aws/aws-sdk-go-v2/service/ecr v1.56.0
-	github.com/aws/aws-sdk-go-v2/service/servicequotas v1.34.3
 )
 
 require (
@@ -292,7 +288,6 @@ require (
 	golang.org/x/exp v0.0.0-20251219203646-944ab1f22d93 // indirect
 	golang.org/x/net v0.56.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
-	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/text v0.40.0
 	golang.org/x/time v0.14.0 // indirect
 	golang.org/x/tools v0.47.0 // indirect

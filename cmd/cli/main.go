@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/compspec/ocifit-lab/cmd/quiet"
 )
 
 // oneSignal is how close together signals count as one: `timeout`, process managers and terminals send them to the process and again to
@@ -17,6 +19,7 @@ const oneSignal = time.Second
 // Main runs the program with the process's arguments and streams and returns its exit code. The first Ctrl-C, SIGTERM or SIGHUP stops
 // the work in an orderly way, one that comes a second or more later leaves at once.
 func Main() int {
+	quiet.Restore()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 8)
