@@ -76,6 +76,7 @@ type reader struct {
 	matches    []Match
 	n          int
 	text       bool
+	unended    bool // the line has no end: the log may be cut in it
 	reject     *application.Rejection
 	failure    string // how the launcher says that a program failed
 	failedLine int
@@ -119,6 +120,7 @@ func (r *reader) scan(in io.Reader) error {
 		}
 		if len(part) > 0 {
 			r.n++
+			r.unended = part[len(part)-1] != '\n'
 			r.physical(part)
 		}
 		long = long[:0]
@@ -270,10 +272,15 @@ func (r *reader) note(what string, b []byte) {
 
 func (r *reader) figure(i int, b []byte) {
 	p, fig := &r.f.log.figures[i], &r.f.Log.Figures[i]
-	m := p.line.FindSubmatch(b)
-	if m == nil {
+	at := p.line.FindSubmatchIndex(b)
+	if at == nil {
 		return
 	}
+	if r.unended && at[2*p.value+1] == len(b) {
+		r.cut(fig.Name)
+		return
+	}
+	m := groups(b, at)
 	v, err := strconv.ParseFloat(string(m[p.value]), 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 		r.fail("bad-number", "line %d: %s is %q", r.n, fig.Name, clip(m[p.value]))
@@ -295,6 +302,21 @@ func (r *reader) figure(i int, b []byte) {
 	r.current.digits[i] = max(r.current.digits[i], printedError(string(m[p.value])))
 	r.current.empty = false
 	r.note(fig.Name, b)
+}
+
+// cut refuses a number at the very end of the log, for it may have had more digits.
+func (r *reader) cut(name string) {
+	r.fail("truncated", "the log ends in line %d, in the number that is %s", r.n, name)
+}
+
+func groups(b []byte, at []int) [][]byte {
+	out := make([][]byte, len(at)/2)
+	for i := range out {
+		if at[2*i] >= 0 {
+			out[i] = b[at[2*i]:at[2*i+1]]
+		}
+	}
+	return out
 }
 
 // printedError is the relative error that the digits of a printed number allow: half of the last one.
@@ -350,6 +372,10 @@ func (r *reader) row(i int, b []byte) {
 	}
 	v, err := strconv.ParseFloat(f[t.column], 64)
 	if err != nil {
+		return
+	}
+	if r.unended && t.column == len(f)-1 {
+		r.cut(fig.Name)
 		return
 	}
 	if math.IsNaN(v) || math.IsInf(v, 0) {
