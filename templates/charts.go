@@ -8,6 +8,15 @@ import (
 	"strings"
 )
 
+// GenericChart is the chart that runs any application that a file describes.
+const GenericChart = "generic"
+
+// HasChart tells whether an application has a chart of its own.
+func HasChart(application string) bool {
+	_, err := fs.Stat(files, path.Join("charts", application, "Chart.yaml"))
+	return err == nil
+}
+
 // Chart returns the files of the Helm chart that runs one trial of the named application, with the library chart that all of
 // them depend on in place, so that it can be loaded as it is.
 func Chart(application string) (fs.FS, error) {

@@ -112,7 +112,7 @@ func nodeReplacer(p provision.Provider, s *study.Study) (trial.NodeReplacer, err
 // applicationChart is the chart that the study names, or the one built in for its application.
 func applicationChart(ctx context.Context, s *study.Study, env provision.Environment) (*chart.Chart, error) {
 	if s.Chart == "" {
-		files, err := templates.Chart(s.Application)
+		files, err := templates.Chart(s.BuiltInChart())
 		if err != nil {
 			return nil, err
 		}

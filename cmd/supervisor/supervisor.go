@@ -23,6 +23,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/application"
 	"github.com/compspec/ocifit-lab/experiments/application/hpcg"
 	"github.com/compspec/ocifit-lab/experiments/application/stream"
+	"github.com/compspec/ocifit-lab/experiments/applications"
 	"github.com/compspec/ocifit-lab/experiments/playback"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/registry"
@@ -76,9 +77,10 @@ func Playback(ctx context.Context, env sim.Env, ready func(string)) error {
 	}
 	return playback.Run(ctx, playback.Options{
 		REST: env.Config, Clock: env.Clock, LogDir: env.LogDir, Types: types, Rehearsers: []application.Rehearser{hpcg.Rehearser{}, stream.Rehearser{}},
-		Instant: env.Settings.TimeScale == 0,
-		Ready:   func() { ready("") },
-		Log:     func(format string, args ...any) { fmt.Fprintf(env.Log, "playback: "+format+"\n", args...) },
+		Described: applications.Rehearser,
+		Instant:   env.Settings.TimeScale == 0,
+		Ready:     func() { ready("") },
+		Log:       func(format string, args ...any) { fmt.Fprintf(env.Log, "playback: "+format+"\n", args...) },
 	})
 }
 

@@ -67,6 +67,7 @@ const (
 	EnvIterations  = "OCIFIT_ITERATIONS"
 	EnvExclusive   = "OCIFIT_EXCLUSIVE"
 	EnvSaveLogs    = "OCIFIT_SAVE_LOGS"
+	EnvFile        = "OCIFIT_APPLICATION_FILE" // the application file, of an application that a file describes
 )
 
 // Launch is one trial as its container asks for it, on the node that it came to.

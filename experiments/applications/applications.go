@@ -20,6 +20,7 @@ import (
 type Application struct {
 	*described.File
 	Source string // of the file; "built in" for those that ship
+	Text   string // of the file
 }
 
 // parsers are those that files name instead of patterns.
@@ -64,7 +65,19 @@ func load(data []byte, file, source string) (*Application, error) {
 			return nil, &described.Error{File: file, Field: "log.parser", Problem: fmt.Sprintf("no parser is named %q: there is hpcg; leave it out to read the log by patterns", name)}
 		}
 	}
-	return &Application{File: f, Source: source}, nil
+	return &Application{File: f, Source: source, Text: string(data)}, nil
+}
+
+// Parse returns the application that the text of a file describes.
+func Parse(text, file string) (*Application, error) { return load([]byte(text), file, file) }
+
+// Rehearser returns what rehearses the application that the text of a file describes.
+func Rehearser(text string) (application.Rehearser, error) {
+	a, err := Parse(text, "application file")
+	if err != nil {
+		return nil, err
+	}
+	return described.Rehearser{File: a.File}, nil
 }
 
 // All returns the applications that ship, by name.
@@ -143,12 +156,12 @@ func readHPCG(r io.Reader, iterations int) (*described.Reading, error) {
 	return out, nil
 }
 
-// ParserFor returns the parser of the application that ships under the name, or of a file.
-func ParserFor(nameOrFile, dir string) (application.Parser, error) {
-	if !IsFile(nameOrFile) && !slices.Contains(templates.Applications(), nameOrFile) {
-		return nil, fmt.Errorf("no parser is named %q: there are %s; name one in the study's field parser", nameOrFile, strings.Join(templates.Applications(), ", "))
+// ParserFor returns the parser of an application that ships.
+func ParserFor(name string) (application.Parser, error) {
+	if !slices.Contains(templates.Applications(), name) {
+		return nil, fmt.Errorf("no parser is named %q: there are %s; name one in the study's field parser", name, strings.Join(templates.Applications(), ", "))
 	}
-	a, err := Find(nameOrFile, dir)
+	a, err := Find(name, "")
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/application"
 	"github.com/compspec/ocifit-lab/experiments/application/described"
 	"github.com/compspec/ocifit-lab/experiments/applications"
+	"github.com/compspec/ocifit-lab/templates"
 )
 
 // logs are made up after what each application prints in the versions named in them.
@@ -318,4 +319,47 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// TestRehearsalsAreRead holds the invented logs to the rules by which the application's own are read.
+func TestRehearsalsAreRead(t *testing.T) {
+	all, err := applications.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := templates.InstanceTypes()
+	for _, a := range all {
+		if a.Rehearsal.Output == "" {
+			continue
+		}
+		t.Run(a.Name, func(t *testing.T) {
+			r, err := applications.Rehearser(a.Text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			launch := application.Launch{
+				Application: a.Name, Command: r.DefaultCommand(), Host: "app-0", Iterations: 3, Nodes: 1, Tasks: "4", Ranks: 4, Threads: 1,
+				SaveLogs: true, Type: types[0], ImageTag: "latest", Seed: 3,
+			}
+			rehearsal, err := r.Rehearse(&launch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := application.WriteLog(&b, launch, rehearsal); err != nil {
+				t.Fatal(err)
+			}
+			o, err := a.Parser().Parse(&b, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(o.Figures) != 3 || o.Figures[0] == o.Figures[1] || !o.Replayed || !strings.Contains(o.ReplayText, "invented") || o.Tasks != "4" {
+				t.Errorf("%+v", o)
+			}
+			launch.Ranks = 1 << 20
+			if _, err := r.Rehearse(&launch); !errors.Is(err, application.ErrUnsatisfiable) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
 }

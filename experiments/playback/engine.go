@@ -52,6 +52,8 @@ type Options struct {
 	Types map[string]templates.InstanceType
 	// Rehearsers are the applications that can be played.
 	Rehearsers []application.Rehearser
+	// Described makes one of the application file that a container brings. Nil knows none.
+	Described func(file string) (application.Rehearser, error)
 	// Instant leaves out the phase "running", for a clock that never waits: log and end then come at once.
 	Instant bool
 	// Linger is how long, in real time, a pod that no study has started keeps running while nobody reads its log, on a clock that

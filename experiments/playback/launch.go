@@ -42,7 +42,7 @@ func (e *engine) launchOf(pod *corev1.Pod, c corev1.Container, script string) (a
 		Application: env[application.EnvApplication], Env: env, Host: cmp.Or(pod.Spec.Hostname, pod.Name),
 		Tasks: env[application.EnvTasks], Iterations: 3, Nodes: 1, Ranks: 1, Threads: 1, ImageTag: imageTag(c.Image),
 	}
-	app, err := e.rehearser(l.Application)
+	app, err := e.rehearser(l.Application, env[application.EnvFile])
 	if err != nil {
 		return l, nil, err
 	}
@@ -82,7 +82,10 @@ func flag(into *bool) func(string) bool {
 	}
 }
 
-func (e *engine) rehearser(name string) (application.Rehearser, error) {
+func (e *engine) rehearser(name, file string) (application.Rehearser, error) {
+	if file != "" && e.Described != nil {
+		return e.Described(file)
+	}
 	i := slices.IndexFunc(e.Rehearsers, func(r application.Rehearser) bool { return r.Name() == name })
 	if i >= 0 {
 		return e.Rehearsers[i], nil

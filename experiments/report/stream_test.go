@@ -45,7 +45,7 @@ func TestAnotherApplication(t *testing.T) {
 		t.Fatal(err)
 	}
 	data, _ := json.Marshal(a)
-	if a.Arms[0].GFLOPS != nil || a.Arms[1].Figure == nil || a.Metric.Unit != "GB/s" || strings.Contains(string(data), "gflops") {
+	if a.Arms[0].GFLOPS != nil || a.Arms[1].Figure == nil || a.Metric.Unit != "MB/s" || strings.Contains(string(data), "gflops") {
 		t.Errorf("%s", data)
 	}
 	if c := a.Comparisons[0]; !c.Comparable || c.RatioOfMedians == nil || *c.RatioOfMedians < 1.5 {

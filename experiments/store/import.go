@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/compspec/ocifit-lab/experiments/applications"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/webhook/compat"
@@ -43,7 +44,7 @@ func Import(src, dst string, opt ImportOptions) (*Run, *ImportSummary, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	parser, err := ParserFor(opt.Application)
+	parser, err := applications.ParserFor(opt.Application)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -79,7 +79,7 @@ func Create(dir string, info Info) (*Run, error) {
 	if info.Study == nil {
 		return nil, errors.New("a run needs a study")
 	}
-	parser, err := ParserFor(info.Study.ParserName())
+	parser, err := info.Study.LogParser()
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (r *Run) load() error {
 	if r.info.ID == "" || r.info.Study == nil {
 		return fmt.Errorf("%s names no run or no study", filepath.Join(r.dir, runFile))
 	}
-	r.parser, err = ParserFor(r.info.Study.ParserName())
+	r.parser, err = r.info.Study.LogParser()
 	return err
 }
 

@@ -21,6 +21,9 @@ func Load(data []byte, file string) (*Study, error) {
 		return nil, &Error{File: file, Problem: "the file is empty: a study needs a name and arms"}
 	}
 	s.setDefaults()
+	if err := s.describe(); err != nil {
+		return nil, err
+	}
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}

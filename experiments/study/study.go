@@ -56,8 +56,11 @@ type Study struct {
 	// Description says in a sentence what the study asks.
 	Description string `yaml:"description" json:"description,omitempty"`
 
-	// Application names the workload: the folder under logs/, the default chart and the default parser.
+	// Application names the workload: the folder under logs/, the chart and the parser. It is one that ships, or the path of an application
+	// file, such as ./mine.yaml; then it becomes the name in that file.
 	Application string `yaml:"application" json:"application"`
+	// ApplicationFile is the text of the application file, of an application that one describes; a run keeps it.
+	ApplicationFile string `json:"applicationFile,omitempty"`
 	// Parser names the log parser; empty is the application's own.
 	Parser string `yaml:"parser" json:"parser,omitempty"`
 	// Chart is where the application's Helm chart comes from: a folder or archive (a relative path starts at the study file's

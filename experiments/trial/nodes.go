@@ -62,7 +62,11 @@ func (n *Nodes) take(ctx context.Context, instanceType string, now func(format s
 
 // decide creates the trial's MiniCluster as a dry run and returns the instance type that came back.
 func (a *attempt) decide(ctx context.Context) (string, error) {
-	text, err := a.Chart.Render(a.values(a.trial), chart.Target{Release: a.release, Namespace: a.Namespace})
+	values, err := a.values(a.trial)
+	if err != nil {
+		return "", err
+	}
+	text, err := a.Chart.Render(values, chart.Target{Release: a.release, Namespace: a.Namespace})
 	if err != nil {
 		return "", &Failure{"chart", err}
 	}

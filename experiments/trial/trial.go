@@ -178,7 +178,11 @@ func within(ctx context.Context, timeout time.Duration, do func(context.Context)
 }
 
 func (a *attempt) install(ctx context.Context) error {
-	manifest, err := a.Helm.Install(ctx, a.release, a.Chart, a.values(a.trial))
+	values, err := a.values(a.trial)
+	if err != nil {
+		return err
+	}
+	manifest, err := a.Helm.Install(ctx, a.release, a.Chart, values)
 	if err != nil {
 		return beforePod(&Failure{"helm install", err})
 	}

@@ -42,10 +42,17 @@ func seed(base uint64, t study.Trial) uint64 {
 
 // values are the chart values of a trial: what the procedure sets for every trial, then the study's, then the arm's, and last
 // what makes the trial this one.
-func (r *Runner) values(t study.Trial) map[string]any {
+func (r *Runner) values(t study.Trial) (map[string]any, error) {
+	application, err := r.Study.ApplicationValues()
+	if err != nil {
+		return nil, err
+	}
 	values := map[string]any{
 		"experiment":  map[string]any{"nodes": 1, "tasks": t.Arm.ChartTasks(), "iterations": r.Study.Iterations, "exclusive": true},
 		"minicluster": map[string]any{"size": 1, "save_logs": true},
+	}
+	for _, of := range application {
+		values = chart.Merge(values, of)
 	}
 	labels := map[string]any{LabelRun: r.Store.ID(), LabelArm: t.Arm.Name, LabelTrial: number(t)}
 	return chart.Merge(chart.Merge(chart.Merge(values, r.Study.Values), t.Arm.Values), map[string]any{
@@ -57,5 +64,5 @@ func (r *Runner) values(t study.Trial) map[string]any {
 			compat.AnnotationModel:    t.Arm.Model,
 			compat.AnnotationSeed:     strconv.FormatUint(seed(r.Study.Seed, t), 10),
 		},
-	})
+	}), nil
 }

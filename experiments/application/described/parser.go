@@ -3,6 +3,7 @@ package described
 import (
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/compspec/ocifit-lab/experiments/application"
 )
@@ -18,13 +19,10 @@ func (p Parser) Metric() application.Metric { return p.metric(p.File.Log.Primary
 
 func (p Parser) metric(name string) application.Metric {
 	fig := p.File.figure(name)
-	key := name
-	if name != p.File.Name {
-		key = p.File.Name + "_" + name
-	}
-	text := p.File.Name + " " + name
-	if fig.Description != "" {
-		text = p.File.Name + ": " + fig.Description
+	key := p.File.Name + "_" + name
+	text := fig.Description
+	if !strings.Contains(strings.ToLower(text), p.File.Name) {
+		text = strings.TrimSuffix(p.File.Name+" "+name+", "+text, ", ")
 	}
 	return application.Metric{Key: key, Name: text, Unit: fig.Unit, HigherIsBetter: fig.Direction == Higher}
 }

@@ -1,3 +1,5 @@
+// Package stream rehearses STREAM: it makes what a trial of it prints from the memory traffic that HPCG counts. Its log is read by its
+// application file.
 package stream
 
 import (

@@ -65,7 +65,7 @@ spec:
         emptyDir: true
         emptyDirMedium: memory
     environment:
-      OCIFIT_APP: {{ .Chart.Name }}
+      OCIFIT_APP: {{ include "trial.name" . }}
       OCIFIT_NODES: {{ $e.nodes | quote }}
       OCIFIT_TASKS: {{ $e.tasks | toString | quote }}
       OCIFIT_ITERATIONS: {{ $e.iterations | quote }}

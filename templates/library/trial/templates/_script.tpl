@@ -1,3 +1,8 @@
+{{/* The name of the application, which names the runs. */}}
+{{- define "trial.name" -}}
+{{- with .Values.application }}{{ .name }}{{ else }}{{ .Chart.Name }}{{ end -}}
+{{- end -}}
+
 {{/* The batch script of a trial. Flux's own tools only: a trial that installs packages measures the network. */}}
 {{- define "trial.script" -}}
 {{- $e := .Values.experiment -}}
@@ -10,9 +15,9 @@ flux resource list
 
 for i in {1..{{ $e.iterations }}}
 do
-  echo "FLUX-RUN START {{ .Chart.Name }}-iter-$i"
-  flux run --job-name={{ .Chart.Name }}-iter-$i -N{{ $e.nodes }} {{ with $e.tasks | toString }}-n {{ . }} {{ end }}-o cpu-affinity=per-task -o gpu-affinity=off {{ if $e.exclusive }}--exclusive {{ end }}{{ $e.command }}
-  echo "FLUX-RUN END {{ .Chart.Name }}-iter-$i"
+  echo "FLUX-RUN START {{ include "trial.name" . }}-iter-$i"
+  flux run --job-name={{ include "trial.name" . }}-iter-$i -N{{ $e.nodes }} {{ with $e.tasks | toString }}-n {{ . }} {{ end }}-o cpu-affinity=per-task -o gpu-affinity=off {{ if $e.exclusive }}--exclusive {{ end }}{{ $e.command }}
+  echo "FLUX-RUN END {{ include "trial.name" . }}-iter-$i"
 done
 {{- with include (printf "%s.results" .Chart.Name) . | trim }}
 
