@@ -26,7 +26,7 @@ LIGHT = $$(go list ./... | grep -v -e /cmd/ -e /provision/sim -e /provision/eks 
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
 
-.PHONY: help build install demo test vet race cover fuzz lint fmt verify verify-pins vuln e2e-kind bench release-check release release-image clean
+.PHONY: help build install demo test vet race cover fuzz lint fmt verify verify-pins vuln e2e-kind chaos bench release-check release release-image clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -98,6 +98,9 @@ release-image: ## push the webhook's image for both architectures from dist to R
 
 e2e-kind: ## run the lab on a real kind cluster; says so when there is no Docker
 	@.ci/e2e-kind
+
+chaos: ## kill labs on sim CHAOS_KILLS (200) times at random and look whether anything is lost or left; some hours
+	CHAOS_KILLS=$(or $(CHAOS_KILLS),200) go test -v -run TestChaos -timeout 0 ./cmd/cli
 
 bench: build ## print times and memory: the lab on sim, the webhook against one that does nothing, EKS against its shortest chain
 	@.ci/bench $(BIN)

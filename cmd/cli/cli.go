@@ -127,7 +127,7 @@ a real control plane with simulated nodes, whose benchmark figures are replayed,
 	_ = root.RegisterFlagCompletionFunc("output", words("text", "json"))
 	_ = root.RegisterFlagCompletionFunc("progress", words(ui.Kinds()...))
 	root.AddCommand(
-		a.initCmd(), a.planCmd(), a.upCmd(), a.downCmd(), a.statusCmd(),
+		a.initCmd(), a.planCmd(), a.upCmd(), a.downCmd(), a.statusCmd(), a.doctorCmd(), a.logsCmd(),
 		a.experimentCmd(), a.resultsCmd(), a.modelsCmd(), a.applicationsCmd(), a.artifactCmd(), a.webhookCmd(), a.versionCmd(), a.supervisorCmd(),
 		a.addonsCmd(), a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(), a.eksCmd(),
 	)

@@ -151,7 +151,7 @@ func (a *app) runUp(ctx context.Context, l *assembly.Lab, state *labstate.State,
 	})
 	rep.Close()
 	if err != nil {
-		err = l.WithLogs(ctx, err)
+		err = withBundle(ctx, l, state, l.WithLogs(ctx, err))
 		return step.Try(err, "run `ocifit-lab up` again to go on, or `ocifit-lab down` to remove what exists; logs are in %s", l.Dir.Path())
 	}
 	state.Ready = true

@@ -174,3 +174,6 @@ func (d *Dir) Lock() (release func(), err error) {
 	}
 	return func() { _ = lock.Release() }, nil
 }
+
+// Holder tells who has the lock.
+func (d *Dir) Holder() (filelock.Holder, bool) { return filelock.HolderOf(d.Path("lock")) }
