@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// startWithin bounds the start of a supervisor.
-	startWithin = 60 * time.Second
+	// startWithin bounds the start of a supervisor: seconds on a machine that is free, and minutes on one that is not.
+	startWithin = 3 * time.Minute
 	// stopWithin bounds the whole end of a supervisor.
 	stopWithin = 1800 * time.Millisecond
 	// garbagePercent lets the heap grow to three and a half times what is in use: at the usual double, a quarter of all work is
