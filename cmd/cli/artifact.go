@@ -160,7 +160,7 @@ func (a *app) target(ctx context.Context, args []string, plainHTTP bool) (addon.
 	}
 	target := addon.Target{Ref: args[0]}
 	host, _, _ := strings.Cut(args[0], "/")
-	if plainHTTP {
+	if plainHTTP || artifact.PlainLoopback(ctx, host) {
 		target.PlainHTTP = []string{host}
 	}
 	// The lab's registry by its address; a lab that does not run has none.

@@ -95,8 +95,7 @@ func (a *app) imageOut(ctx context.Context, img *image.Image, o imageOptions) er
 		return nil
 	}
 	reg := image.Registry{Credential: new(ecr.Source).Credential(artifact.DockerCredentials())}
-	if o.plainHTTP {
-		host, _, _ := strings.Cut(o.push, "/")
+	if host, _, _ := strings.Cut(o.push, "/"); o.plainHTTP || artifact.PlainLoopback(ctx, host) {
 		reg.PlainHTTP = []string{host}
 	}
 	pushed, err := img.Push(ctx, o.push, reg)

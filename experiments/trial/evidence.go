@@ -66,8 +66,28 @@ func (a *attempt) check() error {
 	case a.record.Image == compat.DefaultTargetImage:
 		return &Failure{"decision", fmt.Errorf("the pod kept the image %s", a.record.Image)}
 	}
+	if err := undisturbed(a.pod); err != nil {
+		return err
+	}
 	if t := terminated(a.pod, a.release); t != nil && t.ExitCode != 0 {
 		return &Failure{"container", fmt.Errorf("exit code %d %s", t.ExitCode, strings.TrimSpace(t.Reason+" "+t.Message))}
+	}
+	return nil
+}
+
+// undisturbed refuses a pod that did not run once and to its end: its log may be another run's, or a part of one.
+func undisturbed(p *corev1.Pod) error {
+	for _, s := range append(slices.Clone(p.Status.InitContainerStatuses), p.Status.ContainerStatuses...) {
+		if s.RestartCount > 0 {
+			why := "for no known reason"
+			if t := s.LastTerminationState.Terminated; t != nil {
+				why = fmt.Sprintf("after exit code %d %s", t.ExitCode, t.Reason)
+			}
+			return &Failure{"restarted", fmt.Errorf("container %s was started %d times, %s", s.Name, s.RestartCount+1, strings.TrimSpace(why))}
+		}
+	}
+	if p.Status.Phase == corev1.PodFailed && p.Status.Reason != "" {
+		return &Failure{"pod", fmt.Errorf("%s: %s", p.Status.Reason, p.Status.Message)}
 	}
 	return nil
 }

@@ -72,6 +72,47 @@ func finishedPod(annotations map[string]string) *corev1.Pod {
 	}
 }
 
+// TestUndisturbed: a container that was started again has the log of another run, whatever it says.
+func TestUndisturbed(t *testing.T) {
+	killed := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}}
+	for name, tc := range map[string]struct {
+		change func(p *corev1.Pod)
+		want   string
+	}{
+		"once": {func(*corev1.Pod) {}, ""},
+		"restarted": {func(p *corev1.Pod) {
+			p.Status.ContainerStatuses[0].RestartCount, p.Status.ContainerStatuses[0].LastTerminationState = 2, killed
+		}, "restarted: container hpcg was started 3 times, after exit code 137 OOMKilled"},
+		"init restarted": {func(p *corev1.Pod) {
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "flux-view", RestartCount: 1}}
+		}, "restarted: container flux-view was started 2 times, for no known reason"},
+		"evicted": {func(p *corev1.Pod) {
+			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "the node was low on memory"
+		},
+			"pod: Evicted: the node was low on memory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := finishedPod(nil)
+			tc.change(p)
+			got := ""
+			if err := undisturbed(p); err != nil {
+				got = err.Error()
+			}
+			if got != tc.want {
+				t.Errorf("%q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestSeedsSurviveJSON(t *testing.T) {
+	for n := range 1000 {
+		if s := seed(1, planned("random", "random", n)); s != uint64(float64(s)) || s >= 1<<53 {
+			t.Fatalf("trial %d: seed %d changes in a JSON number", n, s)
+		}
+	}
+}
+
 func nodeReadyAt(second int) *corev1.Node {
 	return &corev1.Node{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{
 		Type: corev1.NodeReady, LastTransitionTime: metav1.NewTime(time.Date(2025, 7, 21, 0, 0, second, 0, time.UTC)),

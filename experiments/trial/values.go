@@ -33,11 +33,12 @@ func number(t study.Trial) string {
 	return strconv.Itoa(t.N)
 }
 
-// seed is the random seed of one trial: repeatable from the study's seed, different for every trial.
+// seed is the random seed of one trial: repeatable from the study's seed, different for every trial. It has 53 bits, so that any JSON
+// reader keeps it.
 func seed(base uint64, t study.Trial) uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d/%s/%s", base, t.Arm.Name, number(t))
-	return h.Sum64()
+	return h.Sum64() >> 11
 }
 
 // values are the chart values of a trial: what the procedure sets for every trial, then the study's, then the arm's, and last

@@ -76,6 +76,9 @@ type NetworkPolicy struct {
 type Upstream struct {
 	Image            string `json:"image"`
 	ModelServerImage string `json:"modelServerImage"`
+	// IdentityLabel and TimeoutSeconds stand for the chart's values of these names.
+	IdentityLabel  string `json:"identityLabel"`
+	TimeoutSeconds int64  `json:"timeoutSeconds"`
 }
 
 // Defaults are the values of the chart's values.yaml.
