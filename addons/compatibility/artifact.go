@@ -20,11 +20,15 @@ import (
 type Target struct {
 	// Ref has registry, repository and tag.
 	Ref string
+	// Aliases are references that lead to the artifact too.
+	Aliases []string
 	// PlainHTTP lists the registries that are spoken to without TLS.
 	PlainHTTP []string
 	// Credential is what registries are asked with; nil asks without.
 	Credential auth.CredentialFunc
 }
+
+func (t Target) refs() []string { return append([]string{t.Ref}, t.Aliases...) }
 
 func (t Target) options() oci.Options {
 	return oci.Options{PlainHTTP: t.PlainHTTP, Credential: t.Credential}
@@ -88,11 +92,13 @@ func (a *Addon) Install(ctx context.Context, _ *kube.Cluster, log step.Log) erro
 	if err != nil {
 		return err
 	}
-	pushed, err := oci.Push(ctx, target.Ref, data, compat.MediaTypeModels, target.options())
-	if err != nil {
-		return err
+	for _, ref := range target.refs() {
+		pushed, err := oci.Push(ctx, ref, data, compat.MediaTypeModels, target.options())
+		if err != nil {
+			return err
+		}
+		log("pushed %s@%s", ref, pushed)
 	}
-	log("pushed %s@%s", target.Ref, pushed)
 	return nil
 }
 
@@ -106,12 +112,14 @@ func (a *Addon) Ready(ctx context.Context, _ *kube.Cluster) error {
 	if err != nil {
 		return err
 	}
-	got, err := oci.Pull(ctx, target.Ref, target.options())
-	if err != nil {
-		return err
-	}
-	if digest.FromBytes(got.Data) != digest.FromBytes(want) {
-		return fmt.Errorf("%s holds another artifact than this lab's", target.Ref)
+	for _, ref := range target.refs() {
+		got, err := oci.Pull(ctx, ref, target.options())
+		if err != nil {
+			return err
+		}
+		if digest.FromBytes(got.Data) != digest.FromBytes(want) {
+			return fmt.Errorf("%s holds another artifact than this lab's", ref)
+		}
 	}
 	return nil
 }

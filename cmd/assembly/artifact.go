@@ -12,6 +12,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision/step"
 	oci "github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
+	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/serve"
 )
 
@@ -59,6 +60,9 @@ func (l *Lab) ArtifactTarget(ctx context.Context) (compatibility.Target, error) 
 	target := compatibility.Target{
 		Ref:        env.Registry + "/" + artifactName + ":" + l.Spec.Artifact.Tag,
 		Credential: env.RegistryLogin.Credential(env.Registry, oci.DockerCredentials()),
+	}
+	if published := env.Registry + "/" + compat.PublishedArtifact; published != target.Ref {
+		target.Aliases = []string{published}
 	}
 	if env.PlainHTTP {
 		target.PlainHTTP = []string{env.Registry}

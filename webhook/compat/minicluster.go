@@ -7,6 +7,9 @@ const (
 	FluxResource = "miniclusters"
 )
 
-// PublishedRegistry is the registry by which the study's procedure names its artifact. A lab's own registry holds the artifact under the
+// PublishedRegistry and PublishedArtifact are how the study's procedure names its artifact. A lab's own registry holds the artifact under the
 // same name; its webhook asks that first, so that the procedure's commands work as they are written.
-const PublishedRegistry = "ghcr.io"
+const (
+	PublishedRegistry = "ghcr.io"
+	PublishedArtifact = "compspec/ocifit-k8s-compatibility:ml-example-with-random"
+)
