@@ -85,6 +85,7 @@ type Launch struct {
 	SaveLogs    bool
 
 	Type     templates.InstanceType // of the nodes
+	Machine  string                 // names the first node among all that there are
 	ImageTag string
 	Seed     uint64
 	Start    time.Time // of the container, on the simulated clock
@@ -107,6 +108,9 @@ type Rehearser interface {
 type Rehearsal struct {
 	Source string // replay.Measured or replay.Estimated
 	Rule   string // a sentence: where the figures come from; it is printed near the top of the log
+	// MeanError is how far the mean that the figures are drawn around may be from that of another occasion, as the standard
+	// deviation of its logarithm; 0 is not known.
+	MeanError float64
 
 	Head    string // what the container prints before the echo of the batch script
 	Setup   string // lines of the batch script before the first run

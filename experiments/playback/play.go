@@ -81,7 +81,7 @@ func (e *engine) play(ctx context.Context, pod *corev1.Pod, created time.Time) e
 func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, script string, node *corev1.Node, note replay.Note) played {
 	p := played{note: note}
 	launch, app, err := e.launchOf(pod, main, script)
-	launch.Type, launch.Seed, launch.Start = e.typeOf(node), note.Seed, note.Clock.Started
+	launch.Type, launch.Machine, launch.Seed, launch.Start = e.typeOf(node), string(node.UID), note.Seed, note.Clock.Started
 	if err == nil {
 		launch.Ranks, err = tasksOf(launch.Tasks, launch.Nodes, launch.Type)
 	}
@@ -93,7 +93,7 @@ func (e *engine) prepare(pod *corev1.Pod, main corev1.Container, script string, 
 	if err == nil {
 		p.chunks, err = application.Chunks(launch, rehearsal)
 	}
-	p.note.Source, p.note.Rule = rehearsal.Source, rehearsal.Rule
+	p.note.Source, p.note.Rule, p.note.MeanError = rehearsal.Source, rehearsal.Rule, rehearsal.MeanError
 	if err != nil {
 		p.failed, p.unknown = true, errors.Is(err, application.ErrUnknown)
 		p.note.Source, p.note.Rule = replay.Estimated, "the launch fails as it would on a real node: "+err.Error()

@@ -26,6 +26,9 @@ type Note struct {
 	Source string `json:"source"`
 	// Rule is a sentence: which measurements were drawn from, or by what rule the figures were estimated.
 	Rule string `json:"rule"`
+	// MeanError is how far the mean that the figures are drawn around may be from that of another occasion, as the standard deviation
+	// of its logarithm; 0 is not known.
+	MeanError float64 `json:"meanError,omitempty"`
 	// Seed makes the same figures again.
 	Seed uint64 `json:"seed"`
 	// NodeStartSeconds is 0 when the pod came to a node that was there already.

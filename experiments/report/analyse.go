@@ -242,10 +242,14 @@ func newRow(rec *store.Record, info store.Info, prices map[string]float64) Trial
 	if t.Simulated || o.Replayed {
 		row.Source = sourceReplayed
 		var note struct {
-			Source string `json:"source"`
+			Source    string  `json:"source"`
+			MeanError float64 `json:"meanError"`
 		}
-		if json.Unmarshal(t.Replay, &note) == nil && note.Source == sourceEstimated {
-			row.Source = sourceEstimated
+		if json.Unmarshal(t.Replay, &note) == nil {
+			row.meanError = note.MeanError
+			if note.Source == sourceEstimated {
+				row.Source = sourceEstimated
+			}
 		}
 	}
 	if t.Decision != nil {

@@ -190,5 +190,6 @@ type TrialRow struct {
 	// minimised says that the model's choice is the lowest prediction; candidates is how many types it had.
 	minimised  bool
 	candidates int
-	jobs       int // records of the launcher in the log
+	meanError  float64 // of a replayed mean, as the deviation of its logarithm
+	jobs       int     // records of the launcher in the log
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/compspec/ocifit-lab/experiments/study"
@@ -29,8 +30,8 @@ func (a *Analysis) forecast(s *study.Study) *Forecast {
 	if !a.Simulated || len(a.Trials) == 0 {
 		return nil
 	}
-	f := &Forecast{Arms: []Expected{}, Assumption: "Replayed figures vary as the published measurements did, nodes start as fast as in the study, " +
-		"and trials run one after another. The cluster's control plane, the sticky node and idle nodes are not in the price."}
+	f := &Forecast{Arms: []Expected{}, Assumption: "Iterations and machines of a replay vary as in the published trials; the intervals are predictive, they also hold " +
+		"how much the mean of a type differs from one occasion to another. Nodes start as fast as in the study, and trials run one after another. The cluster's control plane, the sticky node and idle nodes are not in the price."}
 	for _, arm := range a.Arms {
 		f.Trials += arm.Trials
 		if arm.Complete == 0 {
@@ -44,10 +45,36 @@ func (a *Analysis) forecast(s *study.Study) *Forecast {
 	}
 	for _, c := range a.Comparisons {
 		if c.Primary != nil {
-			f.Arms = append(f.Arms, Expected{c.Arm, c.Primary.Ratio, c.Primary.CI95, c.Comparable})
+			f.Arms = append(f.Arms, Expected{c.Arm, c.Primary.Ratio, a.predictive(&c), c.Comparable})
 		}
 	}
 	return f
+}
+
+// predictive widens a comparison's interval by the error of the means that were replayed: each type's is common to all of its trials.
+func (a *Analysis) predictive(c *Comparison) *[2]float64 {
+	ci := c.Primary.CI95
+	if ci == nil || ci[0] <= 0 {
+		return nil
+	}
+	half := math.Log(ci[1]/ci[0]) / 2
+	extra := meanError(a.rowsOf(c.Arm)) + meanError(a.rowsOf(c.Baseline))
+	wide := math.Sqrt(half*half + 1.96*1.96*extra)
+	return &[2]float64{c.Primary.Ratio * math.Exp(-wide), c.Primary.Ratio * math.Exp(wide)}
+}
+
+// meanError is the variance that the errors of replayed means give the logarithm of an arm's mean.
+func meanError(rows []TrialRow) float64 {
+	share, variance := map[string]float64{}, map[string]float64{}
+	for i := range rows {
+		share[rows[i].InstanceType] += 1 / float64(len(rows))
+		variance[rows[i].InstanceType] = rows[i].meanError * rows[i].meanError
+	}
+	sum := 0.0
+	for t, s := range share {
+		sum += s * s * variance[t]
+	}
+	return sum
 }
 
 // Text says the forecast in sentences.

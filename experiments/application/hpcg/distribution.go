@@ -48,6 +48,9 @@ type Distribution struct {
 	Seconds  float64 // execution time of one run
 	Source   string  // replay.Measured or replay.Estimated
 	Rule     string  // one sentence
+	Ranks    int     // over all nodes
+	// Occasion is how much the mean differs from one occasion to another, as a logarithm.
+	Occasion float64
 }
 
 // DistributionOf finds the published runs of exactly this launch, or estimates from the nearest ones. The error is
@@ -77,9 +80,9 @@ func DistributionOf(q Query) (Distribution, error) {
 	if q.Local != publishedLocal {
 		reasons = append(reasons, fmt.Sprintf("the local grid %dx%dx%d gets the rating of the published 32x32x32", q.Local[0], q.Local[1], q.Local[2]))
 	}
-	d := Distribution{Mean: out.mean, SD: out.sd, Seconds: out.seconds * float64(q.Seconds) / publishedSeconds, Source: replay.Measured}
+	d := Distribution{Mean: out.mean, SD: out.sd, Seconds: out.seconds * float64(q.Seconds) / publishedSeconds, Source: replay.Measured, Ranks: q.Ranks, Occasion: math.Hypot(m.occasionSD(""), studyGap)}
 	if len(reasons) == 0 {
-		d.Rule = fmt.Sprintf("figures are drawn from a normal distribution with the mean (%.4g GFLOP/s) and deviation (%.3g) of %d published runs of %s on %s with %s",
+		d.Rule = fmt.Sprintf("figures have the mean (%.4g GFLOP/s, deviation %.3g) of %d published runs of %s on %s with %s, and vary by iteration and machine as published trials did",
 			out.mean, out.sd, out.n, wanted, t.Name, ranksText(q.Ranks))
 		return d, nil
 	}

@@ -41,8 +41,8 @@ func (Rehearser) Rehearse(l *application.Launch) (application.Rehearsal, error) 
 	if err != nil {
 		return r, err
 	}
-	r.Source, r.Rule = d.Source, d.Rule
-	r.Runs, r.Results = Output(*l, q.Local, d.Sample(l.Seed, l.Iterations))
+	r.Source, r.Rule, r.MeanError = d.Source, d.Rule, d.Occasion
+	r.Runs, r.Results = Output(*l, q.Local, d.Trial(l.Seed, l.Machine, l.Iterations))
 	return r, nil
 }
 
