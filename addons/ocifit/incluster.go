@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,6 +41,8 @@ type InCluster struct {
 	TieBreak string
 	// Mirrors are asked before a registry.
 	Mirrors map[string][]string
+	// NodeSelector keeps the webhook's pods on the nodes that are always there.
+	NodeSelector map[string]string
 	// EgressPorts are ports of registries besides 443.
 	EgressPorts []int
 }
@@ -83,7 +87,10 @@ func (a *InCluster) render(ctx context.Context, c *kube.Cluster) ([]byte, error)
 	if v.PlainHTTP, err = a.PlainHTTP(ctx); err != nil {
 		return nil, err
 	}
-	v.Skip, v.TieBreak = a.Skip, a.TieBreak
+	if v.AllowRegistries, err = a.registries(ctx); err != nil {
+		return nil, err
+	}
+	v.Skip, v.TieBreak, v.NodeSelector = a.Skip, a.TieBreak, a.NodeSelector
 	for registry, mirrors := range a.Mirrors {
 		for _, m := range mirrors {
 			v.Mirrors = append(v.Mirrors, registry+"="+m)
@@ -101,6 +108,23 @@ func (a *InCluster) render(ctx context.Context, c *kube.Cluster) ([]byte, error)
 		v.Certificates = deploy.Certificates{Source: "secret", Secret: Secret, CABundle: base64.StdEncoding.EncodeToString(secret.Data["ca.crt"])}
 	}
 	return deploy.Render(v, a.Namespace)
+}
+
+// registries lists those that the lab's own artifact and its mirrors are in: nobody in the cluster makes the webhook ask others.
+func (a *InCluster) registries(ctx context.Context) ([]string, error) {
+	ref, err := a.Artifact(ctx)
+	if err != nil {
+		return nil, err
+	}
+	host, _, _ := strings.Cut(ref, "/")
+	list := []string{host}
+	for registry := range a.Mirrors {
+		if registry != host {
+			list = append(list, registry)
+		}
+	}
+	slices.Sort(list)
+	return list, nil
 }
 
 // Ready looks at the deployment and then uses the webhook.

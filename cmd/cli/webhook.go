@@ -66,6 +66,7 @@ features are read again when their files change. Registries are asked with the c
 	f.StringVar(&c.ModelServerURL, "model-server", os.Getenv("MODEL_SERVER_URL"), "model server that is asked instead of the built-in models (POST /predict)")
 	f.StringVar(&c.PredictListen, "predict-api", "", "address at which POST /predict is answered with the built-in models, over plain HTTP")
 	f.StringSliceVar(&c.PlainHTTPRegistries, "plain-http", nil, "registries (host:port) that are spoken to without TLS")
+	f.StringSliceVar(&c.AllowRegistries, "allow-registry", list(os.Getenv("ALLOW_REGISTRIES")), "registries (host, host:port or *.domain) that artifacts may be in (default: all with public addresses)")
 	f.StringArrayVar(&o.mirrors, "mirror", nil, "registry=mirror: what is asked before a registry; may be repeated")
 	f.DurationVar(&c.ArtifactFresh, "artifact-fresh", 10*time.Second, "how long a tag is believed")
 	f.DurationVar(&c.ArtifactMaxStale, "artifact-max-stale", time.Hour, "how long the last good copy of an artifact serves while its registry is down; negative: not at all")
@@ -86,7 +87,8 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	c.Clientset, c.FeaturesFile = client, o.featuresDir
 	c.Prices, _ = templates.Prices()
 	c.Allocatable = nodefeatures.Allocatable()
-	c.Credential = new(ecr.Source).Credential(artifact.DockerCredentials())
+	tokens := new(ecr.Source)
+	c.Credential, c.Forget = tokens.Credential(artifact.DockerCredentials()), tokens.Forget
 	c.Log = slog.New(slog.NewJSONHandler(a.Err, nil))
 	return serve.Run(ctx, c)
 }

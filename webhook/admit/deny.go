@@ -15,6 +15,7 @@ const (
 	ReasonNoTarget            = "no-target-image"
 	ReasonArtifactUnavailable = "artifact-unavailable"
 	ReasonArtifactInvalid     = "artifact-invalid"
+	ReasonNotAllowed          = "registry-not-allowed"
 	ReasonUnknownModel        = "unknown-model"
 	ReasonNoCandidate         = "no-candidate"
 	ReasonAmbiguous           = "ambiguous"
@@ -47,6 +48,8 @@ func deny(reason string, code int32, format string, args ...any) *Denial {
 // denySpec turns the error of an artifact source into a denial.
 func denySpec(err error) *Denial {
 	switch {
+	case errors.Is(err, artifact.ErrNotAllowed):
+		return deny(ReasonNotAllowed, http.StatusUnprocessableEntity, "%w", err)
 	case errors.Is(err, artifact.ErrReference), errors.Is(err, artifact.ErrContent):
 		return deny(ReasonArtifactInvalid, http.StatusUnprocessableEntity, "%w", err)
 	}

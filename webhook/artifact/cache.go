@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
-	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // CacheOptions tune a Cache.
@@ -71,7 +70,7 @@ func NewCache(opts CacheOptions) *Cache {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	opts.tokens = auth.NewCache()
+	opts.health = &health{}
 	return &Cache{opts: opts, byRef: map[string]*entry{}, byDigest: map[string]*Artifact{}}
 }
 
@@ -179,17 +178,21 @@ func (c *Cache) serveStale(e *entry, now time.Time, cause error) *Artifact {
 
 // refresh asks the registry, which often only confirms what is known.
 func (c *Cache) refresh(ctx context.Context, key string, isPinned bool) (*Artifact, error) {
-	d, p, err := resolve(ctx, key, c.opts.Options)
+	ctx, cancel := c.opts.within(ctx)
+	defer cancel()
+	p, err := c.opts.open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	d, err := p.resolve(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
-	a := c.byDigest[p.full+"@"+d.Digest.String()]
+	a := c.byDigest[p.full()+"@"+d.Digest.String()]
 	c.mu.Unlock()
 	if a == nil {
-		ctx, cancel := c.opts.within(ctx)
-		defer cancel()
-		content, err := fetch(ctx, p, d)
+		content, err := p.fetch(ctx, d)
 		if err != nil {
 			return nil, err
 		}

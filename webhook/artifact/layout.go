@@ -45,19 +45,19 @@ func (l layout) String() string {
 }
 
 // open opens the folder; only a push makes one that is not there.
-func (l layout) open(ctx context.Context, create bool) (source, error) {
+func (l layout) open(ctx context.Context, create bool) (*source, error) {
 	if l.dir == "" || l.name == "" {
-		return source{}, fmt.Errorf("%w: %q; write oci:FOLDER:TAG", ErrReference, l)
+		return nil, fmt.Errorf("%w: %q; write oci:FOLDER:TAG", ErrReference, l)
 	}
 	if _, err := os.Stat(filepath.Join(l.dir, "oci-layout")); errors.Is(err, fs.ErrNotExist) && !create {
-		return source{}, fmt.Errorf("%w: %s is not an OCI layout folder (it has no file oci-layout)", ErrUnavailable, l.dir)
+		return nil, fmt.Errorf("%w: %s is not an OCI layout folder (it has no file oci-layout)", ErrUnavailable, l.dir)
 	}
 	s, err := oci.NewWithContext(ctx, l.dir)
 	if errors.Is(err, content.ErrMismatchedDigest) {
-		return source{}, fmt.Errorf("%w: layout folder %s: %w", ErrContent, l.dir, err)
+		return nil, fmt.Errorf("%w: layout folder %s: %w", ErrContent, l.dir, err)
 	}
 	if err != nil {
-		return source{}, fmt.Errorf("%w: layout folder %s: %w", ErrUnavailable, l.dir, err)
+		return nil, fmt.Errorf("%w: layout folder %s: %w", ErrUnavailable, l.dir, err)
 	}
-	return source{store: s, name: l.name, full: l.String(), pinned: l.pinned}, nil
+	return &source{store: s, name: l.name, full: l.String(), pinned: l.pinned}, nil
 }

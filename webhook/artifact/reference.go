@@ -41,15 +41,22 @@ type Options struct {
 	Mirrors map[string][]string
 	// Timeout bounds one push or pull; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// Credential returns what a registry is asked with; nil asks without credentials.
+	// Credential returns what a registry is asked with; nil asks without credentials. When it fails the registry is asked
+	// without, for what is public needs none.
 	Credential auth.CredentialFunc
+	// Forget, if set, makes Credential ask anew for a registry that has just refused its credentials.
+	Forget func(host string)
+	// Warn, if set, is told of what went wrong on the way to a success.
+	Warn func(error)
+	// Guard, if set, limits which registries are asked, and where they may send their clients.
+	Guard *Guard
 	// HTTPClient does the requests; nil means a client of http.DefaultTransport.
 	HTTPClient *http.Client
 	// Layouts allows references to folders ("oci:DIR:TAG"). Only for references that the user of this process
 	// wrote: an annotation must never make the webhook read a file.
 	Layouts bool
 
-	tokens auth.Cache // shared by the pulls of a Cache
+	health *health // shared by the pulls of a Cache
 }
 
 // ParseReference reads registry/repository[:tag][@digest]. Without tag and digest it means the tag latest;
@@ -86,33 +93,40 @@ type source struct {
 	// repository is host/repository, which images beside the artifact are named by; empty for a folder.
 	repository string
 	pinned     bool
+
+	repo *remote.Repository // nil for a folder
+	// login tells how the registry was asked.
+	login *login
 }
 
 // sources lists where the artifact can be had, the best first: mirrors, then what the reference says.
-func (o Options) sources(ctx context.Context, ref string) ([]source, error) {
+func (o Options) sources(ctx context.Context, ref string) ([]*source, error) {
 	if o.Layouts {
 		if l, ok := parseLayout(ref); ok {
-			p, err := l.open(ctx, false)
-			return []source{p}, err
+			s, err := l.open(ctx, false)
+			return []*source{s}, err
 		}
 	}
 	r, err := ParseReference(ref)
 	if err != nil {
 		return nil, err
 	}
-	var list []source
+	if err := o.Guard.permits(r.Registry); err != nil {
+		return nil, err
+	}
+	var list []*source
 	for _, m := range append(slices.Clone(o.Mirrors[r.Registry]), r.Registry) {
-		p, err := o.remote(m, r)
+		s, err := o.remote(m, r)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, p)
+		list = append(list, s)
 	}
 	return list, nil
 }
 
 // target is the one source that an artifact is pushed to.
-func (o Options) target(ctx context.Context, ref string) (source, error) {
+func (o Options) target(ctx context.Context, ref string) (*source, error) {
 	if o.Layouts {
 		if l, ok := parseLayout(ref); ok {
 			return l.open(ctx, true)
@@ -120,29 +134,23 @@ func (o Options) target(ctx context.Context, ref string) (source, error) {
 	}
 	r, err := ParseReference(ref)
 	if err != nil {
-		return source{}, err
+		return nil, err
 	}
 	return o.remote(r.Registry, r)
 }
 
 // remote opens the repository of a reference at its registry or at a mirror.
-func (o Options) remote(base string, r registry.Reference) (source, error) {
+func (o Options) remote(base string, r registry.Reference) (*source, error) {
 	repo, err := remote.NewRepository(strings.TrimSuffix(base, "/") + "/" + r.Repository)
 	if err != nil {
-		return source{}, fmt.Errorf("%w: %q at %q: %w", ErrReference, r.Repository, base, err)
+		return nil, fmt.Errorf("%w: %q at %q: %w", ErrReference, r.Repository, base, err)
 	}
-	client := o.HTTPClient
-	if client == nil {
-		client = &http.Client{}
-	}
-	tokens := o.tokens
-	if tokens == nil {
-		tokens = auth.NewCache()
-	}
-	repo.Client = &auth.Client{Client: client, Cache: tokens, Credential: o.Credential, ClientID: "ocifit-lab"}
 	repo.PlainHTTP = slices.Contains(o.PlainHTTP, repo.Reference.Registry)
 	repo.MaxMetadataBytes = compat.MaxArtifactBytes
-	return source{store: repo, name: r.Reference, full: r.String(), repository: r.Registry + "/" + r.Repository, pinned: pinned(r)}, nil
+	s := &source{store: repo, repo: repo, name: r.Reference, full: r.String(), repository: r.Registry + "/" + r.Repository, pinned: pinned(r)}
+	s.login = newLogin(o)
+	repo.Client = s.login.client()
+	return s, nil
 }
 
 // within applies the timeout.

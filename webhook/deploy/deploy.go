@@ -39,6 +39,7 @@ type Values struct {
 	ImagePullSecrets          []string          `json:"imagePullSecrets"`
 	Replicas                  int               `json:"replicas"`
 	Resources                 map[string]any    `json:"resources"`
+	GoMemoryLimit             string            `json:"goMemoryLimit"`
 	FailurePolicy             string            `json:"failurePolicy"`
 	TimeoutSeconds            int               `json:"timeoutSeconds"`
 	ExcludeNamespaces         []string          `json:"excludeNamespaces"`
@@ -52,6 +53,10 @@ type Values struct {
 	RegistrySecret            string            `json:"registrySecret"`
 	PlainHTTP                 []string          `json:"plainHTTP"`
 	Mirrors                   []string          `json:"mirrors"`
+	AllowRegistries           []string          `json:"allowRegistries"`
+	Architectures             []string          `json:"architectures"`
+	NodeSelector              map[string]string `json:"nodeSelector"`
+	Tolerations               []map[string]any  `json:"tolerations"`
 	ArtifactMaxStale          string            `json:"artifactMaxStale"`
 	ServiceAccountAnnotations map[string]string `json:"serviceAccountAnnotations"`
 	Certificates              Certificates      `json:"certificates"`
@@ -100,8 +105,9 @@ func ReadValues(data []byte) (Values, error) {
 }
 
 var (
-	dnsName  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
-	plainRef = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$`)
+	dnsName     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	memoryLimit = regexp.MustCompile(`^[1-9][0-9]*[MG]iB$`)
+	plainRef    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$`)
 )
 
 // Validate says what is wrong with the values. Texts that go into the templates as they are must be simple ones.
@@ -118,6 +124,7 @@ func (v Values) Validate() error {
 	check(slices.Contains([]string{"Always", "IfNotPresent", "Never"}, v.ImagePullPolicy), "imagePullPolicy is %q", v.ImagePullPolicy)
 	check(v.TimeoutSeconds >= 1 && v.TimeoutSeconds <= 30, "timeoutSeconds is %d, must be 1 to 30", v.TimeoutSeconds)
 	check(v.Seed < 1<<53, "seed is %d, must be below 2^53: templates know no larger whole numbers", v.Seed)
+	check(memoryLimit.MatchString(v.GoMemoryLimit), "goMemoryLimit is %q, must be a number with MiB or GiB", v.GoMemoryLimit)
 	check(v.Replicas >= 1, "replicas is %d, must be at least 1", v.Replicas)
 	for _, image := range []string{v.Image, v.Upstream.Image, v.Upstream.ModelServerImage} {
 		check(plainRef.MatchString(image), "%q is not an image reference", image)
@@ -130,6 +137,12 @@ func (v Values) Validate() error {
 	}
 	for _, r := range slices.Concat(v.PlainHTTP, v.Mirrors) {
 		check(plainRef.MatchString(strings.ReplaceAll(r, "=", "")), "%q is not a registry", r)
+	}
+	for _, r := range v.AllowRegistries {
+		check(plainRef.MatchString(strings.TrimPrefix(r, "*.")), "%q is not a registry", r)
+	}
+	for _, a := range v.Architectures {
+		check(dnsName.MatchString(a), "%q is not an architecture", a)
 	}
 	_, err := time.ParseDuration(v.ArtifactMaxStale)
 	check(err == nil, "artifactMaxStale is %q, must be a duration such as 1h", v.ArtifactMaxStale)

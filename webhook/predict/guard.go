@@ -14,8 +14,9 @@ type guarded struct {
 }
 
 // guard bounds the scores of a model that does not carry the rows it was fitted on: away from them its coefficients no
-// longer cancel, and the score may be anything. Scores within the range of the catalogue's, and as much again on either
-// side, pass. A model with its rows needs no guard, and without a catalogue there is none.
+// longer cancel, and a score is off by many orders of magnitude. One order beyond the catalogue's range passes, for a
+// catalogue may be small and a new machine better. A model with its rows needs no guard, and without a catalogue there is
+// none.
 func (m *Model) guard(catalogue []features.Candidate) *guarded {
 	g := &guarded{m, math.Inf(-1), math.Inf(1)}
 	if m.training != nil {
@@ -33,7 +34,7 @@ func (m *Model) guard(catalogue []features.Candidate) *guarded {
 		low, high = min(low, score), max(high, score)
 	}
 	if known {
-		margin := max(high-low, math.Abs(low), math.Abs(high))
+		margin := 10 * max(high-low, math.Abs(low), math.Abs(high), 1)
 		g.low, g.high = low-margin, high+margin
 	}
 	return g

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -54,8 +56,13 @@ type Config struct {
 	PlainHTTPRegistries []string
 	// Mirrors lists, by registry, what is asked before it.
 	Mirrors map[string][]string
-	// Credential gives the credentials for a registry; nil means none.
+	// AllowRegistries lists the registries that objects may name artifacts in; empty means all that have public addresses.
+	// Registries reached without TLS and mirrors are configured by name and need no public address.
+	AllowRegistries []string
+	// Credential gives the credentials for a registry; nil means none. Forget, if set, makes it ask anew for a registry
+	// that refused them.
 	Credential auth.CredentialFunc
+	Forget     func(host string)
 	// ArtifactFresh is how long a tag is believed; 0 means 10 s.
 	ArtifactFresh time.Duration
 	// ArtifactMaxStale is how long the last good copy serves while its registry is down; 0 means 1 h, negative never.
@@ -67,6 +74,9 @@ type Config struct {
 	ShutdownTimeout time.Duration
 	// MaxBody bounds a request's body in bytes; 0 means 8 MiB.
 	MaxBody int64
+	// MaxInFlight bounds the bytes of all bodies that are being read or answered; 0 means 64 MiB. Whoever comes when it is
+	// reached is told to come again.
+	MaxInFlight int64
 	// Log receives a line per decision; nil means none.
 	Log *slog.Logger
 	// OnListen is called with the address once the server accepts connections; OnPredictListen likewise.
@@ -100,6 +110,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxBody == 0 {
 		c.MaxBody = 8 << 20
 	}
+	if c.MaxInFlight == 0 {
+		c.MaxInFlight = 64 << 20
+	}
 	for name, d := range map[string]*time.Duration{
 		"DecisionTimeout": &c.DecisionTimeout, "ShutdownTimeout": &c.ShutdownTimeout,
 		"ArtifactFresh": &c.ArtifactFresh,
@@ -118,4 +131,16 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
+}
+
+// trustedHosts are those that the configuration itself names: registries without TLS and mirrors.
+func (c Config) trustedHosts() []string {
+	out := slices.Clone(c.PlainHTTPRegistries)
+	for _, mirrors := range c.Mirrors {
+		for _, m := range mirrors {
+			host, _, _ := strings.Cut(m, "/")
+			out = append(out, host)
+		}
+	}
+	return out
 }

@@ -1,10 +1,8 @@
 package serve
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -68,13 +66,14 @@ func (s *server) readyz(w http.ResponseWriter, _ *http.Request) {
 // mutate answers an AdmissionReview.
 func (s *server) mutate(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	review, code, err := s.read(w, r)
+	review, release, code, err := s.read(w, r)
 	if err != nil {
 		s.metrics.rejected.WithLabelValues(strconv.Itoa(code)).Inc()
 		s.cfg.Log.Warn("bad request", "code", code, "error", err, "from", r.RemoteAddr)
-		http.Error(w, err.Error(), code)
+		refuse(w, err.Error(), code)
 		return
 	}
+	defer release()
 	ctx, cancel := context.WithTimeout(r.Context(), s.budget(r))
 	defer cancel()
 	response, report := s.decider.Review(ctx, review.Request)
@@ -96,30 +95,31 @@ func (s *server) mutate(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read decodes the body; the code is the HTTP status of the error.
-func (s *server) read(w http.ResponseWriter, r *http.Request) (*admissionv1.AdmissionReview, int, error) {
+// refuse answers with an error; whoever comes at a busy time may come again.
+func refuse(w http.ResponseWriter, text string, code int) {
+	if code == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, text, code)
+}
+
+// read decodes the body, which the review is a part of until it is released; the code is the HTTP status of the error.
+func (s *server) read(w http.ResponseWriter, r *http.Request) (*admissionv1.AdmissionReview, func(), int, error) {
 	if t := r.Header.Get("Content-Type"); t != "application/json" {
 		if t, _, err := mime.ParseMediaType(t); err != nil || t != "application/json" {
-			return nil, http.StatusUnsupportedMediaType, fmt.Errorf("content type is %q, must be application/json", r.Header.Get("Content-Type"))
+			return nil, nil, http.StatusUnsupportedMediaType, fmt.Errorf("content type is %q, must be application/json", r.Header.Get("Content-Type"))
 		}
 	}
-	var body bytes.Buffer
-	if n := r.ContentLength; n > 0 && n <= s.cfg.MaxBody {
-		body.Grow(int(min(n, 1<<16)) + bytes.MinRead)
-	}
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)
-	}
+	body, release, code, err := s.bodies.read(w, r)
 	if err != nil {
-		return nil, http.StatusBadRequest, fmt.Errorf("read the body: %w", err)
+		return nil, nil, code, err
 	}
-	review, err := decodeReview(body.Bytes())
+	review, err := decodeReview(body)
 	if err != nil {
-		return nil, http.StatusBadRequest, err
+		release()
+		return nil, nil, http.StatusBadRequest, err
 	}
-	return review, 0, nil
+	return review, release, 0, nil
 }
 
 // budget is the time for one decision: the configured one, or nine tenths of the timeout that the API server
@@ -151,7 +151,7 @@ func (s *server) logReview(r admit.Report, took time.Duration) {
 	if r.Result == admit.ResultDenied {
 		attrs = append(attrs, slog.String("reason", r.Reason), slog.String("message", r.Message))
 	}
-	if o := r.Outcome; o != nil && r.Result == admit.ResultSelected {
+	if o := r.Outcome; o != nil && (r.Result == admit.ResultSelected || r.Result == admit.ResultKept) {
 		attrs = append(attrs, slog.String("model", o.Decision.Model), slog.String("instanceType", o.Decision.InstanceType),
 			slog.String("image", o.Decision.Image), slog.Int("candidates", o.Decision.Candidates),
 			slog.Int("outOfDomain", len(o.Decision.OutOfDomain)), slog.String("artifactDigest", o.Decision.ArtifactDigest),

@@ -52,16 +52,13 @@ func (s *server) servePredictions(ctx context.Context, g *errgroup.Group) error 
 // predict answers a question in the study's protocol.
 func (s *server) predict(w http.ResponseWriter, r *http.Request) {
 	var q predict.Request
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		s.sendPrediction(w, http.StatusRequestEntityTooLarge, predict.Refusal{Error: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)})
+	body, release, code, err := s.bodies.read(w, r)
+	if err != nil {
+		s.sendPrediction(w, code, predict.Refusal{Error: err.Error()})
 		return
 	}
-	if err == nil {
-		err = json.Unmarshal(body, &q)
-	}
-	if err != nil {
+	defer release()
+	if err := json.Unmarshal(body, &q); err != nil {
 		s.sendPrediction(w, http.StatusBadRequest, predict.Refusal{Error: "Invalid JSON input: " + err.Error()})
 		return
 	}

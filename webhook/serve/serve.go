@@ -27,6 +27,7 @@ type server struct {
 	nodes    *nodeWatch // nil without a cluster
 	recorder *recorder  // nil without events
 	models   map[string]*predict.Model
+	bodies   *inflight
 	stopping atomic.Bool
 }
 
@@ -84,7 +85,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 // prepare loads the catalogue and puts the parts together.
 func prepare(cfg Config) (*server, string, error) {
-	s := &server{cfg: cfg, index: features.NewIndex(cfg.IdentityLabel), models: make(map[string]*predict.Model, len(cfg.Models))}
+	s := &server{cfg: cfg, bodies: newInflight(cfg.MaxInFlight, cfg.MaxBody), index: features.NewIndex(cfg.IdentityLabel), models: make(map[string]*predict.Model, len(cfg.Models))}
 	for _, m := range cfg.Models {
 		s.models[m.Name] = m
 	}
@@ -96,8 +97,12 @@ func prepare(cfg Config) (*server, string, error) {
 		}
 	}
 	specs := artifact.NewCache(artifact.CacheOptions{
-		Options: artifact.Options{PlainHTTP: cfg.PlainHTTPRegistries, Mirrors: cfg.Mirrors, Timeout: cfg.DecisionTimeout, Credential: cfg.Credential},
-		Fresh:   cfg.ArtifactFresh, MaxStale: cfg.ArtifactMaxStale,
+		Options: artifact.Options{
+			PlainHTTP: cfg.PlainHTTPRegistries, Mirrors: cfg.Mirrors, Timeout: cfg.DecisionTimeout, Credential: cfg.Credential, Forget: cfg.Forget,
+			Guard: artifact.NewGuard(cfg.AllowRegistries, cfg.trustedHosts()),
+			Warn:  func(err error) { cfg.Log.Warn("a registry", "error", err) },
+		},
+		Fresh: cfg.ArtifactFresh, MaxStale: cfg.ArtifactMaxStale,
 	})
 	s.metrics = newMetrics(s.index, specs)
 	decide := admit.Config{

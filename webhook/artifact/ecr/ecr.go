@@ -36,6 +36,8 @@ const (
 type Source struct {
 	// HTTPClient does the requests; nil means http.DefaultClient.
 	HTTPClient *http.Client
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 
 	mu     sync.Mutex
 	tokens map[string]token // by region
@@ -43,7 +45,7 @@ type Source struct {
 
 type token struct {
 	credential auth.Credential
-	until      time.Time
+	got, until time.Time
 }
 
 // Credential asks first and then, for a registry of ECR that first knows nothing about, AWS: with the credentials of
@@ -68,18 +70,47 @@ func (s *Source) Credential(first auth.CredentialFunc) auth.CredentialFunc {
 func (s *Source) token(ctx context.Context, region, domain string) (auth.Credential, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t, ok := s.tokens[region]; ok && time.Now().Before(t.until) {
-		return t.credential, nil
+	now := s.now()
+	old, had := s.tokens[region]
+	if had && now.Before(old.until.Add(-early)) {
+		return old.credential, nil
 	}
 	t, err := s.ask(ctx, region, domain)
+	if err != nil && had && now.Before(old.until) {
+		return old.credential, nil // it still serves; the next question asks again
+	}
 	if err != nil {
 		return auth.EmptyCredential, fmt.Errorf("ask AWS for a token of the registry in %s: %w; the role needs ecr:GetAuthorizationToken", region, err)
 	}
 	if s.tokens == nil {
 		s.tokens = map[string]token{}
 	}
+	t.got = now
 	s.tokens[region] = t
 	return t.credential, nil
+}
+
+// young is the age up to which a token that a registry refuses is not replaced: the reason is another one then.
+const young = time.Minute
+
+// Forget drops the token of a registry that refused it, so that the next question gets a new one.
+func (s *Source) Forget(host string) {
+	m := hosts.FindStringSubmatch(host)
+	if m == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.tokens[m[1]]; ok && s.now().Sub(t.got) >= young {
+		delete(s.tokens, m[1])
+	}
+}
+
+func (s *Source) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
 }
 
 func (s *Source) ask(ctx context.Context, region, domain string) (token, error) {
@@ -159,6 +190,5 @@ func parse(body []byte) (token, error) {
 	if !ok {
 		return token{}, fmt.Errorf("the token has no user and password")
 	}
-	until := time.UnixMilli(int64(data.ExpiresAt * 1000)).Add(-early)
-	return token{auth.Credential{Username: user, Password: password}, until}, nil
+	return token{credential: auth.Credential{Username: user, Password: password}, until: time.UnixMilli(int64(data.ExpiresAt * 1000))}, nil
 }
