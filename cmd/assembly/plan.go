@@ -15,14 +15,16 @@ import (
 
 // Plan is what a lab and its study would make and take.
 type Plan struct {
-	Name       string             `json:"name"`
-	Provider   string             `json:"provider"`
-	Steps      []string           `json:"steps"`
-	NodeGroups []PlannedGroup     `json:"nodeGroups"`
-	Study      string             `json:"study"`
-	Arms       []PlannedArm       `json:"arms"`
-	Trials     int                `json:"trials"`
-	WorstCase  WorstCase          `json:"worstCase"`
+	Name       string         `json:"name"`
+	Provider   string         `json:"provider"`
+	Steps      []string       `json:"steps"`
+	NodeGroups []PlannedGroup `json:"nodeGroups"`
+	Study      string         `json:"study"`
+	Arms       []PlannedArm   `json:"arms"`
+	Trials     int            `json:"trials"`
+	WorstCase  WorstCase      `json:"worstCase"`
+	// Paces compares numbers of trials side by side; empty when not every arm's choice is known beforehand.
+	Paces      []Pace             `json:"sideBySide,omitempty"`
 	Prices     string             `json:"prices"`
 	Images     map[string]string  `json:"images"`
 	NodeImage  string             `json:"nodeImage,omitempty"`
@@ -112,6 +114,8 @@ func (l *Lab) Plan(ctx context.Context, s *study.Study) (*Plan, error) {
 	if p.Bill, err = l.bill(ctx); err != nil {
 		return nil, err
 	}
+	// A model of one's own is in the artifact, and is asked when trials run.
+	p.Paces, _ = l.Paces(s)
 	p.WorstCase = l.worstCase(p, prices, sticky)
 	return p, nil
 }

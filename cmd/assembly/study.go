@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/compspec/ocifit-lab/experiments/release"
+	"github.com/compspec/ocifit-lab/experiments/schedule"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/experiments/trial"
@@ -89,8 +90,9 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 	}
 	helm := release.ForCluster(cluster, namespace, func(string, ...any) {})
 	helm.LeaveDependents() // the trial waits for its job and pods
+	limits, exclusive := l.limits(prices, s)
 	return &trial.Runner{
-		Study: s, Store: run, Cluster: cluster, Helm: helm,
+		Limits: limits, Exclusive: exclusive, Study: s, Store: run, Cluster: cluster, Helm: helm,
 		Chart: application, Replacer: replacer, Namespace: namespace,
 		ArtifactRef: ref, Skip: l.Spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(l.Spec, prices) * (trialWithNodeStart + trialRun).Hours(),
 	}, nil
@@ -123,4 +125,20 @@ func applicationChart(ctx context.Context, s *study.Study, env provision.Environ
 		o.PlainHTTP = []string{env.Registry}
 	}
 	return chart.Open(ctx, s.Chart, o)
+}
+
+// machines are the instance types that trials share, and whether there are several nodes of any.
+func (l *Lab) machines(prices map[string]float64) (limits schedule.Limits, several bool) {
+	limits.Machines = map[string]schedule.Machine{}
+	for _, g := range l.Spec.Groups() {
+		if g.Sticky {
+			continue
+		}
+		m := limits.Machines[g.InstanceType]
+		m.Nodes += g.Max
+		m.VCPU, m.USDPerHour = g.Type.VCPU, prices[g.InstanceType]
+		limits.Machines[g.InstanceType] = m
+		several = several || m.Nodes > 1
+	}
+	return limits, several
 }

@@ -95,8 +95,8 @@ func TestEKSRefuses(t *testing.T) {
 			aws: awstest.Options{Deny: []string{"eks:CreateCluster", "ecr:PutImage"}}, args: []string{"--yes"}, want: []string{"may not: ecr:PutImage, eks:CreateCluster"},
 		},
 		"cannot be installed": {
-			lab: smallLab + "kubernetesVersion: \"1.35\"\n", set: func(_ *testing.T, w *world) { w.env.Webhook = nil },
-			args: []string{"--yes"}, want: []string{"cannot install into a cluster on eks", "a cluster-autoscaler for Kubernetes 1.35", "choose another kubernetesVersion"},
+			lab: smallLab + "kubernetesVersion: \"1.40\"\n", set: func(_ *testing.T, w *world) { w.env.Webhook = nil },
+			args: []string{"--yes"}, want: []string{"cannot install into a cluster on eks", "a cluster-autoscaler for Kubernetes 1.40", "choose another kubernetesVersion"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,7 @@ type experimentOptions struct {
 	retryFailed        bool
 	reuseNodes         bool
 	maxCost, maxHours  float64
+	maxRate            float64
 }
 
 func (o *experimentOptions) add(a *app, cmd *cobra.Command) {
@@ -51,7 +52,8 @@ func (o *experimentOptions) add(a *app, cmd *cobra.Command) {
 func (o *experimentOptions) addRun(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.trials, "trials", "", "numbers of the trials to run, such as 4-9,12 (default: all)")
-	f.IntVar(&o.parallel, "parallel", 1, "arms that run side by side; two trials never share a node")
+	f.IntVar(&o.parallel, "parallel", 1, "trials that run side by side, each on a node of its own; node groups and --max-rate may allow fewer")
+	f.Float64Var(&o.maxRate, "max-rate", 0, "most that the nodes of running trials may cost together, in US dollars an hour (0: no limit)")
 	f.BoolVar(&o.reuseNodes, "reuse-nodes", false, "let an arm meet a machine again, whatever the study says of freshNodes")
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "run only trials that failed before")
 	f.Float64Var(&o.maxCost, "max-cost", 0, "stop before a trial that could take the run's cost above this many US dollars (0: the study's limit)")
@@ -135,7 +137,7 @@ func (a *app) experimentAllCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "all",
 		Short: "Run every trial of the study that is not done yet",
-		Long: `all runs every trial of the study that is not done yet, one arm after another unless the study says otherwise. Stopped
+		Long: `all runs every trial of the study that is not done yet, in the study's order, one by one or with --parallel side by side. Stopped
 in the middle, by Ctrl-C or a crash, it goes on where it stopped when it is called again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.experiment(cmd.Context(), o) },
@@ -175,7 +177,7 @@ func (o *experimentOptions) checkLimits() error {
 	for _, l := range []struct {
 		flag string
 		v    float64
-	}{{"--max-cost", o.maxCost}, {"--max-hours", o.maxHours}} {
+	}{{"--max-cost", o.maxCost}, {"--max-hours", o.maxHours}, {"--max-rate", o.maxRate}} {
 		if l.v < 0 || math.IsNaN(l.v) || math.IsInf(l.v, 0) {
 			return fmt.Errorf("%s is %v; give an amount above 0, or leave it out for no limit of yours", l.flag, l.v)
 		}
@@ -234,6 +236,7 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 		return err
 	}
 	defer runner.Store.Close()
+	runner.Limits.USDPerHour = o.maxRate
 	return a.runTrials(ctx, runner, trials, o)
 }
 

@@ -113,6 +113,9 @@ func planText(w io.Writer, p *assembly.Plan) error {
 	if err := componentsText(w, p); err != nil {
 		return err
 	}
+	if err := pacesText(w, p); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "\nworst case on AWS: %.1f hours, %s (%s)\nprices: %s\n", p.WorstCase.Hours, ui.Dollars(p.WorstCase.CostUSD), p.WorstCase.Rule, p.Prices)
 	if p.Bill == nil {
 		_, err := fmt.Fprintf(w, "provider %s costs nothing\n", p.Provider)
@@ -160,4 +163,21 @@ func billText(w io.Writer, p *assembly.Bill) error {
 	}
 	fmt.Fprintln(w)
 	return checksTable(w, p.Preflight)
+}
+
+// pacesText shows what trials side by side save, and what keeps them from saving more.
+func pacesText(w io.Writer, p *assembly.Plan) error {
+	if len(p.Paces) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "\non AWS, when all goes as it ordinarily does, for so many trials side by side (experiment --parallel)")
+	var rows [][]string
+	for _, x := range p.Paces {
+		rows = append(rows, []string{"  " + strconv.Itoa(x.Parallel), fmt.Sprintf("%.1f", x.Hours), fmt.Sprintf("%.1f", x.LeastHours), ui.Dollars(x.USD)})
+	}
+	if err := ui.Table(w, []string{"  TRIALS", "HOURS", "AT LEAST", "COST"}, rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, "  trials that come to one instance type run side by side on as many nodes as nodeGroups.max of lab.yaml allows")
+	return err
 }

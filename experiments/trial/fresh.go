@@ -24,6 +24,22 @@ var ErrNoReplacer = errors.New("the study asks for fresh nodes, and this provide
 type served struct {
 	mu    sync.Mutex
 	nodes map[string]map[string]bool // by arm
+	busy  map[string]bool            // a trial runs there
+}
+
+func (s *served) isBusy(node string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy[node]
+}
+
+func (s *served) busyIs(node string, busy bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy == nil {
+		s.busy = map[string]bool{}
+	}
+	s.busy[node] = busy
 }
 
 func (s *served) has(arm, node string) bool {
@@ -64,29 +80,24 @@ func (r *Runner) readServed(ctx context.Context) error {
 	return nil
 }
 
-// reserve gives the trial its instance type for itself, and a node that did not serve its arm before. Both need the type that the
-// webhook will choose, which a dry run tells: the trial carries its own seed, so the installation gets the same answer.
-func (a *attempt) reserve(ctx context.Context) (release func(), err error) {
-	if a.Nodes == nil && !a.Study.FreshNodes {
-		return func() {}, nil
+// reserve gives the trial its instance type, and a node that did not serve its arm before. Both need the type that the webhook will choose,
+// which a dry run tells: the trial carries its own seed, so the installation gets the same answer.
+func (a *attempt) reserve(ctx context.Context) error {
+	if a.slot == nil && !a.Study.FreshNodes {
+		return nil
 	}
 	a.now("asking for the decision")
-	instanceType, err := a.decide(ctx)
+	instanceType, err := a.decide(ctx, a.trial)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	release, err = a.Nodes.take(ctx, instanceType, a.now)
-	if err != nil {
-		return nil, err
+	if err := a.slot.move(ctx, instanceType, a.now); err != nil {
+		return err
 	}
-	if err := within(ctx, time.Duration(a.Study.Deadlines.Scheduled), func(ctx context.Context) error { return a.freshen(ctx, instanceType) }); err != nil {
-		release()
-		return nil, err
-	}
-	return release, nil
+	return within(ctx, time.Duration(a.Study.Deadlines.Scheduled), func(ctx context.Context) error { return a.freshen(ctx, instanceType) })
 }
 
-// freshen takes away the nodes of the type on which the arm ran before. Nobody else uses them: the type is reserved.
+// freshen takes away the nodes of the type on which the arm ran before and on which nothing runs now.
 func (a *attempt) freshen(ctx context.Context, instanceType string) error {
 	if !a.Study.FreshNodes {
 		return nil
@@ -96,7 +107,7 @@ func (a *attempt) freshen(ctx context.Context, instanceType string) error {
 		return &Failure{"fresh node", err}
 	}
 	for _, n := range nodes.Items {
-		if !a.served.has(a.trial.Arm.Name, n.Name) {
+		if !a.served.has(a.trial.Arm.Name, n.Name) || a.served.isBusy(n.Name) {
 			continue
 		}
 		a.now("replacing node %s, on which the arm ran before", n.Name)
@@ -117,5 +128,26 @@ func (a *attempt) remember() error {
 		return &Failure{"fresh node", fmt.Errorf("the trial came to node %s, on which the arm ran before", node)}
 	}
 	a.served.add(arm, node)
+	a.served.busyIs(node, true)
 	return nil
+}
+
+// leave gives the trial's node back. Where trials of one arm run side by side, a fresh node ends with its trial: another arm's trial that took
+// it over would keep this arm waiting for its end.
+func (a *attempt) leave(ctx context.Context) {
+	if !a.Study.FreshNodes || a.pod == nil || a.pod.Spec.NodeName == "" {
+		return
+	}
+	node := a.pod.Spec.NodeName
+	defer a.served.busyIs(node, false)
+	if a.slot == nil || !a.Exclusive {
+		return
+	}
+	a.now("giving node %s back", node)
+	ctx, cancel := outliving(ctx, time.Duration(a.Study.Deadlines.Removed))
+	defer cancel()
+	if err := a.Replacer.ReplaceNode(ctx, node); err != nil {
+		// The arm's next trial has it replaced, or fails and says so.
+		a.now("node %s stays: %v", node, err)
+	}
 }

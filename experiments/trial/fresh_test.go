@@ -3,7 +3,6 @@ package trial
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -93,31 +92,29 @@ func TestFreshNodesNeedAReplacer(t *testing.T) {
 	}
 }
 
-func TestNodesAreForOneTrialAtATime(t *testing.T) {
-	n := NewNodes()
-	quiet := func(string, ...any) {}
-	release, err := n.take(t.Context(), "a", quiet)
-	if err != nil {
-		t.Fatal(err)
+// A node on which another trial runs is left alone, and one that the arm had ends with its trial where trials of an arm run side by side.
+func TestFreshNodesSideBySide(t *testing.T) {
+	r := &replacer{}
+	a := freshAttempt(r)
+	a.served.add("x", "a-1")
+	a.served.busyIs("a-1", true)
+	if err := within(t.Context(), time.Minute, func(ctx context.Context) error { return a.freshen(ctx, "a") }); err != nil || r.gone != nil {
+		t.Errorf("%v, replaced %v", err, r.gone)
 	}
-	other, err := n.take(t.Context(), "b", quiet)
-	if err != nil {
-		t.Fatal(err)
+	a.Study.Deadlines.Removed = study.Duration(time.Minute)
+	a.pod = &corev1.Pod{Spec: corev1.PodSpec{NodeName: "a-2"}}
+	if err := a.remember(); err != nil || !a.served.isBusy("a-2") {
+		t.Errorf("%v, busy %v", err, a.served.isBusy("a-2"))
 	}
-	other()
-	waiting, got := make(chan string, 1), make(chan error, 1)
-	go func() {
-		release, err := n.take(t.Context(), "a", func(f string, args ...any) { waiting <- fmt.Sprintf(f, args...) })
-		if err == nil {
-			release()
-		}
-		got <- err
-	}()
-	if text := <-waiting; text != "waiting for another trial on a" {
-		t.Error(text)
+	a.leave(t.Context())
+	if a.served.isBusy("a-2") || r.gone != nil {
+		t.Errorf("a trial alone: busy %v, replaced %v", a.served.isBusy("a-2"), r.gone)
 	}
-	release()
-	if err := <-got; err != nil {
-		t.Error(err)
+	_, q := onTypes(2, true, "x1")
+	_, a.slot, _ = q.next(t.Context())
+	a.Exclusive = true
+	a.leave(t.Context())
+	if !slices.Equal(r.gone, []string{"a-2"}) {
+		t.Errorf("replaced %v", r.gone)
 	}
 }

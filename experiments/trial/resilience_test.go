@@ -124,7 +124,7 @@ func TestOutageIsOutlasted(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		obs, began := &noted{}, time.Now()
-		if err := r.attempts(t.Context(), planned("random", "random", 1), obs); err != nil {
+		if err := r.attempts(t.Context(), planned("random", "random", 1), nil, obs); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took < 20*time.Second || took > 30*time.Second {

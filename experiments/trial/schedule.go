@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -24,12 +23,10 @@ type Observer interface {
 	Ended(t study.Trial, record store.Trial, err error)
 }
 
-// RunAll runs the trials in their order and returns how many failed. With parallel above one, trials of different arms run
-// side by side; an arm's own trials never do. It stops at the first error that is not a trial's own failure.
+// RunAll runs the trials in their order, so many side by side as parallel and the runner's limits allow, and returns how many failed. It stops
+// at the first error that is not a trial's own failure.
 func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int, obs Observer) (failed int, err error) {
-	if parallel > 1 && r.Nodes == nil {
-		r.Nodes = NewNodes()
-	}
+	r.Limits.Parallel = max(1, parallel)
 	if err := r.readServed(ctx); err != nil {
 		return 0, err
 	}
@@ -41,18 +38,21 @@ func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int,
 	}
 	stop := breaker.New(sameFailures)
 	group, ctx := errgroup.WithContext(ctx)
-	q := newQueue(trials)
+	q := r.queue(trials)
 	context.AfterFunc(ctx, q.stop)
 	var mu sync.Mutex
-	for range max(1, parallel) {
+	for range r.Limits.Parallel {
 		group.Go(func() error {
 			for {
-				t, ok := q.next()
-				if !ok {
+				t, slot, err := q.next(ctx)
+				if err != nil {
+					return err
+				}
+				if slot == nil {
 					return ctx.Err()
 				}
-				err := r.attempts(ctx, t, obs)
-				q.done(t)
+				err = r.attempts(ctx, t, slot.shared(), obs)
+				slot.end()
 				failure, own := ownFailure(err)
 				switch {
 				case err == nil:
@@ -95,13 +95,13 @@ func (f *Failure) endsStudy(stop *breaker.Breaker) error {
 }
 
 // attempts tries a trial until it is complete or its retries are used up.
-func (r *Runner) attempts(ctx context.Context, t study.Trial, obs Observer) error {
+func (r *Runner) attempts(ctx context.Context, t study.Trial, slot *slot, obs Observer) error {
 	var outages outlast
 	for try := 0; ; try++ {
 		if err := r.affordable(ctx); err != nil {
 			return err
 		}
-		record, err := r.run(ctx, t, func(format string, args ...any) { obs.Now(t, format, args...) })
+		record, err := r.run(ctx, t, slot, func(format string, args ...any) { obs.Now(t, format, args...) })
 		if outage := new(Outage); errors.As(err, &outage) && ctx.Err() == nil {
 			if err := outages.wait(ctx, t, outage, obs); err != nil {
 				obs.Ended(t, record, err)
@@ -134,52 +134,4 @@ func (r *Runner) affordable(ctx context.Context) error {
 		return fmt.Errorf("%w: $%.2f of $%.2f are spent, and the next trial may cost $%.2f", ErrMaxCost, spent, limit, r.TrialUSD)
 	}
 	return nil
-}
-
-// queue hands out trials in their order, never two of one arm at a time.
-type queue struct {
-	mu      sync.Mutex
-	changed *sync.Cond
-	waiting []study.Trial
-	busy    map[string]bool
-	stopped bool
-}
-
-func newQueue(trials []study.Trial) *queue {
-	q := &queue{waiting: slices.Clone(trials), busy: map[string]bool{}}
-	q.changed = sync.NewCond(&q.mu)
-	return q
-}
-
-// next waits for a trial whose arm is free; ok is false when nothing is left to start.
-func (q *queue) next() (t study.Trial, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for {
-		if q.stopped || len(q.waiting) == 0 {
-			return study.Trial{}, false
-		}
-		i := slices.IndexFunc(q.waiting, func(t study.Trial) bool { return !q.busy[t.Arm.Name] })
-		if i >= 0 {
-			t = q.waiting[i]
-			q.waiting = slices.Delete(q.waiting, i, i+1)
-			q.busy[t.Arm.Name] = true
-			return t, true
-		}
-		q.changed.Wait()
-	}
-}
-
-func (q *queue) done(t study.Trial) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.busy, t.Arm.Name)
-	q.changed.Broadcast()
-}
-
-func (q *queue) stop() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.stopped = true
-	q.changed.Broadcast()
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/compspec/ocifit-lab/experiments/release"
+	"github.com/compspec/ocifit-lab/experiments/schedule"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision/chart"
@@ -46,8 +47,11 @@ type Runner struct {
 	Prices map[string]float64
 	// TrialUSD is what a trial may cost at most, for the study's limit.
 	TrialUSD float64
-	// Nodes keeps two trials from sharing a node when several run at once.
-	Nodes *Nodes
+	// Limits bound what runs side by side; its Parallel is set by RunAll.
+	Limits schedule.Limits
+	// Exclusive says that the chart's trials ask for most of a node's disk (value minicluster.storage), so that the cluster itself keeps two
+	// from sharing a node and a type may have several nodes. Without it a type has one trial at a time.
+	Exclusive bool
 	// Replacer is needed for a study with fresh nodes.
 	Replacer NodeReplacer
 
@@ -57,11 +61,11 @@ type Runner struct {
 	one func(ctx context.Context, t study.Trial, now func(format string, args ...any)) (store.Trial, error)
 }
 
-func (r *Runner) run(ctx context.Context, t study.Trial, now func(format string, args ...any)) (store.Trial, error) {
+func (r *Runner) run(ctx context.Context, t study.Trial, slot *slot, now func(format string, args ...any)) (store.Trial, error) {
 	if r.one != nil {
 		return r.one(ctx, t, now)
 	}
-	return r.Run(ctx, t, now)
+	return r.attempt(ctx, t, slot, now)
 }
 
 // Failure is a trial that ended without a usable result. Other errors concern the run as a whole.
@@ -86,6 +90,7 @@ const (
 type attempt struct {
 	*Runner
 	trial   study.Trial
+	slot    *slot // nil for a trial that runs alone
 	release string
 	dir     string
 	now     func(format string, args ...any)
@@ -97,15 +102,15 @@ type attempt struct {
 	pods    *kube.PodWatch // the trial's pods, from before its installation until they are gone
 }
 
-// Run makes one attempt at a trial. now is told what it is doing. A *Failure says that the trial failed and has been
+// attempt makes one attempt at a trial. now is told what it is doing. A *Failure says that the trial failed and has been
 // recorded as such; the release is gone in any case, unless the error says otherwise.
-func (r *Runner) Run(ctx context.Context, t study.Trial, now func(format string, args ...any)) (store.Trial, error) {
+func (r *Runner) attempt(ctx context.Context, t study.Trial, slot *slot, now func(format string, args ...any)) (store.Trial, error) {
 	place, err := r.Store.Begin(t.Arm.Name, t.N, t.Warmup)
 	if err != nil {
 		return store.Trial{}, err
 	}
 	a := &attempt{
-		Runner: r, trial: t, now: now, place: place, dir: place.Dir(),
+		Runner: r, trial: t, slot: slot, now: now, place: place, dir: place.Dir(),
 		release: releaseName(r.Study.Application, r.Store.ID(), t),
 		record:  place.Record(),
 	}
@@ -118,6 +123,7 @@ func (r *Runner) Run(ctx context.Context, t study.Trial, now func(format string,
 	// A trial that is complete counts, also when what it ran in cannot be removed.
 	gone := a.remove(ctx)
 	err = end(ctx, place, a.record, err)
+	a.leave(ctx)
 	if gone != nil {
 		err = errors.Join(err, gone)
 	}
@@ -145,11 +151,9 @@ func end(ctx context.Context, place *store.Attempt, record store.Trial, err erro
 }
 
 func (a *attempt) run(ctx context.Context) error {
-	release, err := a.reserve(ctx)
-	if err != nil {
+	if err := a.reserve(ctx); err != nil {
 		return err
 	}
-	defer release()
 	for _, phase := range []struct {
 		name    string
 		timeout study.Duration
@@ -199,6 +203,7 @@ func (a *attempt) awaitScheduled(ctx context.Context) error {
 		})
 	})
 	if err != nil {
+		a.slot.lost(ctx)
 		return err
 	}
 	return a.remember()

@@ -3,7 +3,6 @@ package trial
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -195,58 +194,5 @@ func TestCheckRefusesATrialThatRanOtherwise(t *testing.T) {
 				t.Errorf("error %v, want it to say %q", err, tc.want)
 			}
 		})
-	}
-}
-
-// TestQueueKeepsAnArmsTrialsApart runs many workers on the queue: an arm's trials come in order and never two at a time.
-func TestQueueKeepsAnArmsTrialsApart(t *testing.T) {
-	var trials []study.Trial
-	for _, arm := range []string{"a", "b", "c"} {
-		for n := 1; n <= 50; n++ {
-			trials = append(trials, planned(arm, "m", n))
-		}
-	}
-	q := newQueue(trials)
-	var mu sync.Mutex
-	busy, last, done := map[string]bool{}, map[string]int{}, 0
-	var workers sync.WaitGroup
-	for range 8 {
-		workers.Go(func() {
-			for {
-				p, ok := q.next()
-				if !ok {
-					return
-				}
-				mu.Lock()
-				if busy[p.Arm.Name] || p.N != last[p.Arm.Name]+1 {
-					t.Errorf("trial %d of arm %s began after %d, busy %v", p.N, p.Arm.Name, last[p.Arm.Name], busy[p.Arm.Name])
-				}
-				busy[p.Arm.Name], last[p.Arm.Name] = true, p.N
-				mu.Unlock()
-				mu.Lock()
-				busy[p.Arm.Name] = false
-				done++
-				mu.Unlock()
-				q.done(p)
-			}
-		})
-	}
-	workers.Wait()
-	if done != len(trials) {
-		t.Errorf("%d of %d trials ran", done, len(trials))
-	}
-}
-
-func TestQueueStops(t *testing.T) {
-	q := newQueue([]study.Trial{planned("a", "m", 1), planned("a", "m", 2)})
-	first, _ := q.next()
-	ended := make(chan bool)
-	go func() {
-		_, ok := q.next() // waits, for the arm is busy
-		ended <- ok
-	}()
-	q.stop()
-	if <-ended {
-		t.Errorf("a trial began after the stop, while %v ran", first.N)
 	}
 }

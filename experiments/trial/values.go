@@ -33,13 +33,17 @@ func number(t study.Trial) string {
 	return strconv.Itoa(t.N)
 }
 
-// seed is the random seed of one trial: repeatable from the study's seed, different for every trial. It has 53 bits, so that any JSON
+// Seed is the random seed of one trial: repeatable from the study's seed, different for every trial. It has 53 bits, so that any JSON
 // reader keeps it.
-func seed(base uint64, t study.Trial) uint64 {
+func Seed(base uint64, t study.Trial) uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d/%s/%s", base, t.Arm.Name, number(t))
 	return h.Sum64() >> 11
 }
+
+// diskShare is more than half of what pods can have of a node's disk, which has 80 GiB whatever the instance type. Asking for processors or
+// memory would keep trials apart as well, but rule out types, and change what is drawn.
+const diskShare = "45Gi"
 
 // values are the chart values of a trial: what the procedure sets for every trial, then the study's, then the arm's, and last
 // what makes the trial this one.
@@ -52,6 +56,9 @@ func (r *Runner) values(t study.Trial) (map[string]any, error) {
 		"experiment":  map[string]any{"nodes": 1, "tasks": t.Arm.ChartTasks(), "iterations": r.Study.Iterations, "exclusive": true},
 		"minicluster": map[string]any{"size": 1, "save_logs": true},
 	}
+	if r.Exclusive && r.Limits.Parallel > 1 {
+		values["minicluster"].(map[string]any)["storage"] = diskShare
+	}
 	for _, of := range application {
 		values = chart.Merge(values, of)
 	}
@@ -63,7 +70,7 @@ func (r *Runner) values(t study.Trial) (map[string]any, error) {
 		"annotation": map[string]any{
 			compat.AnnotationImageRef: r.ArtifactRef,
 			compat.AnnotationModel:    t.Arm.Model,
-			compat.AnnotationSeed:     strconv.FormatUint(seed(r.Study.Seed, t), 10),
+			compat.AnnotationSeed:     strconv.FormatUint(Seed(r.Study.Seed, t), 10),
 		},
 	}), nil
 }

@@ -159,11 +159,15 @@ func Generate(o Options) ([]byte, error) {
 	return yaml.Marshal(f)
 }
 
-func (g NodeGroup) managed(cluster string) managedNodeGroup {
-	volume := g.VolumeGiB
-	if volume == 0 {
-		volume = 80
+// volume is the size of the root disk in GiB.
+func (g NodeGroup) volume() int {
+	if g.VolumeGiB == 0 {
+		return 80
 	}
+	return g.VolumeGiB
+}
+
+func (g NodeGroup) managed(cluster string) managedNodeGroup {
 	return managedNodeGroup{
 		Name:             g.Name,
 		InstanceType:     g.InstanceType,
@@ -172,7 +176,7 @@ func (g NodeGroup) managed(cluster string) managedNodeGroup {
 		Desired:          g.Desired,
 		Max:              g.Max,
 		Zones:            g.Zones,
-		VolumeSize:       volume,
+		VolumeSize:       g.volume(),
 		VolumeType:       "gp3",
 		DisableIMDSv1:    true,
 		Labels:           g.labels(),
@@ -216,6 +220,7 @@ func (g NodeGroup) tags(cluster string) map[string]string {
 	if g.MemoryMiB > 0 {
 		t[resourceTag("memory")] = strconv.FormatInt(g.MemoryMiB, 10) + "Mi"
 	}
+	t[resourceTag("ephemeral-storage")] = strconv.Itoa(g.volume()) + "Gi"
 	return t
 }
 

@@ -59,6 +59,10 @@ spec:
       limits:
         nvidia.com/gpu: {{ $m.gpus | toString | quote }}
         vpc.amazonaws.com/efa: {{ $m.efa | toString | quote }}
+      {{- with $m.storage }}
+      requests:
+        ephemeral-storage: {{ . | quote }}
+      {{- end }}
     volumes:
       # The engine's own /dev/shm has 64 MiB, which MPI's shared memory outgrows; an emptyDir is mounted there.
       shared-memory:
