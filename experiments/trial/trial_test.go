@@ -50,10 +50,10 @@ func TestReleaseNamesAreUniqueAndFitForPods(t *testing.T) {
 
 func TestSeedsDifferByTrialAndRepeat(t *testing.T) {
 	a, b := planned("random", "random", 1), planned("random", "random", 2)
-	if seed(1, a) != seed(1, a) {
+	if Seed(1, a) != Seed(1, a) {
 		t.Error("the seed of a trial changes")
 	}
-	if seed(1, a) == seed(1, b) || seed(1, a) == seed(2, a) {
+	if Seed(1, a) == Seed(1, b) || Seed(1, a) == Seed(2, a) {
 		t.Error("two trials or two studies share a seed")
 	}
 }
@@ -106,7 +106,7 @@ func TestUndisturbed(t *testing.T) {
 
 func TestSeedsSurviveJSON(t *testing.T) {
 	for n := range 1000 {
-		if s := seed(1, planned("random", "random", n)); s != uint64(float64(s)) || s >= 1<<53 {
+		if s := Seed(1, planned("random", "random", n)); s != uint64(float64(s)) || s >= 1<<53 {
 			t.Fatalf("trial %d: seed %d changes in a JSON number", n, s)
 		}
 	}
