@@ -86,7 +86,7 @@ func (p process) stop(grace time.Duration) error {
 	if err := syscall.Kill(target, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("kill process %d: %w", p.PID, err)
 	}
-	if !p.awaitEnd(5 * time.Second) {
+	if !p.awaitEnd(30 * time.Second) {
 		return fmt.Errorf("process %d is still there after being killed", p.PID)
 	}
 	return nil
