@@ -95,7 +95,7 @@ func runFiles(dir string) ([]string, error) {
 			return err
 		}
 		name = filepath.ToSlash(name)
-		if (name == runFile || strings.HasPrefix(name, logsDir+"/")) && !strings.HasSuffix(name, ".tmp") && e.Type().IsRegular() {
+		if (name == runFile || strings.HasPrefix(name, logsDir+"/")) && !atomicfile.IsTemp(name) && e.Type().IsRegular() {
 			out = append(out, name)
 		}
 		return nil

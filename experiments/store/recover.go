@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"github.com/hashicorp/go-multierror"
+
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 )
 
 var attemptName = regexp.MustCompile(`^\.((?:warmup-)?[0-9]+)\.attempt-([0-9]+)$`)
@@ -18,6 +20,9 @@ var attemptName = regexp.MustCompile(`^\.((?:warmup-)?[0-9]+)\.attempt-([0-9]+)$
 // recover clears up what a killed program left: an attempt that was already recorded as complete is put into its place, one that had
 // begun to write its log is kept as interrupted, and one that had not is removed.
 func (r *Run) recover() error {
+	if err := r.removeTemp(); err != nil {
+		return err
+	}
 	// Below the folder, whose own name may hold what a pattern would take for its own.
 	left, err := fs.Glob(os.DirFS(r.dir), path.Join(logsDir, r.info.Study.Application, "*", ".*.attempt-*"))
 	if err != nil {
@@ -36,6 +41,16 @@ func (r *Run) recover() error {
 		}
 	}
 	return faults.ErrorOrNil()
+}
+
+// removeTemp removes files that were being written; the run's lock says that nobody writes them any more.
+func (r *Run) removeTemp() error {
+	return filepath.WalkDir(r.dir, func(file string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() || !atomicfile.IsTemp(file) {
+			return err
+		}
+		return os.Remove(file)
+	})
 }
 
 func (r *Run) recoverAttempt(dir, trial string, number int) error {

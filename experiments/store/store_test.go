@@ -228,7 +228,16 @@ func TestRecoveryAfterAKill(t *testing.T) {
 	if err := os.Rename(storetest.Dir(r, "random", "3"), storetest.Dir(r, "random", ".3.attempt-1")); err != nil {
 		t.Fatal(err)
 	}
+	// And two files that were being written, one of them in what is kept.
+	write(t, filepath.Join(r.Dir(), ".run.json.123.part"), []byte("{"))
+	write(t, filepath.Join(middle.Dir(), ".trial.json.123.part"), []byte("{"))
 	r = reopen(t, r)
+	_ = filepath.WalkDir(r.Dir(), func(file string, _ os.DirEntry, _ error) error {
+		if strings.HasSuffix(file, ".part") {
+			t.Errorf("%s is left", file)
+		}
+		return nil
+	})
 	var names []string
 	entries, _ := os.ReadDir(storetest.Dir(r, "random", ""))
 	for _, e := range entries {
