@@ -19,14 +19,17 @@ race: export CGO_ENABLED := 1
 # Tools are run at these versions and are no part of the module.
 GOLANGCI    := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
-GORELEASER  := go run github.com/goreleaser/goreleaser/v2@v2.18.2
+BENCHSTAT   := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+GORELEASER  := go run github.com/goreleaser/goreleaser/v2@v2.17.0
 
 # What does not link Kubernetes' server code, and therefore builds and runs in a minute.
 LIGHT = $$(go list ./... | grep -v -e /cmd/ -e /provision/sim -e /provision/eks -e /webhook/e2e -e '/addons$$')
+# What is measured without a cluster.
+PURE = ./webhook/predict ./webhook/features ./webhook/admit ./webhook/patch ./experiments/application/hpcg
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
 
-.PHONY: help build install demo test vet race cover fuzz lint fmt verify verify-pins vuln e2e-kind chaos bench release-check release release-image clean
+.PHONY: help build install demo test vet race cover fuzz lint fmt verify verify-pins vuln e2e-kind chaos bench bench-save bench-compare release-check release release-image clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -105,8 +108,17 @@ chaos: ## kill labs on sim CHAOS_KILLS (200) times at random and look whether an
 bench: build ## print times and memory: the lab on sim, the webhook against one that does nothing, EKS against its shortest chain
 	@.ci/bench $(BIN)
 	OCIFIT_LAB_BIN=$(CURDIR)/$(BIN) go test -run - -bench 'Admissions|Memory' -benchtime 1x ./webhook/serve
-	go test -run - -bench . ./webhook/predict ./webhook/features ./webhook/admit ./webhook/patch ./experiments/application/hpcg
+	go test -run - -bench . $(PURE)
 	go test -run - -bench Up -benchtime 1x ./provision/eks
+
+bench-save: ## run the benchmarks that need no cluster six times each and write bin/bench.txt
+	@mkdir -p bin
+	go test -run - -bench . -benchmem -count 6 $(PURE) >bin/bench.txt || { cat bin/bench.txt; exit 1; }
+	@cat bin/bench.txt
+
+bench-compare: bench-save ## compare them with an earlier bench.txt: make bench-compare BASE=file
+	@test -f "$(BASE)" || { echo "name the earlier figures: make bench-compare BASE=bench.txt of make bench-save"; exit 1; }
+	$(BENCHSTAT) $(BASE) bin/bench.txt
 
 clean: ## remove what make built
 	rm -rf bin dist

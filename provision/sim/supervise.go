@@ -26,10 +26,10 @@ const (
 	startWithin = 3 * time.Minute
 	// stopWithin bounds the whole end of a supervisor.
 	stopWithin = 1800 * time.Millisecond
-	// garbagePercent lets the heap grow to three and a half times what is in use: at the usual double, a quarter of all work is
-	// collecting. memoryGoal is where the collector begins to work harder all the same.
-	garbagePercent = 250
-	memoryGoal     = 1100 << 20
+	// garbagePercent lets the heap grow to two and a half times what is in use, some 140 MiB; less would make collecting a large part of
+	// all work. memoryGoal is where the collector begins to work harder all the same.
+	garbagePercent = 150
+	memoryGoal     = 600 << 20
 )
 
 // Env is what a part gets to work with.

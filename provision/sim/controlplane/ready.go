@@ -13,8 +13,9 @@ import (
 	"github.com/compspec/ocifit-lab/provision/wait"
 )
 
-// pollEvery is short because the one who waits is alone with the server.
-const pollEvery = 20 * time.Millisecond
+// pauses are short because the one who waits is alone with the server, and grow because on a busy machine each question costs the
+// start some of its time.
+var pauses = wait.Backoff{First: 20 * time.Millisecond, Longest: 100 * time.Millisecond}
 
 func (c *ControlPlane) awaitReady(ctx context.Context) error {
 	client, err := kubernetes.NewForConfig(c.config)
@@ -53,7 +54,7 @@ func (c *ControlPlane) awaitServiceAccount(ctx context.Context) error {
 
 // poll asks until it is so, a component fails or the context ends; the error tells what was last seen.
 func (c *ControlPlane) poll(ctx context.Context, what string, ask func() (bool, string)) error {
-	return wait.Until(ctx, what, wait.Every(pollEvery), func(context.Context) (bool, string, error) {
+	return wait.Until(ctx, what, pauses, func(context.Context) (bool, string, error) {
 		select {
 		case err := <-c.failed:
 			return false, "", err
