@@ -19,3 +19,14 @@ func TestReference(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestExample reads the example of README.md as a user's file.
+func TestExample(t *testing.T) {
+	example, err := reference.Example("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t, string(example)); err != nil {
+		t.Error(err)
+	}
+}

@@ -38,8 +38,11 @@ const (
 
 // File is an application file.
 type File struct {
-	APIVersion  string `yaml:"apiVersion" json:"apiVersion"`
-	Name        string `yaml:"name" json:"name"`
+	// APIVersion is always ocifit-lab/v1alpha1.
+	APIVersion string `yaml:"apiVersion" json:"apiVersion"`
+	// Name is the application's: lower-case letters, digits and dashes.
+	Name string `yaml:"name" json:"name"`
+	// Description says in a sentence what the application computes.
 	Description string `yaml:"description" json:"description"`
 	// URL is where the application and the format of its output are documented.
 	URL string `yaml:"url" json:"url,omitempty"`
@@ -75,53 +78,53 @@ type Log struct {
 	Parser string `yaml:"parser" json:"parser,omitempty"`
 	// Begin is the first line of an iteration, where the launcher printed no marker.
 	Begin      string      `yaml:"begin" json:"begin,omitempty"`
-	Require    []Line      `yaml:"require" json:"require,omitempty"` // lines without which an iteration is not complete
-	Forbid     []Line      `yaml:"forbid" json:"forbid,omitempty"`   // lines that no good iteration has
-	Figures    []Figure    `yaml:"figures" json:"figures,omitempty"`
-	Primary    []string    `yaml:"primary" json:"primary,omitempty"` // figures; the first that the whole log has is the figure of merit
-	Parameters []Parameter `yaml:"parameters" json:"parameters,omitempty"`
-	Agree      []Agreement `yaml:"agree" json:"agree,omitempty"`
+	Require    []Line      `yaml:"require" json:"require,omitempty"`       // lines without which an iteration is not complete
+	Forbid     []Line      `yaml:"forbid" json:"forbid,omitempty"`         // lines that no good iteration has
+	Figures    []Figure    `yaml:"figures" json:"figures,omitempty"`       // numbers that the application prints
+	Primary    []string    `yaml:"primary" json:"primary,omitempty"`       // figures; the first that the whole log has is the figure of merit
+	Parameters []Parameter `yaml:"parameters" json:"parameters,omitempty"` // settings of the run that the log shows
+	Agree      []Agreement `yaml:"agree" json:"agree,omitempty"`           // what must hold between figures of an iteration
 }
 
 // Line is a line to look for.
 type Line struct {
-	Pattern string `yaml:"pattern" json:"pattern"`
+	Pattern string `yaml:"pattern" json:"pattern"`       // of the line
 	Means   string `yaml:"means" json:"means,omitempty"` // for the person who reads why a log does not count
 }
 
 // Figure is a number that the application prints.
 type Figure struct {
-	Name        string             `yaml:"name" json:"name"`
-	Description string             `yaml:"description" json:"description,omitempty"`
-	Unit        string             `yaml:"unit" json:"unit,omitempty"`
-	Units       map[string]float64 `yaml:"units" json:"units,omitempty"` // factors for the other units that a group named unit may catch
-	Direction   Direction          `yaml:"direction" json:"direction"`
-	Pattern     string             `yaml:"pattern" json:"pattern,omitempty"`
-	Table       Table              `yaml:"table" json:"table,omitzero"`
-	Combine     Combine            `yaml:"combine" json:"combine,omitempty"`
-	Optional    bool               `yaml:"optional" json:"optional,omitempty"` // a complete log may lack it
+	Name        string             `yaml:"name" json:"name"`                         // lower-case letters, digits and underscores
+	Description string             `yaml:"description" json:"description,omitempty"` // what it is, for reports
+	Unit        string             `yaml:"unit" json:"unit,omitempty"`               // in which it is recorded
+	Units       map[string]float64 `yaml:"units" json:"units,omitempty"`             // factors for the other units that a group named unit may catch
+	Direction   Direction          `yaml:"direction" json:"direction"`               // which values are better; none for what tells of the problem or of correctness
+	Pattern     string             `yaml:"pattern" json:"pattern,omitempty"`         // of the line, with {number}
+	Table       Table              `yaml:"table" json:"table,omitzero"`              // instead of a pattern
+	Combine     Combine            `yaml:"combine" json:"combine,omitempty"`         // what becomes of several values in one iteration; last when empty
+	Optional    bool               `yaml:"optional" json:"optional,omitempty"`       // a complete log may lack it
 }
 
 // Table is a table of numbers, with a line of headers. The first column is the key of a row.
 type Table struct {
-	Header string `yaml:"header" json:"header"` // the line of headers; columns are parted by two blanks or more
-	Column string `yaml:"column" json:"column"` // the header of the wanted column
-	Row    string `yaml:"row" json:"row,omitempty"`
+	Header string `yaml:"header" json:"header"`     // the line of headers; columns are parted by two blanks or more
+	Column string `yaml:"column" json:"column"`     // the header of the wanted column
+	Row    string `yaml:"row" json:"row,omitempty"` // the key of the wanted row; empty is every row
 }
 
 // Parameter is a setting of the run that is worth recording.
 type Parameter struct {
-	Name    string `yaml:"name" json:"name"`
+	Name    string `yaml:"name" json:"name"`           // of the setting
 	Pattern string `yaml:"pattern" json:"pattern"`     // its first group, or a group named value, is taken
 	Same    bool   `yaml:"same" json:"same,omitempty"` // logs that differ in it are not compared
 }
 
 // Agreement is a figure that follows from others of the same iteration: a product over a product.
 type Agreement struct {
-	Figure string   `yaml:"figure" json:"figure"`
-	Times  []string `yaml:"times" json:"times"` // figures, parameters or numbers
-	Over   []string `yaml:"over" json:"over,omitempty"`
-	Within float64  `yaml:"within" json:"within"` // relative difference that printed digits allow
+	Figure string   `yaml:"figure" json:"figure"`       // the one that follows
+	Times  []string `yaml:"times" json:"times"`         // figures, parameters or numbers
+	Over   []string `yaml:"over" json:"over,omitempty"` // by what the product is divided
+	Within float64  `yaml:"within" json:"within"`       // relative difference that printed digits allow
 }
 
 // Rehearsal is how sim makes a log. Nothing of it is a measurement.
@@ -129,16 +132,17 @@ type Rehearsal struct {
 	// Output is what one iteration prints: {FIGURE} is a figure's value, {ranks}, {threads}, {nodes} and {iteration} what the launch has.
 	Output  string           `yaml:"output" json:"output,omitempty"`
 	Seconds float64          `yaml:"seconds" json:"seconds,omitempty"` // that one iteration takes
-	Figures []RehearsalValue `yaml:"figures" json:"figures,omitempty"`
+	Figures []RehearsalValue `yaml:"figures" json:"figures,omitempty"` // by which rule each figure is invented
 }
 
 // RehearsalValue is the rule for one invented figure.
 type RehearsalValue struct {
+	// Name is the figure's.
 	Name string `yaml:"name" json:"name"`
 	// Like is what the figure goes with: hpcg (the rating that HPCG would have, GFLOP/s), traffic (its memory traffic, GB/s), cores or
 	// constant.
 	Like    string  `yaml:"like" json:"like"`
-	Factor  float64 `yaml:"factor" json:"factor"`
+	Factor  float64 `yaml:"factor" json:"factor"`             // by which that is multiplied
 	Inverse bool    `yaml:"inverse" json:"inverse,omitempty"` // a time: the factor by it
 	Spread  float64 `yaml:"spread" json:"spread,omitempty"`   // relative standard deviation between iterations
 	Format  string  `yaml:"format" json:"format,omitempty"`   // as in fmt, %.6g when empty

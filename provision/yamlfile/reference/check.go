@@ -50,3 +50,17 @@ func lineAt(lines []string, i int) string {
 	}
 	return "(nothing)"
 }
+
+// Example is the first YAML example of a document, for a test that it can be read.
+func Example(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	_, rest, ok := strings.Cut(string(data), "```yaml\n")
+	text, _, closed := strings.Cut(rest, "```\n")
+	if !ok || !closed {
+		return nil, fmt.Errorf("%s has no example in YAML", file)
+	}
+	return []byte(text), nil
+}

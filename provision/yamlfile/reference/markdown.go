@@ -24,7 +24,7 @@ func Markdown(dir, root string, defaults any) (string, error) {
 	if err := yaml.Unmarshal(data, &values); err != nil {
 		return "", err
 	}
-	w := &writer{source: s, seen: map[string]bool{}}
+	w := &writer{source: s, tables: map[string]string{}}
 	if err := w.table("", root, values); err != nil {
 		return "", err
 	}
@@ -33,8 +33,9 @@ func Markdown(dir, root string, defaults any) (string, error) {
 
 type writer struct {
 	*source
-	out  strings.Builder
-	seen map[string]bool // types whose table is written
+	out strings.Builder
+	// tables are the paths where the tables of types are, the first for each type.
+	tables map[string]string
 }
 
 // table writes the table of one struct and then those of the structs that it holds. values is what the defaults have there, nil for
@@ -44,7 +45,7 @@ func (w *writer) table(path, typeName string, values any) error {
 	if err != nil {
 		return err
 	}
-	w.seen[typeName] = true
+	w.plan(path, typeName)
 	if path != "" {
 		fmt.Fprintf(&w.out, "\n### `%s`\n\n%s\n", path, upperFirst(withoutName(typeName, w.docs[typeName])))
 	}
@@ -54,7 +55,7 @@ func (w *writer) table(path, typeName string, values any) error {
 	}
 	for _, f := range fields {
 		inner := w.structOf(f.kind)
-		if inner == "" || w.seen[inner] {
+		if inner == "" || w.tables[inner] != below(path, f) {
 			continue
 		}
 		if err := w.table(below(path, f), inner, at(values, f.name)); err != nil {
@@ -64,16 +65,33 @@ func (w *writer) table(path, typeName string, values any) error {
 	return nil
 }
 
+// plan gives each type that the struct holds its table: at the first field that holds it.
+func (w *writer) plan(path, typeName string) {
+	fields, err := w.fields(typeName)
+	if err != nil {
+		return // told when its table is written
+	}
+	for _, f := range fields {
+		inner := w.structOf(f.kind)
+		if _, planned := w.tables[inner]; inner == "" || planned {
+			continue
+		}
+		w.tables[inner] = below(path, f)
+	}
+}
+
 // meaning is the field's comment, with the choices of a type of text, or where the table of a struct is.
 func (w *writer) meaning(path string, f field) string {
 	sentences := []string{f.doc}
 	if name, ok := f.kind.(*ast.Ident); ok {
 		for _, c := range w.choices[name.Name] {
-			sentences = append(sentences, fmt.Sprintf("`%s`: %s", c.value, c.doc))
+			if c.doc != "" {
+				sentences = append(sentences, fmt.Sprintf("`%s`: %s", c.value, c.doc))
+			}
 		}
 	}
-	if w.structOf(f.kind) != "" {
-		sentences = append(sentences, fmt.Sprintf("see `%s`", below(path, f)))
+	if inner := w.structOf(f.kind); inner != "" {
+		sentences = append(sentences, fmt.Sprintf("see `%s`", w.tables[inner]))
 	}
 	var text strings.Builder
 	for _, s := range sentences {

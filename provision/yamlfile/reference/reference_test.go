@@ -23,7 +23,7 @@ func TestMarkdown(t *testing.T) {
 		"| `wait` | duration such as `15m` |  | how long |",
 		"| `colour` | `red`, `blue` |  | of its front; `red`: the colour of fire; `blue`: that of the sea |",
 		"| `parts` | list of mapping |  | see `parts[]` |",
-		"| `spare` | mapping of text to mapping |  | further parts, by name; see `spare.NAME` |",
+		"| `spare` | mapping of text to mapping |  | further parts, by name; see `parts[]` |",
 		"| `tags` | mapping of text to text |  | your own |",
 		"",
 		"### `parts[]`",
