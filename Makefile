@@ -105,6 +105,11 @@ e2e-kind: ## run the lab on a real kind cluster; says so when there is no Docker
 chaos: ## kill labs on sim CHAOS_KILLS (200) times at random and look whether anything is lost or left; some hours
 	CHAOS_KILLS=$(or $(CHAOS_KILLS),200) go test -v -run TestChaos -timeout 0 ./cmd/cli
 
+by-hand: ## the study's procedure by hand on sim, with kubectl and helm built from their modules; OCIFIT_PUBLISHED_CHART=FOLDER adds the study's chart
+	@mkdir -p bin/by-hand && cp go.mod bin/by-hand/tools.mod && cp go.sum bin/by-hand/tools.sum
+	go build -mod=mod -modfile=bin/by-hand/tools.mod -o bin/by-hand/ k8s.io/kubernetes/cmd/kubectl helm.sh/helm/v3/cmd/helm
+	PATH="$(CURDIR)/bin/by-hand:$$PATH" go test -count=1 -v -run TestStories/byhand ./cmd/cli
+
 bench: build ## print times and memory: the lab on sim, the webhook against one that does nothing, EKS against its shortest chain
 	@.ci/bench $(BIN)
 	OCIFIT_LAB_BIN=$(CURDIR)/$(BIN) go test -run - -bench 'Admissions|Memory' -benchtime 1x ./webhook/serve

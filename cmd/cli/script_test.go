@@ -38,6 +38,12 @@ func TestStories(t *testing.T) {
 		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "awaits": awaits, "counts": counts},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			repository, err := filepath.Abs(filepath.Join("..", ".."))
+			if err != nil {
+				return err
+			}
+			env.Setenv("REPO", repository)
+			env.Setenv("OCIFIT_PUBLISHED_CHART", os.Getenv("OCIFIT_PUBLISHED_CHART"))
 			// Whatever a story leaves running when it fails in the middle goes with its folder.
 			env.Defer(func() { downAll(t, env.WorkDir) })
 			return nil
