@@ -193,6 +193,9 @@ func TestProgramsSideBySide(t *testing.T) {
 	}
 	refuse(t, a, bytes.Replace(mixed, []byte("Solution Validates"), []byte("Solution"), 1))
 	refuse(t, a, bytes.Replace(mixed, []byte("2446.3"), []byte("9446.3"), 1))
+	// One program has ended, the other has begun.
+	refuse(t, a, append(log(t, "stream"), log(t, "stream")[:300]...))
+	refuse(t, find(t, "osu-bw"), append(log(t, "osu-bw"), "START OF JO"...))
 }
 
 func TestWhatDoesNotCount(t *testing.T) {

@@ -148,6 +148,9 @@ func (r *reader) missing(one *run) string {
 			return fmt.Sprintf("has %d values of %s and %d of another figure: a program did not end", n, fig.Name, programs)
 		}
 	}
+	if programs > 0 && one.begins > programs {
+		return fmt.Sprintf("has %d programs that began and %d that ended", one.begins, programs)
+	}
 	for i, line := range l.Require {
 		if have := one.required[i]; have == 0 || have < programs {
 			means := cmp.Or(line.Means, "a line as "+line.Pattern)

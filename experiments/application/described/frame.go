@@ -53,6 +53,14 @@ func gluedMarker(b []byte) int {
 	return 0
 }
 
+// cutMarker tells the beginning of a marker that no program prints.
+func cutMarker(b []byte) bool {
+	const shortest = 2
+	text := string(b)
+	return len(text) >= shortest && (strings.HasPrefix("START OF JOBSPEC", text) || strings.HasPrefix("FLUX-RUN START ", text) ||
+		strings.HasPrefix("FLUX-JOB START ", text) || strings.HasPrefix("FLUX JOB STATS", text))
+}
+
 // take reads a line that belongs to the frame and tells whether it was one.
 func (f *frame) take(r *reader, b []byte) bool {
 	if bytes.HasPrefix(b, []byte("FLUX")) && f.marker(r, b) {

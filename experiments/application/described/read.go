@@ -51,7 +51,7 @@ type Match struct {
 type run struct {
 	name       string
 	line       int // where it began
-	begun      bool
+	begins     int // first lines of programs
 	values     [][]float64 // of each figure
 	digits     []float64   // the largest relative error of each figure that its printed digits allow
 	tables     []table     // of each figure with a table
@@ -168,6 +168,10 @@ func (r *reader) line(b []byte) {
 		return
 	}
 	r.launcher(b)
+	if r.unended && cutMarker(b) {
+		r.fail("truncated", "the log ends in line %d, inside a marker: %s", r.n, clip(b))
+		return
+	}
 	if r.current == nil {
 		if r.frame.marked {
 			return // between the runs
@@ -217,10 +221,11 @@ func (r *reader) open(name string, line int) {
 func (r *reader) output(b []byte) {
 	c := r.f.log
 	if c.begin != nil && c.begin.Match(b) {
-		if r.current.begun && !r.frame.marked && !r.sideBySide() {
+		if r.current.begins > 0 && !r.frame.marked && !r.sideBySide() {
 			r.open("", r.n)
 		}
-		r.current.begun, r.current.empty = true, false
+		r.current.begins++
+		r.current.empty = false
 	}
 	for i, re := range c.forbid {
 		if re.Match(b) {
