@@ -50,8 +50,8 @@ type Match struct {
 // run is an iteration while it is read.
 type run struct {
 	name       string
-	line       int // where it began
-	begins     int // first lines of programs
+	line       int         // where it began
+	begins     int         // first lines of programs
 	values     [][]float64 // of each figure
 	digits     []float64   // the largest relative error of each figure that its printed digits allow
 	tables     []table     // of each figure with a table
