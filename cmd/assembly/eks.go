@@ -40,6 +40,7 @@ func newEKS(given *lab.Spec, dir *labstate.Dir, options Options) (made, error) {
 	o.Profile, o.ClusterConfig, o.Skip = spec.EKS.Profile, spec.EKS.ClusterConfig, spec.Webhook.Skip
 	o.Registry = spec.Artifact.Repository == "" || spec.EKS.WebhookImage == ""
 	o.Prices, o.PricesNote = templates.Prices()
+	o.ScaleDownAfter = scaleDownAfter
 	for _, t := range templates.InstanceTypes() {
 		// The webhook is told the features of types that a group can start, and of no others.
 		if spec.HasGroup(t.Name) {

@@ -67,7 +67,7 @@ func TestEKSLab(t *testing.T) {
 		want := map[string]any{
 			"autoDiscovery": map[string]any{"clusterName": "study"}, "awsRegion": "us-east-1", "nodeSelector": map[string]any{"ocifit-lab/pool": "sticky"},
 			"rbac":  map[string]any{"serviceAccount": map[string]any{"create": false, "name": "cluster-autoscaler"}},
-			"image": map[string]any{"repository": "registry.k8s.io/autoscaling/cluster-autoscaler", "tag": "v1.34.0"},
+			"image": map[string]any{"repository": "registry.k8s.io/autoscaling/cluster-autoscaler", "tag": "v1.35.2"},
 		}
 		for k, v := range want {
 			if diff := cmp.Diff(v, scaler.Values[k]); diff != "" {

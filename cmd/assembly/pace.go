@@ -28,7 +28,7 @@ type Pace struct {
 var paces = []int{1, 4, 8, 16}
 
 // Times of the published study; a trial on a node that is there waits for its container only.
-var ordinary = schedule.Times{Start: trialWithNodeStart, Warm: 18 * time.Second, Run: trialRun, Between: 5 * time.Second, Idle: scaleDownAfter}
+var ordinary = schedule.Times{Start: trialStart, Warm: trialWarm, Run: longestRun, Between: 5 * time.Second, Idle: scaleDownAfter}
 
 // Paces plays the study with more and more trials side by side, by the same rules as it is run. It asks nobody: types are decided by the node
 // features that the lab installs, as the webhook does.

@@ -3,12 +3,10 @@ package assembly
 import (
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision"
-	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/cost"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
 )
@@ -25,6 +23,7 @@ type Plan struct {
 	WorstCase  WorstCase      `json:"worstCase"`
 	// Paces compares numbers of trials side by side; empty when not every arm's choice is known beforehand.
 	Paces      []Pace             `json:"sideBySide,omitempty"`
+	Forecast   *cost.Forecast     `json:"forecast"` // of the study when all goes well
 	Prices     string             `json:"prices"`
 	Images     map[string]string  `json:"images"`
 	NodeImage  string             `json:"nodeImage,omitempty"`
@@ -63,7 +62,7 @@ type PlannedComponent struct {
 	Warning string `json:"warning,omitempty"`
 }
 
-// WorstCase assumes that every trial starts a node of the dearest type that may be chosen.
+// WorstCase is what the study may cost at most; it is the limit of `experiment` when none is given.
 type WorstCase struct {
 	Hours   float64 `json:"hours"`
 	CostUSD float64 `json:"costUSD"`
@@ -81,12 +80,6 @@ type Bill struct {
 	Preflight *provision.Report `json:"preflight,omitempty"`
 }
 
-// Times of one trial in the published study, rounded up.
-const (
-	trialWithNodeStart = 110 * time.Second
-	trialRun           = 75 * time.Second
-)
-
 // Plan needs neither network nor credentials.
 func (l *Lab) Plan(ctx context.Context, s *study.Study) (*Plan, error) {
 	prices, note := templates.Prices()
@@ -95,10 +88,8 @@ func (l *Lab) Plan(ctx context.Context, s *study.Study) (*Plan, error) {
 		Name: l.Spec.Name, Provider: l.Spec.Provider, Steps: step.Describe(l.Steps()), Study: s.Name,
 		Trials: len(s.Trials()), Prices: note, Images: l.Spec.Artifact.Images, NodeImage: traits.NodeImage,
 	}
-	sticky := 0.0
 	for _, g := range l.Spec.NodeGroups {
 		p.NodeGroups = append(p.NodeGroups, PlannedGroup{g.Name, g.InstanceType, g.Min, g.Desired, g.Max, g.Sticky, prices[g.InstanceType]})
-		sticky += float64(g.Desired) * prices[g.InstanceType]
 	}
 	for _, arm := range s.Arms {
 		p.Arms = append(p.Arms, PlannedArm{arm.Name, arm.Model, s.Repeats, study.PolicyText(arm.Tasks)})
@@ -116,22 +107,11 @@ func (l *Lab) Plan(ctx context.Context, s *study.Study) (*Plan, error) {
 	}
 	// A model of one's own is in the artifact, and is asked when trials run.
 	p.Paces, _ = l.Paces(s)
-	p.WorstCase = l.worstCase(p, prices, sticky)
+	if p.Forecast, err = l.Forecast(ctx, s, 1); err != nil {
+		return nil, err
+	}
+	p.WorstCase = WorstCase{Hours: p.Forecast.WorstHours, CostUSD: p.Forecast.WorstUSD, Rule: p.Forecast.Rule}
 	return p, nil
-}
-
-// worstCase counts, besides the nodes of the trials, what the cluster costs all the time: as the provider says, or its sticky nodes.
-func (l *Lab) worstCase(p *Plan, prices map[string]float64, sticky float64) WorstCase {
-	w := WorstCase{
-		Hours: (time.Duration(p.Trials) * (trialWithNodeStart + trialRun)).Hours(),
-		Rule:  "every trial starts a node of the dearest type and none is used twice; 110 s for the start and 75 s for the run, as in the published study",
-	}
-	if p.Bill != nil {
-		sticky = p.Bill.Cost.Idle
-		w.Rule += "; control plane, sticky nodes, disks and addresses run all the time"
-	}
-	w.CostUSD = w.Hours * (dearest(l.Spec, prices) + sticky)
-	return w
 }
 
 // plannedComponents warns of a minor version that a component does not name.
@@ -156,11 +136,11 @@ func (l *Lab) bill(ctx context.Context) (*Bill, error) {
 	if !ok {
 		return nil, nil
 	}
-	cost, err := e.Estimate(ctx, false)
+	rate, err := e.Estimate(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	b := &Bill{Region: l.Spec.Region, Cost: cost, Missing: l.Missing}
+	b := &Bill{Region: l.Spec.Region, Cost: rate, Missing: l.Missing}
 	if p, ok := l.Provider.(provision.Previewer); ok {
 		file, err := p.Preview()
 		if err != nil {
@@ -169,15 +149,4 @@ func (l *Lab) bill(ctx context.Context) (*Bill, error) {
 		b.ClusterFile = string(file)
 	}
 	return b, nil
-}
-
-// dearest is the highest price per hour of a type that may be chosen.
-func dearest(spec *lab.Spec, prices map[string]float64) float64 {
-	price := 0.0
-	for _, t := range spec.InstanceTypes() {
-		if !slices.Contains(spec.Webhook.Skip, t) {
-			price = max(price, prices[t])
-		}
-	}
-	return price
 }

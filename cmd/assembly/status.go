@@ -2,13 +2,16 @@ package assembly
 
 import (
 	"context"
+	"errors"
 	"sort"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/cost"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/labstate"
 )
@@ -23,6 +26,8 @@ type Status struct {
 	Addons   []AddonStatus    `json:"addons"`
 	CostHour float64          `json:"costUSDPerHour"`
 	Prices   string           `json:"prices"`
+	// Spent is the bill of the lab and its study's run so far; nil where no price applies.
+	Spent *cost.Bill `json:"spent,omitempty"`
 	// InUse says which of the parts that have a stand-in are in use.
 	InUse map[string]string `json:"inUse"`
 	State string            `json:"stateFolder"`
@@ -110,9 +115,38 @@ func (l *Lab) costHour(ctx context.Context, nodes []NodeStatus) (float64, error)
 	if !ok {
 		return sum, nil
 	}
-	cost, err := e.Estimate(ctx, false)
+	rate, err := e.Estimate(ctx, false)
 	if err != nil {
 		return 0, err
 	}
-	return cost.With(groups), nil
+	return rate.With(groups), nil
+}
+
+// Spent is the meter of a run. On a provider that costs money it runs since the lab was made; simulated trials have a clock of their own.
+func (l *Lab) Spent(ctx context.Context, state *labstate.State, runDir string) (*cost.Bill, error) {
+	if prices, _ := Prices(l.Spec.Provider); prices == nil {
+		return nil, nil
+	}
+	costs, err := l.Costs(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	m := cost.NewMeter(*costs)
+	run, err := store.Open(runDir, store.Read)
+	switch {
+	case err == nil:
+		if m, err = run.Meter(ctx, *costs); err != nil {
+			return nil, errors.Join(err, run.Close())
+		}
+		if err := run.Close(); err != nil {
+			return nil, err
+		}
+	case !errors.Is(err, store.ErrNoRun):
+		return nil, err
+	}
+	if _, ok := l.Provider.(provision.Estimator); !ok {
+		return m.Last(), nil
+	}
+	m.Start(state.Created)
+	return m.Bill(time.Now()), nil
 }

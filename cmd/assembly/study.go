@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -81,12 +82,26 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 		return nil, err
 	}
 	prices, note := Prices(l.Spec.Provider)
+	costs, err := l.Costs(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	recorded := costs
+	if prices == nil {
+		recorded = nil // no price applies
+	}
 	run, err := store.OpenOrCreate(dir, store.Info{
 		Program: l.program, Lab: l.Spec.Name, Provider: l.Spec.Provider, Study: s, Skip: l.Spec.Webhook.Skip,
-		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Facts: facts,
+		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Costs: recorded, Facts: facts,
 	})
 	if err != nil {
 		return nil, err
+	}
+	var budget *trial.Budget
+	if recorded != nil {
+		if budget, err = l.budget(ctx, s, run, costs); err != nil {
+			return nil, errors.Join(err, run.Close())
+		}
 	}
 	helm := release.ForCluster(cluster, namespace, func(string, ...any) {})
 	helm.LeaveDependents() // the trial waits for its job and pods
@@ -94,7 +109,7 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 	return &trial.Runner{
 		Limits: limits, Exclusive: exclusive, Study: s, Store: run, Cluster: cluster, Helm: helm,
 		Chart: application, Replacer: replacer, Namespace: namespace,
-		ArtifactRef: ref, Skip: l.Spec.Webhook.Skip, Prices: prices, TrialUSD: dearest(l.Spec, prices) * (trialWithNodeStart + trialRun).Hours(),
+		ArtifactRef: ref, Skip: l.Spec.Webhook.Skip, Prices: prices, Budget: budget,
 	}, nil
 }
 

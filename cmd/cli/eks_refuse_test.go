@@ -31,7 +31,7 @@ func TestEKSPlanNeedsNothing(t *testing.T) {
 	}
 	file := w.write("lab.yaml", eksLab)
 	r := w.call(ExitOK, "plan", "--lab", file)
-	w.says(r.out, "lab study on eks", "eks-control-plane", "create EKS cluster study (Kubernetes 1.34)", "per hour idle",
+	w.says(r.out, "lab study on eks", "eks-control-plane", "create EKS cluster study (Kubernetes 1.35)", "per hour idle",
 		"no price was asked for; all are from dated tables", "us-east-1", "hpc7g.16xlarge", "the account's registry as study/")
 	if strings.Contains(r.out, "ClusterConfig") {
 		t.Error("the cluster file is printed without being asked for")
@@ -203,7 +203,7 @@ func TestEKSRealAssembly(t *testing.T) {
 	w.env.Webhook = nil
 	r := w.call(ExitOK, "plan", "--lab", w.write("lab.yaml", eksLab))
 	w.says(r.out, "make an image of this program and push it to the account's registry as study/ocifit-lab", "run the selection webhook in namespace",
-		"install cert-manager", "install cluster-autoscaler", "registry.k8s.io/autoscaling/cluster-autoscaler:v1.34")
+		"install cert-manager", "install cluster-autoscaler", "registry.k8s.io/autoscaling/cluster-autoscaler:v1.35")
 	if n := len(w.aws.Calls()); n > 0 {
 		t.Errorf("AWS was asked %d times", n)
 	}

@@ -56,7 +56,7 @@ func (o *experimentOptions) addRun(cmd *cobra.Command) {
 	f.Float64Var(&o.maxRate, "max-rate", 0, "most that the nodes of running trials may cost together, in US dollars an hour (0: no limit)")
 	f.BoolVar(&o.reuseNodes, "reuse-nodes", false, "let an arm meet a machine again, whatever the study says of freshNodes")
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "run only trials that failed before")
-	f.Float64Var(&o.maxCost, "max-cost", 0, "stop before a trial that could take the run's cost above this many US dollars (0: the study's limit)")
+	f.Float64Var(&o.maxCost, "max-cost", 0, "stop before a trial that could take the run's bill above this many US dollars (0: the study's limit, or else the plan's worst case)")
 	f.Float64Var(&o.maxHours, "max-hours", 0, "stop after this many hours (0: no limit)")
 }
 
@@ -273,6 +273,12 @@ func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Tri
 		}
 		if err := progressTable(w, rows); err != nil {
 			return err
+		}
+		if r.Budget != nil {
+			fmt.Fprintln(w)
+			if err := spentText(w, r.Budget.Meter.Last()); err != nil {
+				return err
+			}
 		}
 		_, err := fmt.Fprintf(w, "\nresults are in %s; next: ocifit-lab results show\n", r.Store.Dir())
 		return err

@@ -11,6 +11,7 @@ import (
 // eksFlags change on the command line what lab.yaml says of eks.
 type eksFlags struct {
 	clusterConfig, profile, webhookImage string
+	skipUnavailable                      bool
 }
 
 func (f *eksFlags) add(cmd *cobra.Command) {
@@ -18,6 +19,7 @@ func (f *eksFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.clusterConfig, "cluster-config", "", "eks: an eksctl file of your own, used as it is")
 	flags.StringVar(&f.profile, "profile", "", "eks: profile of the shared AWS configuration (default: the lab's, or AWS's own choice)")
 	flags.StringVar(&f.webhookImage, "webhook-image", "", "eks: image of ocifit-lab that the cluster pulls (default: made from this program, in the account's registry)")
+	flags.BoolVar(&f.skipUnavailable, "skip-unavailable", false, "eks: leave out instance types of which the account's quota allows no node")
 	_ = cmd.MarkFlagFilename("cluster-config", "yaml", "yml")
 }
 

@@ -33,6 +33,11 @@ func (a *app) planCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if provider.eks.skipUnavailable {
+				if l, err = a.withoutUnavailable(cmd.Context(), spec, l); err != nil {
+					return err
+				}
+			}
 			return a.printPlan(cmd.Context(), l, check)
 		},
 	}
@@ -116,7 +121,15 @@ func planText(w io.Writer, p *assembly.Plan) error {
 	if err := pacesText(w, p); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\nworst case on AWS: %.1f hours, %s (%s)\nprices: %s\n", p.WorstCase.Hours, ui.Dollars(p.WorstCase.CostUSD), p.WorstCase.Rule, p.Prices)
+	f := p.Forecast
+	fmt.Fprintf(w, "\nexpected on AWS: %.1f hours, %s, of which\n", f.Hours, ui.Dollars(f.USD))
+	for _, kind := range f.Bill.Kinds() {
+		fmt.Fprintf(w, "  %8s  %s\n", ui.Dollars(f.Bill.Parts[kind]), kind)
+	}
+	if len(f.Bill.Unpriced) > 0 {
+		fmt.Fprintf(w, "  without a price, and so not in the sum: %s\n", strings.Join(f.Bill.Unpriced, ", "))
+	}
+	fmt.Fprintf(w, "\nworst case on AWS, and the limit of experiment unless --max-cost gives another: %.1f hours, %s (%s)\nprices: %s\n", p.WorstCase.Hours, ui.Dollars(p.WorstCase.CostUSD), p.WorstCase.Rule, p.Prices)
 	if p.Bill == nil {
 		_, err := fmt.Fprintf(w, "provider %s costs nothing\n", p.Provider)
 		return err

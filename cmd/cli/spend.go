@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
@@ -55,6 +57,25 @@ func (a *app) agree(ctx context.Context, l *assembly.Lab, f eksUpFlags) error {
 		}
 	}
 	return a.agreeToRecreate(ctx, l)
+}
+
+// withoutUnavailable puts the lab together anew without the instance types of which the account's quota allows no node, and says which.
+func (a *app) withoutUnavailable(ctx context.Context, spec *lab.Spec, l *assembly.Lab) (*assembly.Lab, error) {
+	p, ok := l.Provider.(provision.Preflighter)
+	if !ok {
+		return l, nil
+	}
+	report, err := p.Preflight(ctx)
+	if err != nil || len(report.Unavailable) == 0 {
+		return l, err
+	}
+	spec.Webhook.Skip = append(slices.Clone(spec.Webhook.Skip), report.Unavailable...)
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	a.say("left out, as the quota allows no node of them: %s; to keep it so, write in lab.yaml\nwebhook:\n  skip: [%s]",
+		strings.Join(report.Unavailable, ", "), strings.Join(spec.Webhook.Skip, ", "))
+	return a.assemble(ctx, spec)
 }
 
 // agreeToRecreate asks before stacks that failed earlier are deleted; later the live view is in the way. Without anybody to ask, the step
@@ -105,9 +126,9 @@ func (a *app) preflight(ctx context.Context, l *assembly.Lab) error {
 func checksTable(w io.Writer, report *provision.Report) error {
 	var rows [][]string
 	for _, c := range report.Checks {
-		rows = append(rows, []string{string(c.State), c.Name, strings.ReplaceAll(c.Text, "\n", " ")})
+		rows = append(rows, []string{string(c.State), c.Name, strings.ReplaceAll(c.Text, "\n", " "), strings.Join(strings.Fields(c.Try), " ")})
 	}
-	return ui.Table(w, []string{"STATE", "CHECK", "SEEN"}, rows)
+	return ui.Table(w, []string{"STATE", "CHECK", "SEEN", "WHAT TO DO"}, rows)
 }
 
 // terminal tells whether there is somebody to ask.

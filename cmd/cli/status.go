@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/cost"
 	"github.com/compspec/ocifit-lab/provision/labstate"
 )
 
@@ -59,6 +61,11 @@ func (a *app) status(ctx context.Context) error {
 		return err
 	}
 	s := labStatus{Status: seen, Run: a.runStatus(l)}
+	if s.Run != nil {
+		if s.Spent, err = l.Spent(ctx, state, s.Run.Dir); err != nil {
+			return err
+		}
+	}
 	return a.print(s, s.text)
 }
 
@@ -111,7 +118,23 @@ func (s labStatus) text(w io.Writer) error {
 	for _, k := range sortedKeys(s.InUse) {
 		fmt.Fprintf(w, "%-22s %s\n", k, s.InUse[k])
 	}
-	return s.Run.text(w)
+	if err := s.Run.text(w); err != nil || s.Spent == nil || s.Spent.USD == 0 {
+		return err
+	}
+	return spentText(w, s.Spent)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// spentText says what was spent until now, and what is sure to follow.
+func spentText(w io.Writer, b *cost.Bill) error {
+	text := "bill       " + ui.Dollars(b.USD) + " so far"
+	if b.Committed > b.USD {
+		text += ", " + ui.Dollars(b.Committed) + " when the idle nodes are gone"
+	}
+	if len(b.Unpriced) > 0 {
+		text += "; without the price of " + strings.Join(b.Unpriced, ", ") + ", which is not known"
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
+}

@@ -101,6 +101,11 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.provider.eks.skipUnavailable {
+		if l, err = a.withoutUnavailable(ctx, spec, l); err != nil {
+			return err
+		}
+	}
 	if o.plan {
 		return a.printPlan(ctx, l, false)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
+	"github.com/compspec/ocifit-lab/provision/cost"
 	"github.com/compspec/ocifit-lab/provision/filelock"
 )
 
@@ -46,6 +47,7 @@ type Info struct {
 	Study       *study.Study       `json:"study"`
 	Prices      map[string]float64 `json:"prices,omitempty"` // US dollars per hour by instance type
 	PriceNote   string             `json:"priceNote,omitempty"`
+	Costs       *cost.Lab          `json:"costs,omitempty"` // what the bill depends on besides the trials
 	Facts       map[string]string  `json:"facts,omitempty"` // versions and the like
 }
 

@@ -93,7 +93,7 @@ type Study struct {
 	// level is then shared among them and the end. Empty: the study is read once, at its end.
 	Looks []int `yaml:"looks" json:"looks,omitempty"`
 
-	// MaxCostUSD stops the study before a trial that could exceed it; 0 is no limit.
+	// MaxCostUSD stops the study before a trial that could take the bill above it; 0 takes the plan's worst case.
 	MaxCostUSD float64        `yaml:"maxCost" json:"maxCost,omitempty"`
 	Deadlines  Deadlines      `yaml:"deadlines" json:"deadlines"`
 	Values     map[string]any `yaml:"values" json:"values,omitempty"` // chart values of every arm

@@ -3,7 +3,6 @@ package trial
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -98,10 +97,11 @@ func (f *Failure) endsStudy(stop *breaker.Breaker) error {
 func (r *Runner) attempts(ctx context.Context, t study.Trial, slot *slot, obs Observer) error {
 	var outages outlast
 	for try := 0; ; try++ {
-		if err := r.affordable(ctx); err != nil {
+		if err := r.Budget.begin(t); err != nil {
 			return err
 		}
 		record, err := r.run(ctx, t, slot, func(format string, args ...any) { obs.Now(t, format, args...) })
+		r.Budget.end(t, record)
 		if outage := new(Outage); errors.As(err, &outage) && ctx.Err() == nil {
 			if err := outages.wait(ctx, t, outage, obs); err != nil {
 				obs.Ended(t, record, err)
@@ -115,23 +115,4 @@ func (r *Runner) attempts(ctx context.Context, t study.Trial, slot *slot, obs Ob
 			return err
 		}
 	}
-}
-
-// ErrMaxCost says that the study's limit keeps the next trial from starting.
-var ErrMaxCost = errors.New("the study's cost limit is reached")
-
-// affordable refuses a trial that could pass the study's limit.
-func (r *Runner) affordable(ctx context.Context) error {
-	limit := r.Study.MaxCostUSD
-	if limit <= 0 {
-		return nil
-	}
-	spent, err := r.Store.Spent(ctx)
-	if err != nil {
-		return err
-	}
-	if spent+r.TrialUSD > limit {
-		return fmt.Errorf("%w: $%.2f of $%.2f are spent, and the next trial may cost $%.2f", ErrMaxCost, spent, limit, r.TrialUSD)
-	}
-	return nil
 }

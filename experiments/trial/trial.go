@@ -45,8 +45,8 @@ type Runner struct {
 	Skip []string
 	// Prices per hour in USD by instance type.
 	Prices map[string]float64
-	// TrialUSD is what a trial may cost at most, for the study's limit.
-	TrialUSD float64
+	// Budget limits what the run may cost; nil does not.
+	Budget *Budget
 	// Limits bound what runs side by side; its Parallel is set by RunAll.
 	Limits schedule.Limits
 	// Exclusive says that the chart's trials ask for most of a node's disk (value minicluster.storage), so that the cluster itself keeps two

@@ -158,11 +158,22 @@ func TestForecast(t *testing.T) {
 	near(t, "hours", f.Hours, float64(20*60+15*60+110+57+2*80+5+160-160)/3600)
 	near(t, "worst", f.WorstUSD, 3*(110+75+600)/3600.0*3.6+f.WorstHours*0.46)
 
+	// An arm that may not meet a machine again has it replaced when it comes back, and another arm uses it meanwhile.
 	fresh := study(3, "c7a.12xlarge")
 	for i := range fresh.Trials {
 		fresh.Trials[i].Fresh = true
 	}
-	near(t, "fresh nodes", nodes(l.Forecast(fresh, times, began).Bill), 3*167/3600.0*3.6)
+	near(t, "fresh nodes", nodes(l.Forecast(fresh, times, began).Bill), (2*(167+5)+167+600)/3600.0*3.6)
+	fresh.Trials[1].Arm = "another"
+	near(t, "fresh nodes of two arms", nodes(l.Forecast(fresh, times, began).Bill), ((167+5+18+57+5)+167+600)/3600.0*3.6)
+}
+
+// A group has room for so many machines: another one's start tells that one was ended before its time.
+func TestMeterSeesReplacedNodes(t *testing.T) {
+	m := cost.NewMeter(lab())
+	m.Use(cost.Use{Node: "a", InstanceType: "c7a.12xlarge", From: began, Ready: began, To: at(2 * time.Minute)})
+	m.Use(cost.Use{Node: "b", InstanceType: "c7a.12xlarge", From: at(3 * time.Minute), Ready: at(4 * time.Minute), To: at(5 * time.Minute)})
+	near(t, "nodes", nodes(m.Bill(at(time.Hour))), (3+2+10)*0.06)
 }
 
 func TestWorstCaseIsNeverPassed(t *testing.T) {

@@ -24,8 +24,9 @@ func (t Times) attempt() time.Duration { return t.Start + max(t.Run, t.LongRun) 
 // Trial is one trial of a study as far as it costs money.
 type Trial struct {
 	Arm   string   `json:"arm"`   // no two trials of an arm run at the same time
-	Types []string `json:"types"` // on which it may run; one when that is decided
-	Fresh bool     `json:"fresh"` // its node is used by no other trial and ends with it
+	Types []string `json:"types"` // on which it is expected to run; one when that is decided
+	May   []string `json:"may"`   // on which it could run all the same, for the worst case; empty is Types
+	Fresh bool     `json:"fresh"` // a node on which its arm ran before is ended and another started
 }
 
 // Study is a set of trials in their order.
@@ -58,7 +59,11 @@ func (l *Lab) Forecast(s Study, t Times, begin time.Time) *Forecast {
 	worst := t.Create + t.Delete
 	for _, trial := range s.Trials {
 		worst += time.Duration(attempts) * t.attempt()
-		f.WorstUSD += float64(attempts) * l.attempt(trial.Types, t)
+		may := trial.May
+		if len(may) == 0 {
+			may = trial.Types
+		}
+		f.WorstUSD += float64(attempts) * l.attempt(may, t)
 	}
 	f.WorstHours = worst.Hours()
 	f.Rule = fmt.Sprintf("each of %d attempts starts a node of the dearest type and none is used twice: %s for the start, %s for the run and %s idle after it; "+
@@ -95,8 +100,9 @@ func (l *Lab) everything(d time.Duration) float64 {
 // machine is a node of the played study.
 type machine struct {
 	name string
-	free time.Time // when its trial ends
-	gone time.Time // when the autoscaler takes it; zero: never
+	free time.Time       // when its trial ends
+	gone time.Time       // when the autoscaler takes it; zero: never
+	arms map[string]bool // that ran on it
 }
 
 // play tells the meter every use of a node and returns when the last trial ends.
@@ -124,11 +130,11 @@ func (l *Lab) play(m *Meter, s Study, t Times, at time.Time) time.Time {
 			kind = trial.Types[draw.IntN(len(trial.Types))]
 		}
 		begin := later(workers[w], arms[trial.Arm])
-		node := l.take(machines, kind, trial.Fresh, &begin)
+		node := l.take(m, machines, kind, trial, &begin)
 		delay := t.Warm
 		if node == nil {
 			count++
-			node = &machine{name: fmt.Sprintf("%s-%d", kind, count)}
+			node = &machine{name: fmt.Sprintf("%s-%d", kind, count), arms: map[string]bool{}}
 			machines[kind] = append(machines[kind], node)
 			delay = t.Start
 		}
@@ -138,10 +144,7 @@ func (l *Lab) play(m *Meter, s Study, t Times, at time.Time) time.Time {
 		if l.ScaleDownAfter > 0 {
 			node.gone = stop.Add(l.ScaleDownAfter)
 		}
-		if trial.Fresh {
-			node.gone = stop
-			m.Gone(node.name, stop)
-		}
+		node.arms[trial.Arm] = true
 		workers[w] = stop.Add(t.Between)
 		arms[trial.Arm] = workers[w]
 		end = later(end, workers[w])
@@ -149,8 +152,8 @@ func (l *Lab) play(m *Meter, s Study, t Times, at time.Time) time.Time {
 	return end
 }
 
-// take finds a node of the type that is there at the moment, or waits for one when the group is at its largest.
-func (l *Lab) take(machines map[string][]*machine, kind string, fresh bool, begin *time.Time) *machine {
+// take finds a node of the type that is there at the moment, or waits for one when the group is at its largest. Nil starts one.
+func (l *Lab) take(m *Meter, machines map[string][]*machine, kind string, trial Trial, begin *time.Time) *machine {
 	there := 0
 	var first *machine
 	for _, n := range machines[kind] {
@@ -162,16 +165,16 @@ func (l *Lab) take(machines map[string][]*machine, kind string, fresh bool, begi
 			first = n
 		}
 	}
-	switch {
-	case first == nil:
-		return nil
-	case !first.free.After(*begin) && !fresh:
-		return first
-	case there < l.group(kind).Max && !fresh:
+	if first == nil || (first.free.After(*begin) && there < l.group(kind).Max) {
 		return nil
 	}
 	*begin = later(*begin, first.free)
-	if fresh {
+	if !first.gone.IsZero() && !first.gone.After(*begin) {
+		return nil
+	}
+	if trial.Fresh && first.arms[trial.Arm] {
+		first.gone = *begin
+		m.Gone(first.name, *begin)
 		return nil
 	}
 	return first

@@ -80,6 +80,7 @@ func (m *Meter) Use(u Use) {
 			m.standing[u.InstanceType]++
 			n.kept = true
 		}
+		m.replaced(n.group, u.From)
 		m.nodes[u.Node] = n
 	}
 	if u.From.Before(n.from) {
@@ -89,6 +90,25 @@ func (m *Meter) Use(u Use) {
 	n.busy += u.To.Sub(u.Ready)
 	n.end = later(n.end, u.To.Add(m.lab.ScaleDownAfter))
 	m.reprice(u.Node, n)
+}
+
+// replaced ends the node of a group that must have gone for another to start: the group has no room for both.
+func (m *Meter) replaced(g Group, at time.Time) {
+	there, first := 0, ""
+	for name := range m.open {
+		n := m.nodes[name]
+		if n.kept || n.group.Name != g.Name || !n.forever && !n.end.After(at) {
+			continue
+		}
+		there++
+		if first == "" || n.end.Before(m.nodes[first].end) {
+			first = name
+		}
+	}
+	if n := m.nodes[first]; n != nil && there >= g.Max-g.Min && n.from.Before(at) {
+		n.end, n.forever = at, false
+		m.reprice(first, n)
+	}
 }
 
 // Gone says that a node ended at a moment, earlier or later than the model has it.
@@ -132,6 +152,9 @@ func (l *Lab) bill(n *lifetime, until time.Time) *Bill {
 	b.add(Credits, l.surplus(n.group, busy, life))
 	return b
 }
+
+// Last is the bill until the last moment that the meter was told of.
+func (m *Meter) Last() *Bill { return m.Bill(time.Time{}) }
 
 // Bill is the bill until a moment, which is not before that of the last call.
 func (m *Meter) Bill(at time.Time) *Bill {

@@ -113,7 +113,7 @@ func Default() *Spec {
 		Name:              "ocifit",
 		Provider:          "sim",
 		Region:            "us-east-1",
-		KubernetesVersion: "1.34",
+		KubernetesVersion: "1.35",
 		Webhook:           Webhook{Skip: []string{stickyType}, TieBreak: "price"},
 		Artifact: Artifact{
 			Tag: "study",

@@ -1,0 +1,119 @@
+package assembly
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/experiments/trial"
+	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/cost"
+	"github.com/compspec/ocifit-lab/provision/eks"
+	"github.com/compspec/ocifit-lab/templates"
+	"github.com/compspec/ocifit-lab/webhook/compat"
+	"github.com/compspec/ocifit-lab/webhook/features"
+	"github.com/compspec/ocifit-lab/webhook/predict"
+)
+
+// Times of the published study: from a pod's creation to its container took 110 s with a node's start and 18 s without, three iterations of
+// HPCG took 55 s and 75 s at most. EKS takes some 20 minutes to be ready and 15 to be gone.
+const (
+	nodeStart  = 80 * time.Second // of trialStart, until the node is there
+	trialStart = 110 * time.Second
+	trialWarm  = 18 * time.Second
+	trialRun   = 55 * time.Second
+	longestRun = 75 * time.Second
+	labCreate  = 20 * time.Minute
+	labDelete  = 15 * time.Minute
+)
+
+// Costs is what the lab's price depends on. On a provider that costs nothing it is what the same lab would cost on AWS.
+func (l *Lab) Costs(ctx context.Context, online bool) (*cost.Lab, error) {
+	if p, ok := l.Provider.(provision.Estimator); ok {
+		return p.Costs(ctx, online)
+	}
+	prices, note := templates.Prices()
+	c := &cost.Lab{Prices: cost.ListPrices(prices, note), ControlPlane: true, StandardUntil: eks.StandardUntil(l.Spec.KubernetesVersion), ScaleDownAfter: l.Spec.Sim.ScaleDownAfter}
+	for _, g := range l.Spec.Groups() {
+		c.Groups = append(c.Groups, cost.Group{Name: g.Name, InstanceType: g.InstanceType, Min: g.Min, Desired: g.Desired, Max: g.Max, VCPU: g.Type.VCPU})
+	}
+	return c, nil
+}
+
+// times are those of the study's trials on the lab. Only a cluster that costs money is paid for while it is made and removed.
+func (l *Lab) times() cost.Times {
+	t := cost.Times{Start: trialStart, Warm: trialWarm, Run: trialRun, LongRun: longestRun}
+	if _, ok := l.Provider.(provision.Estimator); ok {
+		t.Create, t.Delete = labCreate, labDelete
+	} else if l.Spec.Sim.NodeStart > nodeStart {
+		t.Start += l.Spec.Sim.NodeStart - nodeStart
+	}
+	return t
+}
+
+// Forecast is what the trials of a study will cost.
+func (l *Lab) Forecast(ctx context.Context, s *study.Study, parallel int) (*cost.Forecast, error) {
+	c, err := l.Costs(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	planned := cost.Study{Parallel: parallel, Retries: s.Retries}
+	for _, t := range s.Trials() {
+		planned.Trials = append(planned.Trials, cost.Trial{Arm: t.Arm.Name, Types: l.typesOf(s, t), May: l.chooseable(), Fresh: s.FreshNodes})
+	}
+	return c.Forecast(planned, l.times(), time.Now()), nil
+}
+
+// typesOf is the type that the webhook will choose for a trial, or all that it may choose when that cannot be told before.
+func (l *Lab) typesOf(s *study.Study, t study.Trial) []string {
+	may := l.chooseable()
+	candidates, err := features.ParseCatalogue(templates.NodeFeatures(func(name string) bool { return slices.Contains(may, name) }))
+	if err != nil {
+		return may
+	}
+	prices, _ := templates.Prices()
+	o := predict.Options{TieBreak: l.Spec.Webhook.TieBreak, Prices: prices, Skip: l.Spec.Webhook.Skip}
+	var table *predict.Table
+	if t.Arm.Model == compat.Random {
+		table, err = predict.Draw(trial.Seed(s.Seed, t), candidates, o)
+	} else {
+		var models []*predict.Model
+		if models, err = predict.Published(); err == nil {
+			if i := slices.IndexFunc(models, func(m *predict.Model) bool { return m.Name == t.Arm.Model }); i >= 0 {
+				table, err = predict.Rank(models[i], "", candidates, o)
+			}
+		}
+	}
+	if err != nil || table == nil || table.Selected == "" {
+		return may
+	}
+	return []string{table.Selected}
+}
+
+// chooseable are the types that the webhook may choose.
+func (l *Lab) chooseable() []string {
+	return slices.DeleteFunc(l.Spec.InstanceTypes(), func(t string) bool { return slices.Contains(l.Spec.Webhook.Skip, t) })
+}
+
+// budget is the meter of a run, with its limit: the study's, or the worst case of the plan.
+func (l *Lab) budget(ctx context.Context, s *study.Study, run *store.Run, costs *cost.Lab) (*trial.Budget, error) {
+	m, err := run.Meter(ctx, *costs)
+	if err != nil {
+		return nil, err
+	}
+	b := &trial.Budget{Meter: m, Times: l.times(), Types: l.chooseable(), Limit: s.MaxCostUSD}
+	if _, ok := l.Provider.(provision.Estimator); ok {
+		b.Now = time.Now
+		m.Start(time.Now())
+	}
+	if b.Limit <= 0 {
+		f, err := l.Forecast(ctx, s, 1)
+		if err != nil {
+			return nil, err
+		}
+		b.Limit = f.WorstUSD
+	}
+	return b, nil
+}
