@@ -62,6 +62,12 @@ type Previewer interface {
 	Preview() ([]byte, error)
 }
 
+// Deviator is a provider whose clusters differ from the study's in what may change its results.
+type Deviator interface {
+	// Deviations says each in a sentence, without asking anybody.
+	Deviations() []string
+}
+
 // ImageRegistry is a provider whose clusters pull from a registry outside of them.
 type ImageRegistry interface {
 	// Repository makes a repository of the lab's unless it is there, and returns its address with a login for a push. It goes with the lab.

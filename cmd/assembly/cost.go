@@ -20,13 +20,14 @@ import (
 // Times of the published study: from a pod's creation to its container took 110 s with a node's start and 18 s without, three iterations of
 // HPCG took 55 s and 75 s at most. EKS takes some 20 minutes to be ready and 15 to be gone.
 const (
-	nodeStart  = 80 * time.Second // of trialStart, until the node is there
-	trialStart = 110 * time.Second
-	trialWarm  = 18 * time.Second
-	trialRun   = 55 * time.Second
-	longestRun = 75 * time.Second
-	labCreate  = 20 * time.Minute
-	labDelete  = 15 * time.Minute
+	nodeStart       = 80 * time.Second // of trialStart, until the node is there
+	trialStart      = 110 * time.Second
+	trialWarm       = 18 * time.Second
+	trialRun        = 55 * time.Second
+	longestRun      = 75 * time.Second
+	studyIterations = 3
+	labCreate       = 20 * time.Minute
+	labDelete       = 15 * time.Minute
 )
 
 // Costs is what the lab's price depends on. On a provider that costs nothing it is what the same lab would cost on AWS.
@@ -43,8 +44,13 @@ func (l *Lab) Costs(ctx context.Context, online bool) (*cost.Lab, error) {
 }
 
 // times are those of the study's trials on the lab. Only a cluster that costs money is paid for while it is made and removed.
-func (l *Lab) times() cost.Times {
+func (l *Lab) times(s *study.Study) cost.Times {
 	t := cost.Times{Start: trialStart, Warm: trialWarm, Run: trialRun, LongRun: longestRun}
+	if s.Application != study.DefaultApplication {
+		t.LongRun = time.Duration(s.Deadlines.Run) // nothing else bounds what is not known
+	} else if s.Iterations > studyIterations {
+		t.Run, t.LongRun = t.Run*time.Duration(s.Iterations)/studyIterations, t.LongRun*time.Duration(s.Iterations)/studyIterations
+	}
 	if _, ok := l.Provider.(provision.Estimator); ok {
 		t.Create, t.Delete = labCreate, labDelete
 	} else if l.Spec.Sim.NodeStart > nodeStart {
@@ -63,7 +69,7 @@ func (l *Lab) Forecast(ctx context.Context, s *study.Study, parallel int) (*cost
 	for _, t := range s.Trials() {
 		planned.Trials = append(planned.Trials, cost.Trial{Arm: t.Arm.Name, Types: l.typesOf(s, t), May: l.chooseable(), Fresh: s.FreshNodes})
 	}
-	return c.Forecast(planned, l.times(), time.Now()), nil
+	return c.Forecast(planned, l.times(s), time.Now()), nil
 }
 
 // typesOf is the type that the webhook will choose for a trial, or all that it may choose when that cannot be told before.
@@ -103,7 +109,7 @@ func (l *Lab) budget(ctx context.Context, s *study.Study, run *store.Run, costs 
 	if err != nil {
 		return nil, err
 	}
-	b := &trial.Budget{Meter: m, Times: l.times(), Types: l.chooseable(), Limit: s.MaxCostUSD}
+	b := &trial.Budget{Meter: m, Times: l.times(s), Types: l.chooseable(), Limit: s.MaxCostUSD}
 	if _, ok := l.Provider.(provision.Estimator); ok {
 		b.Now = time.Now
 		m.Start(time.Now())
@@ -113,7 +119,7 @@ func (l *Lab) budget(ctx context.Context, s *study.Study, run *store.Run, costs 
 		if err != nil {
 			return nil, err
 		}
-		b.Limit = f.WorstUSD
+		b.Limit = m.Last().Committed + f.WorstUSD // what was spent before is no reason to stop now
 	}
 	return b, nil
 }

@@ -75,6 +75,8 @@ type Bill struct {
 	// Cost is added up from dated tables: a plan asks nobody.
 	Cost        *provision.Estimate `json:"cost"`
 	ClusterFile string              `json:"clusterFile"`
+	// Deviations are how the cluster differs from the study's.
+	Deviations []string `json:"deviations,omitempty"`
 	// Missing is what this version cannot install; up refuses as long as there is anything.
 	Missing   []string          `json:"missing,omitempty"`
 	Preflight *provision.Report `json:"preflight,omitempty"`
@@ -141,6 +143,9 @@ func (l *Lab) bill(ctx context.Context) (*Bill, error) {
 		return nil, err
 	}
 	b := &Bill{Region: l.Spec.Region, Cost: rate, Missing: l.Missing}
+	if p, ok := l.Provider.(provision.Deviator); ok {
+		b.Deviations = p.Deviations()
+	}
 	if p, ok := l.Provider.(provision.Previewer); ok {
 		file, err := p.Preview()
 		if err != nil {

@@ -87,7 +87,11 @@ func (a *app) plan(ctx context.Context, l *assembly.Lab) (*assembly.Plan, error)
 }
 
 func planText(w io.Writer, p *assembly.Plan) error {
-	fmt.Fprintf(w, "lab %s on %s\n\nsteps\n", p.Name, p.Provider)
+	fmt.Fprintf(w, "lab %s on %s\n", p.Name, p.Provider)
+	if p.Bill != nil && len(p.Bill.Deviations) > 0 {
+		fmt.Fprintf(w, "\nunlike the study\n  %s\n", strings.Join(p.Bill.Deviations, "\n  "))
+	}
+	fmt.Fprintln(w, "\nsteps")
 	for _, s := range p.Steps {
 		fmt.Fprintf(w, "  %s\n", s)
 	}
