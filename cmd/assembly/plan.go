@@ -23,7 +23,8 @@ type Plan struct {
 	WorstCase  WorstCase      `json:"worstCase"`
 	// Paces compares numbers of trials side by side; empty when not every arm's choice is known beforehand.
 	Paces      []Pace             `json:"sideBySide,omitempty"`
-	Forecast   *cost.Forecast     `json:"forecast"` // of the study when all goes well
+	Forecast   *cost.Forecast     `json:"forecast"`        // of the study when all goes well
+	Power      *Power             `json:"power,omitempty"` // what the study can show
 	Prices     string             `json:"prices"`
 	Images     map[string]string  `json:"images"`
 	NodeImage  string             `json:"nodeImage,omitempty"`
@@ -113,6 +114,7 @@ func (l *Lab) Plan(ctx context.Context, s *study.Study) (*Plan, error) {
 		return nil, err
 	}
 	p.WorstCase = WorstCase{Hours: p.Forecast.WorstHours, CostUSD: p.Forecast.WorstUSD, Rule: p.Forecast.Rule}
+	p.Power = l.power(s, p.WorstCase.CostUSD/float64(max(1, p.Trials)))
 	return p, nil
 }
 

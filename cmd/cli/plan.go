@@ -122,6 +122,9 @@ func planText(w io.Writer, p *assembly.Plan) error {
 	if err := componentsText(w, p); err != nil {
 		return err
 	}
+	if lines := p.Power.Text(); len(lines) > 0 {
+		fmt.Fprintf(w, "\npower\n  %s\n", strings.Join(lines, "\n  "))
+	}
 	if err := pacesText(w, p); err != nil {
 		return err
 	}
