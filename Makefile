@@ -41,13 +41,16 @@ build: ## compile bin/ocifit-lab
 install: ## compile and put ocifit-lab where go install puts programs
 	go install -ldflags '$(LDFLAGS)' ./cmd/ocifit-lab
 
-demo: build ## run the whole study on provider sim: up, experiment all, results, report, down
+demo: build ## run the whole study on provider sim: why procedure cannot tell, and what controlled tells
 	@rm -rf bin/demo && mkdir -p bin/demo && cd bin/demo && \
 	trap '../ocifit-lab down' EXIT && \
 	../ocifit-lab up && \
 	../ocifit-lab experiment all --repeats $(TRIALS) && \
+	../ocifit-lab results report && \
+	../ocifit-lab experiment all --study controlled --repeats $(TRIALS) --parallel 3 && \
+	../ocifit-lab results report --study controlled && \
 	../ocifit-lab results show && \
-	../ocifit-lab results report
+	../ocifit-lab results show --study controlled
 
 test: ## run all tests
 	go test ./...
@@ -113,6 +116,7 @@ by-hand: ## the study's procedure by hand on sim, with kubectl and helm built fr
 bench: build ## print times and memory: the lab on sim, the webhook against one that does nothing, EKS against its shortest chain
 	@.ci/bench $(BIN)
 	OCIFIT_LAB_BIN=$(CURDIR)/$(BIN) go test -run - -bench 'Admissions|Memory' -benchtime 1x ./webhook/serve
+	go test -run - -bench Coverage -benchtime 1x ./experiments/stats
 	go test -run - -bench . $(PURE)
 	go test -run - -bench Up -benchtime 1x ./provision/eks
 

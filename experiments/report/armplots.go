@@ -18,14 +18,17 @@ func armClass(a *Analysis, i int) string {
 
 // spread draws every trial of every arm.
 func spread(a *Analysis) template.HTML {
-	top := 0.0
+	top, least := 0.0, math.Inf(1)
 	rows := map[string][]*TrialRow{}
 	for i := range a.Trials {
 		t := &a.Trials[i]
-		top = math.Max(top, t.Figure)
+		top, least = math.Max(top, t.Figure), math.Min(least, t.Figure)
 		rows[t.Arm] = append(rows[t.Arm], t)
 	}
-	s := linear(top)
+	s, unit := linear(top), a.Metric.Unit
+	if armsApart(a) {
+		s, unit = ratios(least, top), unit+", logarithmic"
+	}
 	const h = 46
 	p := &plot{}
 	for i := range a.Arms {
@@ -55,8 +58,19 @@ func spread(a *Analysis) template.HTML {
 		p.printf(`<line class="med" x1="%.2f%%" x2="%.2f%%" y1="6" y2="%d"/>`, s.at(f.Median), s.at(f.Median), h-6)
 		p.end("median "+num(f.Median), "mean "+num(f.Mean))
 	}
-	p.axis(s, a.Metric.Unit)
+	p.axis(s, unit)
 	return p.html(a.Metric.Name + " by arm")
+}
+
+// armsApart tells whether the arms' medians differ by ten times or more, so that a linear axis would flatten the lower ones.
+func armsApart(a *Analysis) bool {
+	lo, hi := math.Inf(1), 0.0
+	for i := range a.Arms {
+		if f := a.Arms[i].FOM(); f != nil {
+			lo, hi = math.Min(lo, f.Median), math.Max(hi, f.Median)
+		}
+	}
+	return lo > 0 && hi >= 10*lo
 }
 
 func radius(n int) string {
