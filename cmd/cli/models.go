@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,7 +74,7 @@ func (a *app) modelsScoreCmd() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", "", "published model to score with, or random")
 	f.StringVar(&o.file, "file", "", "model file to score with, as written by models import")
-	f.StringVar(&o.features, "features", "", "node features, a JSON list with one label map per instance type (default: the study's catalogue)")
+	f.StringVar(&o.features, "features", "", "node features, a JSON list with one label map per instance type, or what kubectl get nodes -o json writes; - is the standard input (default: the study's catalogue)")
 	f.StringSliceVar(&o.skip, "skip", nil, "instance types that must not be chosen")
 	f.StringVar(&o.tieBreak, "tie-break", predict.TieBreakPrice, "equal scores: price (lowest, then name) or first (order of the features)")
 	f.StringVar(&o.direction, "direction", "", "maximize or minimize (default: the model's own)")
@@ -106,7 +105,7 @@ func (a *app) score(o scoreOptions) error {
 	data := templates.NodeFeatures(nil)
 	if o.features != "" {
 		var err error
-		if data, err = os.ReadFile(o.features); err != nil {
+		if data, err = a.readFile(o.features); err != nil {
 			return err
 		}
 	}
@@ -115,7 +114,11 @@ func (a *app) score(o scoreOptions) error {
 		return fmt.Errorf("%s: %w", o.features, err)
 	}
 	prices, _ := templates.Prices()
-	table, err := rank(o, candidates, predict.Options{TieBreak: o.tieBreak, Prices: prices, Skip: o.skip})
+	known, err := features.ParseCatalogue(templates.NodeFeatures(nil))
+	if err != nil {
+		return err
+	}
+	table, err := rank(o, candidates, predict.Options{TieBreak: o.tieBreak, Prices: prices, Skip: o.skip, Catalogue: known})
 	if err != nil && !errors.Is(err, predict.ErrNoCandidate) {
 		return err
 	}

@@ -9,11 +9,12 @@ import (
 
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/webhook/compat"
+	"github.com/compspec/ocifit-lab/webhook/features"
 	"github.com/compspec/ocifit-lab/webhook/joblib"
 	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
-type importOptions struct{ name, direction, out string }
+type importOptions struct{ name, direction, out, rows string }
 
 func (a *app) modelsImportCmd() *cobra.Command {
 	var o importOptions
@@ -32,6 +33,7 @@ artifact, which the webhook then scores with: artifact push REFERENCE --file art
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "name of the model (default: the file's, without lasso_model_ and .joblib)")
 	f.StringVar(&o.direction, "direction", "", "maximize or minimize (required)")
+	f.StringVar(&o.rows, "fitted-on", "", "node features of the rows that the pipeline was fitted on; the model then scores only what they determine")
 	f.StringVar(&o.out, "out", "", "file to write (default: stdout)")
 	_ = cmd.MarkFlagRequired("direction")
 	_ = cmd.RegisterFlagCompletionFunc("direction", words("maximize", "minimize"))
@@ -57,6 +59,11 @@ func (a *app) importModel(file string, o importOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.rows != "" {
+		if m, err = a.fittedOn(m, o.rows); err != nil {
+			return err
+		}
+	}
 	encoded, err := predict.EncodeModel(m)
 	if err != nil {
 		return err
@@ -73,6 +80,27 @@ func (a *app) importModel(file string, o importOptions) error {
 		_, err := fmt.Fprintf(w, "model %s: %d labels, %d terms, written to %s\n", m.Name, len(m.Labels()), len(m.Terms), o.out)
 		return err
 	})
+}
+
+// fittedOn gives a model the rows that it was fitted on.
+func (a *app) fittedOn(m *predict.Model, file string) (*predict.Model, error) {
+	data, err := a.readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := features.ParseCatalogue(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	labels := make([]map[string]string, len(rows))
+	for i, r := range rows {
+		labels[i] = r.Labels
+	}
+	out, err := m.WithCombinations(labels)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return out, nil
 }
 
 // readModel reads a model file.

@@ -108,7 +108,8 @@ func (a *app) webhookExplainCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain -f FILE",
 		Short: "Show what the webhook would decide for a Pod or MiniCluster, and why",
-		Long: `explain runs the webhook's own code on an object from a file and prints every candidate with its score, why others
+		Long: `explain runs the webhook's own code on the objects of a file, those of lists and the pods of Deployments, Jobs and the
+like among them, and prints every candidate with its score, why others
 were left out, and the patch. Candidates are those of the lab's cluster; or the types of --features, or the nodes of --kubeconfig,
 or both together. It exits with 4 when the object would be denied.`,
 		Example: "  ocifit-lab webhook explain -f pod.yaml\n  ocifit-lab webhook explain -f pod.yaml --features node-features.json -o json",
@@ -127,7 +128,7 @@ or both together. It exits with 4 when the object would be denied.`,
 }
 
 func (a *app) explain(ctx context.Context, o explainOptions) error {
-	object, err := a.readObject(o.file)
+	file, err := a.readFile(o.file)
 	if err != nil {
 		return err
 	}
@@ -156,42 +157,52 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	e, err := decider.Explain(ctx, object)
+	list, err := decider.ExplainAll(ctx, file)
 	if err != nil {
+		return fmt.Errorf("%s: %w", o.file, err)
+	}
+	if err := a.printExplanations(list); err != nil {
 		return err
 	}
-	if err := a.print(e, func(w io.Writer) error { return explanation(w, e) }); err != nil {
-		return err
-	}
-	if e.Result == admit.ResultDenied {
-		return exit{ExitCheck, errors.New("the object would be denied: " + e.Message)}
+	for _, e := range list {
+		if e.Result == admit.ResultDenied {
+			return exit{ExitCheck, fmt.Errorf("the %s %s would be denied: %s", e.Kind, e.Name, e.Message)}
+		}
 	}
 	return nil
 }
 
-func (a *app) readObject(file string) ([]byte, error) {
-	var data []byte
-	var err error
+// printExplanations prints one explanation as it is, and several as a list.
+func (a *app) printExplanations(list []*admit.Explanation) error {
+	if len(list) == 1 {
+		return a.print(list[0], func(w io.Writer) error { return explanation(w, list[0]) })
+	}
+	return a.print(list, func(w io.Writer) error {
+		for i, e := range list {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			if err := explanation(w, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// readFile reads a file, or the standard input for "-".
+func (a *app) readFile(file string) ([]byte, error) {
 	if file == "-" {
-		data, err = io.ReadAll(a.In)
-	} else {
-		data, err = os.ReadFile(file)
+		return io.ReadAll(a.In)
 	}
-	if err != nil {
-		return nil, err
-	}
-	object, err := yaml.YAMLToJSON(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return object, nil
+	return os.ReadFile(file)
 }
 
 // candidates come from what was named or else from the lab's cluster, whose registry may be plain HTTP.
 func (a *app) candidates(ctx context.Context, o explainOptions) (*features.Index, addon.Target, error) {
 	index := features.NewIndex("")
 	if o.features != "" || o.kubeconfig != "" {
-		if err := namedCandidates(ctx, o, index); err != nil {
+		if err := a.namedCandidates(ctx, o, index); err != nil {
 			return nil, addon.Target{}, err
 		}
 		// The artifact may still be in the lab's registry.
@@ -210,9 +221,9 @@ func (a *app) candidates(ctx context.Context, o explainOptions) (*features.Index
 }
 
 // namedCandidates reads the features file and the cluster that were named.
-func namedCandidates(ctx context.Context, o explainOptions, index *features.Index) error {
+func (a *app) namedCandidates(ctx context.Context, o explainOptions, index *features.Index) error {
 	if o.features != "" {
-		data, err := os.ReadFile(o.features)
+		data, err := a.readFile(o.features)
 		if err != nil {
 			return err
 		}

@@ -29,6 +29,34 @@ type Explanation struct {
 	Warnings []string          `json:"warnings,omitempty"`
 }
 
+// ExplainAll explains every object of a file; see Objects. One of a kind that carries no selection is unchanged.
+func (d *Decider) ExplainAll(ctx context.Context, file []byte) ([]*Explanation, error) {
+	list, err := Objects(file)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*Explanation, 0, len(list))
+	for i, raw := range list {
+		var o object
+		if err := json.Unmarshal(raw, &o); err != nil {
+			return nil, fmt.Errorf("object %d: %w", i+1, err)
+		}
+		if !patch.Kind(o.Kind).Valid() {
+			out = append(out, &Explanation{
+				Kind: patch.Kind(o.Kind), Name: o.Metadata.Name, Namespace: o.Metadata.Namespace, Result: ResultUnchanged,
+				Message: fmt.Sprintf("a %s carries no selection; only Pod and MiniCluster do, and what makes pods", o.Kind),
+			})
+			continue
+		}
+		e, err := d.Explain(ctx, raw)
+		if err != nil {
+			return nil, fmt.Errorf("object %d: %w", i+1, err)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
 // Explain decides for an object (JSON, a Pod or MiniCluster) as a dry run by the code that answers admissions.
 // The error is for objects that cannot be read; a denial is an explanation.
 func (d *Decider) Explain(ctx context.Context, object []byte) (*Explanation, error) {

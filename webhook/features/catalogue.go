@@ -3,9 +3,11 @@
 package features
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -85,6 +87,10 @@ func LoadCatalogue(data []byte, identity string) (*Catalogue, error) {
 	if identity == "" {
 		identity = compat.LabelInstanceType
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if rows, err := nodeRows(data, identity); rows != nil || err != nil {
+		return rows, err
+	}
 	var raw []map[string]string
 	strict, err := kjson.UnmarshalStrict(data, &raw, kjson.DisallowDuplicateFields)
 	if err == nil && len(strict) > 0 {
@@ -108,6 +114,40 @@ func LoadCatalogue(data []byte, identity string) (*Catalogue, error) {
 		}
 		seen[name] = i + 1
 		c.rows = append(c.rows, Candidate{InstanceType: name, Architecture: labels[compat.LabelArch], Labels: labels})
+	}
+	c.hash = hashRows(c.rows)
+	return c, nil
+}
+
+// nodeRows reads the nodes of a cluster, as kubectl get nodes -o json writes them: a row per type, that of its first node.
+// nil without error is for data that is no list of nodes.
+func nodeRows(data []byte, identity string) (*Catalogue, error) {
+	var list struct {
+		Kind  string        `json:"kind"`
+		Items []corev1.Node `json:"items"`
+	}
+	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '{' {
+		return nil, nil
+	}
+	if err := json.Unmarshal(data, &list); err != nil || list.Kind != "List" && list.Kind != "NodeList" {
+		return nil, errors.New("node features: expected a JSON list of objects whose values are strings, or the nodes of a cluster (kubectl get nodes -o json)")
+	}
+	c := &Catalogue{}
+	seen := map[string]bool{}
+	for i := range list.Items {
+		labels := list.Items[i].Labels
+		name := labels[identity]
+		if name == "" || seen[name] {
+			continue
+		}
+		if len(c.rows) == MaxTypes {
+			return nil, fmt.Errorf("node features: more than %d types", MaxTypes)
+		}
+		seen[name] = true
+		c.rows = append(c.rows, Candidate{InstanceType: name, Architecture: labels[compat.LabelArch], Labels: labels})
+	}
+	if len(c.rows) == 0 {
+		return nil, fmt.Errorf("node features: none of the %d nodes has the label %s", len(list.Items), identity)
 	}
 	c.hash = hashRows(c.rows)
 	return c, nil

@@ -68,7 +68,16 @@ func TestParseCatalogue(t *testing.T) {
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Error(diff)
 	}
+	for name, data := range map[string]string{
+		"a BOM": "\ufeff" + `[{"node.kubernetes.io/instance-type":"a","kubernetes.io/arch":"arm64"}]`,
+		"nodes": `{"kind":"List","items":[{"metadata":{"name":"n1","labels":{"node.kubernetes.io/instance-type":"a","kubernetes.io/arch":"arm64"}}},{"metadata":{"labels":{"node.kubernetes.io/instance-type":"a"}}},{"metadata":{"name":"control"}}]}`,
+	} {
+		if rows, err := ParseCatalogue([]byte(data)); err != nil || len(rows) != 1 || rows[0].Architecture != "arm64" {
+			t.Errorf("%s: %+v, %v", name, rows, err)
+		}
+	}
 	for name, c := range map[string]struct{ data, says string }{
+		"no nodes":      {`{"kind":"List","items":[]}`, "none of the 0 nodes"},
 		"not a list":    {`{}`, "list"},
 		"not JSON":      {`[`, "list"},
 		"not a string":  {`[{"node.kubernetes.io/instance-type":"a","x":1}]`, "strings"},
