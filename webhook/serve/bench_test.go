@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -41,7 +42,7 @@ import (
 // connections, in turns and in one process on one machine. p50 and p99 are of 1,000 requests a second and less;
 // throughput is with eight clients that do not wait.
 
-// fleet makes types with feature labels that model fom knows, and what nodes carry beside them.
+// fleet makes types with combinations of feature labels that model fom was fitted on, and what nodes carry beside them.
 func fleet(tb testing.TB, types int) []map[string]string {
 	tb.Helper()
 	models, err := predict.Published()
@@ -56,9 +57,7 @@ func fleet(tb testing.TB, types int) []map[string]string {
 			compat.LabelInstanceType: fmt.Sprintf("t%d.%dxlarge", i/10, i%10), compat.LabelArch: []string{"amd64", "arm64"}[i%2], "kubernetes.io/os": "linux",
 			"topology.kubernetes.io/region": "us-east-1",
 		}
-		for _, label := range fom.Labels() {
-			l[label] = fom.KnownValues[label][rng.IntN(len(fom.KnownValues[label]))]
-		}
+		maps.Copy(l, fom.Combinations[rng.IntN(len(fom.Combinations))])
 		for n := range 40 {
 			l[fmt.Sprintf("%scpu-cpuid.FLAG%d", compat.FeaturePrefix, n)] = "true"
 		}
