@@ -64,8 +64,12 @@ func (w *world) push(t *testing.T, repository, version string, data []byte) stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := oras.PackManifest(ctx, store, oras.PackManifestVersion1_1, "application/vnd.cncf.helm.config.v1+json",
-		oras.PackManifestOptions{Layers: []ocispec.Descriptor{layer}})
+	config, err := oras.PushBytes(ctx, store, "application/vnd.cncf.helm.config.v1+json", []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := oras.PackManifest(ctx, store, oras.PackManifestVersion1_1, "",
+		oras.PackManifestOptions{ConfigDescriptor: &config, Layers: []ocispec.Descriptor{layer}})
 	if err != nil {
 		t.Fatal(err)
 	}

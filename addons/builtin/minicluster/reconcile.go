@@ -38,8 +38,11 @@ func (c *controller) reconcile(ctx context.Context, key string) error {
 	if err != nil {
 		return c.reject(ctx, u, err)
 	}
-	if _, ok := lookup[*batchv1.Job](c.jobs, cl.Namespace, cl.Name); !ok && meta.IsStatusConditionTrue(cl.Status.Conditions, ConditionFinished) {
-		return nil // somebody removed the finished job: running it again is not what they want
+	if _, ok := lookup[*batchv1.Job](c.jobs, cl.Namespace, cl.Name); !ok && len(cl.Status.Conditions) > 0 {
+		// There was a job: somebody removed it, and a finished one is not run again.
+		if over, err := c.finishedBefore(ctx, cl); over || err != nil {
+			return err
+		}
 	}
 	job, err := c.ensure(ctx, cl)
 	var refused *refusal
@@ -56,6 +59,19 @@ func (c *controller) reconcile(ctx context.Context, key string) error {
 		return c.removeCluster(ctx, cl)
 	}
 	return nil
+}
+
+// finishedBefore asks the API server, since the cache may be behind the status that this controller wrote itself.
+func (c *controller) finishedBefore(ctx context.Context, cl *cluster) (bool, error) {
+	live, err := c.dynamic.Resource(GVR).Namespace(cl.Namespace).Get(ctx, cl.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errSoon, err)
+	}
+	now, _, err := decode(live)
+	return err == nil && meta.IsStatusConditionTrue(now.Status.Conditions, ConditionFinished), err
 }
 
 // refusal is an answer that asking again will not change.
