@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/compspec/ocifit-lab/experiments/study"
@@ -22,14 +23,19 @@ func (a *Analysis) question() string {
 		base = "as " + base + " does"
 	}
 	figure := fmt.Sprintf("%s (%s)", a.Metric.Name, a.Metric.Unit)
-	switch a.endpoint {
-	case "", study.EndpointOwn:
+	switch {
+	case a.endpoint == study.EndpointFOM || a.judgedByFOM():
+	case a.endpoint == "" || a.endpoint == study.EndpointOwn:
 		figure = "value of what the model was made for"
-	case study.EndpointFOM:
 	default:
 		figure = a.endpoint
 	}
 	return fmt.Sprintf("Does choosing the node by %s give a better %s than choosing it %s?", models, figure, base)
+}
+
+// judgedByFOM tells whether every comparison rests on the application's own figure, whatever was asked for.
+func (a *Analysis) judgedByFOM() bool {
+	return len(a.Comparisons) > 0 && !slices.ContainsFunc(a.Comparisons, func(c Comparison) bool { return c.Endpoint.Key != study.EndpointFOM })
 }
 
 // answer says in two or three short sentences what the comparisons allow.

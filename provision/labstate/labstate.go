@@ -81,8 +81,9 @@ func (d *Dir) Read() (*State, error) {
 	return &s, nil
 }
 
-// providerFolders are those in the state folder that a provider makes before anything of the cluster is there.
-var providerFolders = []string{"sim", "kind", "eks"}
+// providerFolders are those in the state folder from which a lab can be told. That of eks is not among them: its checks write there too
+// when nothing is made.
+var providerFolders = []string{"sim", "kind"}
 
 func (d *Dir) inhabited() bool {
 	for _, name := range append([]string{"lab.yaml"}, providerFolders...) {

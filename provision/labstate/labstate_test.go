@@ -2,6 +2,7 @@ package labstate
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,5 +129,25 @@ func TestStateIsRebuilt(t *testing.T) {
 				t.Errorf("%+v, %v", again, err)
 			}
 		})
+	}
+}
+
+// What a plan or a refused up on eks wrote is no lab.
+func TestChecksAreNoLab(t *testing.T) {
+	d, err := Open(t.TempDir(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(d.Path("eks", "logs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Read(); !errors.Is(err, ErrNoLab) {
+		t.Errorf("error %v, want ErrNoLab", err)
+	}
+	if err := d.RemoveUnused(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(d.Path()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder is left: %v", err)
 	}
 }
