@@ -15,6 +15,8 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/compspec/ocifit-lab/provision/sim/simclock"
+
+	"github.com/compspec/ocifit-lab/provision/simulated"
 )
 
 var (
@@ -23,7 +25,7 @@ var (
 )
 
 func simulatedNode(name string, taints ...corev1.Taint) *corev1.Node {
-	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{SimulatedLabel: "true", GroupLabel: "g"}}, Spec: corev1.NodeSpec{Taints: taints}}
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{simulated.NodeLabel: "true", GroupLabel: "g"}}, Spec: corev1.NodeSpec{Taints: taints}}
 }
 
 func podOn(node string) *corev1.Pod {
@@ -103,7 +105,7 @@ func TestNodeDueIsKeptForAPodThatCame(t *testing.T) {
 // What an earlier scaler left in the middle of a removal is put right.
 func TestShrinkClearsTaintsThatWereLeft(t *testing.T) {
 	marked := simulatedNode("replaced", ours)
-	marked.Annotations = map[string]string{ReplaceAnnotation: "true"}
+	marked.Annotations = map[string]string{simulated.ReplaceAnnotation: "true"}
 	used := podOn("replaced")
 	s := fakeScaler(t, simulatedNode("left", ours, foreign), marked, used)
 	if _, err := s.shrink(t.Context()); err != nil {
