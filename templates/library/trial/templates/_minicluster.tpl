@@ -79,7 +79,7 @@ spec:
     commands:
       pre: |
         # The network adapters of MPI want memory that stays in place.
-        { echo "ulimit -l unlimited" >> /root/.bashrc; } 2>/dev/null || true
+        { echo "ulimit -l unlimited" >> "$HOME/.bashrc"; } 2>/dev/null || true
         {{- with include (printf "%s.prepare" .Chart.Name) . | trim }}
         {{- . | nindent 8 }}
         {{- end }}
