@@ -85,8 +85,10 @@ func begin(ctx context.Context, dir string) (stop func(), err error) {
 		defer cancel()
 		_ = plane.Stop(end)
 	}
-	if _, err := nodes.Start(ctx, nodes.Options{Config: plane.RESTConfig(), LogDir: filepath.Join(dir, "pods"), CA: plane.InternalCA(),
-		ClientName: controlplane.KubeletClient, Log: log}); err != nil {
+	if _, err := nodes.Start(ctx, nodes.Options{
+		Config: plane.RESTConfig(), LogDir: filepath.Join(dir, "pods"), CA: plane.InternalCA(),
+		ClientName: controlplane.KubeletClient, Log: log,
+	}); err != nil {
 		return stop, err
 	}
 	cluster, err := kube.Connect(plane.Kubeconfig())

@@ -184,11 +184,15 @@ func standIns(ctx context.Context, c *kube.Cluster) {
 			patch(certificates, o.GetNamespace(), o.GetName(), `{"status": {"conditions": [{"type": "Ready", "status": "True"}]}}`, "status")
 		}
 		for _, o := range list(builtin.GVR) {
-			create(jobs, o.GetNamespace(), map[string]any{"apiVersion": "batch/v1", "kind": "Job",
+			create(jobs, o.GetNamespace(), map[string]any{
+				"apiVersion": "batch/v1", "kind": "Job",
 				"metadata": map[string]any{"name": o.GetName(), "ownerReferences": []any{map[string]any{
-					"apiVersion": o.GetAPIVersion(), "kind": o.GetKind(), "name": o.GetName(), "uid": string(o.GetUID())}}},
+					"apiVersion": o.GetAPIVersion(), "kind": o.GetKind(), "name": o.GetName(), "uid": string(o.GetUID()),
+				}}},
 				"spec": map[string]any{"suspend": true, "template": map[string]any{"spec": map[string]any{
-					"restartPolicy": "Never", "containers": []any{map[string]any{"name": "a", "image": "a"}}}}}})
+					"restartPolicy": "Never", "containers": []any{map[string]any{"name": "a", "image": "a"}},
+				}}},
+			})
 		}
 		nodeNotes := `{"metadata": {"annotations": {"nfd.node.kubernetes.io/feature-labels": null}}}`
 		if named(daemonSets, "worker") {

@@ -50,6 +50,7 @@ func (c *clock) option(o *options) {
 	o.ascii = false
 	o.colour = false
 }
+
 func still(width, height int) Option {
 	return func(o *options) { o.size = func() (int, int) { return width, height } }
 }

@@ -16,8 +16,15 @@ func TestTasksAndThreads(t *testing.T) {
 		exclusive      bool
 		ranks, threads int
 	}{
-		{"", intel, true, 1, 32}, {"", arm, true, 1, 64}, {"", intel, false, 1, 2}, {"16", intel, true, 16, 2}, {"4", intel, true, 4, 8},
-		{"$(nproc)", arm, true, 64, 1}, {"$(nproc)", intel, true, 32, 1}, {"cores", intel, true, 16, 2}, {"$(flux resource list -s all -no {ncores})", intel, true, 16, 2},
+		{"", intel, true, 1, 32},
+		{"", arm, true, 1, 64},
+		{"", intel, false, 1, 2},
+		{"16", intel, true, 16, 2},
+		{"4", intel, true, 4, 8},
+		{"$(nproc)", arm, true, 64, 1},
+		{"$(nproc)", intel, true, 32, 1},
+		{"cores", intel, true, 16, 2},
+		{"$(flux resource list -s all -no {ncores})", intel, true, 16, 2},
 	} {
 		ranks, err := tasksOf(tc.tasks, 1, tc.facts)
 		if err != nil || ranks != tc.ranks {

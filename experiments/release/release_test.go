@@ -200,8 +200,10 @@ func TestRecoveryByStatus(t *testing.T) {
 	one := objectManifest("MiniCluster", "old")
 	swept := []string{"delete-foreground MiniCluster/old", "gone MiniCluster/old"}
 	hooked := []string{"create Job/farewell", "hook Job/farewell", "delete-foreground MiniCluster/old", "gone MiniCluster/old"}
-	two := []string{"delete-foreground MiniCluster/new", "delete-foreground ConfigMap/shared", "delete-foreground MiniCluster/old",
-		"gone MiniCluster/new", "gone ConfigMap/shared", "gone MiniCluster/old"}
+	two := []string{
+		"delete-foreground MiniCluster/new", "delete-foreground ConfigMap/shared", "delete-foreground MiniCluster/old",
+		"gone MiniCluster/new", "gone ConfigMap/shared", "gone MiniCluster/old",
+	}
 	type revision struct {
 		status   release.Status
 		manifest string

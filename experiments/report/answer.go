@@ -91,7 +91,7 @@ func (a *Analysis) commonRefusal() string {
 }
 
 func (a *Analysis) claims(by map[Claim][]*Comparison) []string {
-	var s, better, worse = []string{}, []*Comparison{}, []*Comparison{}
+	s, better, worse := []string{}, []*Comparison{}, []*Comparison{}
 	for _, c := range by[Supported] {
 		if c.Endpoint.better(c.Primary.Ratio) {
 			better = append(better, c)

@@ -53,9 +53,15 @@ func dateText(t time.Time, layout string) string {
 func runFacts(a *Analysis) []fact {
 	r := a.Run
 	facts := []fact{
-		{"Run", r.ID}, {"Created", dateText(r.Created, time.DateTime+" UTC")}, {"Study", strings.TrimSpace(r.Study + ". " + r.Description)},
-		{"Order and seed", orderText(r)}, {"Provider", r.Provider}, {"Lab", r.Lab},
-		{"Imported from", r.Imported}, {"Prices", r.PriceNote}, {"Program", r.Program},
+		{"Run", r.ID},
+		{"Created", dateText(r.Created, time.DateTime+" UTC")},
+		{"Study", strings.TrimSpace(r.Study + ". " + r.Description)},
+		{"Order and seed", orderText(r)},
+		{"Provider", r.Provider},
+		{"Lab", r.Lab},
+		{"Imported from", r.Imported},
+		{"Prices", r.PriceNote},
+		{"Program", r.Program},
 	}
 	for _, k := range slices.Sorted(maps.Keys(r.Facts)) {
 		facts = append(facts, fact{k, r.Facts[k]})

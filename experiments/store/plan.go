@@ -34,8 +34,10 @@ func (r *Run) planChanges(s *study.Study) []PlanChange {
 		setting  string
 		from, to any
 	}{
-		{"repeats", r.info.Study.Repeats, s.Repeats}, {"endpoint", r.info.Study.Endpoint, s.Endpoint},
-		{"firstIteration", r.info.Study.FirstIteration, s.FirstIteration}, {"looks", r.info.Study.Looks, s.Looks},
+		{"repeats", r.info.Study.Repeats, s.Repeats},
+		{"endpoint", r.info.Study.Endpoint, s.Endpoint},
+		{"firstIteration", r.info.Study.FirstIteration, s.FirstIteration},
+		{"looks", r.info.Study.Looks, s.Looks},
 	} {
 		if from, to := fmt.Sprint(d.from), fmt.Sprint(d.to); from != to {
 			out = append(out, PlanChange{Time: time.Now().UTC(), Setting: d.setting, From: from, To: to})

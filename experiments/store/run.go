@@ -196,9 +196,15 @@ func difference(a, b *study.Study) string {
 		name string
 		x, y any
 	}{
-		{"name", a.Name, b.Name}, {"application", a.Application, b.Application}, {"parser", a.ParserName(), b.ParserName()},
-		{"chart", a.Chart, b.Chart}, {"number of iterations", a.Iterations, b.Iterations}, {"order", a.Order, b.Order},
-		{"seed", a.Seed, b.Seed}, {"baseline", a.BaselineArm(), b.BaselineArm()}, {"set of values", a.Values, b.Values},
+		{"name", a.Name, b.Name},
+		{"application", a.Application, b.Application},
+		{"parser", a.ParserName(), b.ParserName()},
+		{"chart", a.Chart, b.Chart},
+		{"number of iterations", a.Iterations, b.Iterations},
+		{"order", a.Order, b.Order},
+		{"seed", a.Seed, b.Seed},
+		{"baseline", a.BaselineArm(), b.BaselineArm()},
+		{"set of values", a.Values, b.Values},
 		{"list of arms", a.Arms, b.Arms},
 	} {
 		if !same(d.x, d.y) {

@@ -70,8 +70,10 @@ func (s *Study) validateDeadlines(add func(field, format string, args ...any)) {
 		field string
 		v     Duration
 	}{
-		{"deadlines.scheduled", s.Deadlines.Scheduled}, {"deadlines.ready", s.Deadlines.Ready},
-		{"deadlines.run", s.Deadlines.Run}, {"deadlines.removed", s.Deadlines.Removed},
+		{"deadlines.scheduled", s.Deadlines.Scheduled},
+		{"deadlines.ready", s.Deadlines.Ready},
+		{"deadlines.run", s.Deadlines.Run},
+		{"deadlines.removed", s.Deadlines.Removed},
 	} {
 		if d.v < Duration(time.Second) {
 			add(d.field, "%v is shorter than a second", time.Duration(d.v))

@@ -100,11 +100,13 @@ func fakeRunner(t *testing.T, h *helm, one func(n int) error, objects ...runtime
 	}
 	t.Cleanup(func() { run.Close() })
 	n := 0
-	return &Runner{Study: s, Store: run, Cluster: fakeCluster(objects...), Helm: h, Namespace: "trials",
+	return &Runner{
+		Study: s, Store: run, Cluster: fakeCluster(objects...), Helm: h, Namespace: "trials",
 		one: func(context.Context, study.Trial, func(string, ...any)) (store.Trial, error) {
 			n++
 			return store.Trial{}, one(n)
-		}}
+		},
+	}
 }
 
 func five() []study.Trial {

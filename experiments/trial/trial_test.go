@@ -85,10 +85,12 @@ func TestUndisturbed(t *testing.T) {
 		"init restarted": {func(p *corev1.Pod) {
 			p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "flux-view", RestartCount: 1}}
 		}, "restarted: container flux-view was started 2 times, for no known reason"},
-		"evicted": {func(p *corev1.Pod) {
-			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "the node was low on memory"
+		"evicted": {
+			func(p *corev1.Pod) {
+				p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "the node was low on memory"
+			},
+			"pod: Evicted: the node was low on memory",
 		},
-			"pod: Evicted: the node was low on memory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := finishedPod(nil)

@@ -51,8 +51,10 @@ func (l *Lab) Rate(at time.Time) *Rate {
 			if size == 0 {
 				size = DefaultDiskGiB
 			}
-			r.add(Item{Group: g.Name, What: fmt.Sprintf("address and %d GiB of disk of a node of %s", size, g.Name), Count: g.Desired, Most: g.Max,
-				Each: disk + address, Source: l.Prices.FixedNote})
+			r.add(Item{
+				Group: g.Name, What: fmt.Sprintf("address and %d GiB of disk of a node of %s", size, g.Name), Count: g.Desired, Most: g.Max,
+				Each: disk + address, Source: l.Prices.FixedNote,
+			})
 		}
 	}
 	return r

@@ -118,6 +118,7 @@ func (r *recorder) Detail(name, text string) {
 	defer r.mu.Unlock()
 	r.details = append(r.details, name+": "+text)
 }
+
 func (r *recorder) End(name string, res step.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -427,8 +428,10 @@ func TestProofKnowsEveryKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []string{"stack ", "cluster ", "node group ", "scaling group ", "instance ", "launch template ", "security group ", "route table ", "subnet ",
-		"internet gateway ", "VPC ", "OIDC provider ", "IAM role "} {
+	for _, kind := range []string{
+		"stack ", "cluster ", "node group ", "scaling group ", "instance ", "launch template ", "security group ", "route table ", "subnet ",
+		"internet gateway ", "VPC ", "OIDC provider ", "IAM role ",
+	} {
 		if !slices.ContainsFunc(left, func(s string) bool { return strings.HasPrefix(s, kind) }) {
 			t.Errorf("no %sin the inventory of a lab that is up", kind)
 		}

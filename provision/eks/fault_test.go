@@ -148,24 +148,38 @@ func TestRefusedBeforeAnythingIsMade(t *testing.T) {
 		change func(*bench)
 		want   []string
 	}{
-		"no credentials": {change: func(b *bench) { b.t.Setenv("AWS_ACCESS_KEY_ID", ""); b.t.Setenv("AWS_SECRET_ACCESS_KEY", "") },
-			want: []string{"credentials", "AWS_PROFILE"}},
-		"unknown credentials": {change: func(b *bench) { b.t.Setenv("AWS_ACCESS_KEY_ID", "AKIAWRONG") },
-			want: []string{"InvalidClientTokenId", "does not know these credentials"}},
+		"no credentials": {
+			change: func(b *bench) { b.t.Setenv("AWS_ACCESS_KEY_ID", ""); b.t.Setenv("AWS_SECRET_ACCESS_KEY", "") },
+			want:   []string{"credentials", "AWS_PROFILE"},
+		},
+		"unknown credentials": {
+			change: func(b *bench) { b.t.Setenv("AWS_ACCESS_KEY_ID", "AKIAWRONG") },
+			want:   []string{"InvalidClientTokenId", "does not know these credentials"},
+		},
 		"wrong region": {change: func(b *bench) { b.opts.Region = "eu-nowhere-1" }, want: []string{"eu-nowhere-1", "region"}},
-		"no permission": {aws: awstest.Options{Deny: []string{"eks:CreateCluster", "iam:CreateRole"}},
-			want: []string{"may not: eks:CreateCluster, iam:CreateRole", "ask for these permissions"}},
-		"quota": {aws: awstest.Options{Quotas: map[string]float64{"L-1216C47A": 32}},
-			want: []string{"it is 32, and the lab needs 56", "L-1216C47A"}},
+		"no permission": {
+			aws:  awstest.Options{Deny: []string{"eks:CreateCluster", "iam:CreateRole"}},
+			want: []string{"may not: eks:CreateCluster, iam:CreateRole", "ask for these permissions"},
+		},
+		"quota": {
+			aws:  awstest.Options{Quotas: map[string]float64{"L-1216C47A": 32}},
+			want: []string{"it is 32, and the lab needs 56", "L-1216C47A"},
+		},
 		"quota of hpc":  {aws: awstest.Options{Quotas: map[string]float64{"L-F7808C92": 0}}, want: []string{"family hpc", "it is 0, and the lab needs 64"}},
 		"quota of VPCs": {aws: awstest.Options{Quotas: map[string]float64{"L-F678F1CE": 1}}, want: []string{"all 1 of us-east-1 are in use"}},
-		"unknown type": {change: func(b *bench) { b.opts.NodeGroups[1].InstanceType = "c6a.16.xlarge" },
-			want: []string{"c6a.16.xlarge does not exist", "write c6a.16xlarge instead"}},
+		"unknown type": {
+			change: func(b *bench) { b.opts.NodeGroups[1].InstanceType = "c6a.16.xlarge" },
+			want:   []string{"c6a.16.xlarge does not exist", "write c6a.16xlarge instead"},
+		},
 		"version": {change: func(b *bench) { b.opts.KubernetesVersion = "1.19" }, want: []string{"1.19", "kubernetesVersion", "1.34"}},
-		"catalogue": {change: func(b *bench) { b.opts.Catalogue = []string{"c7a.12xlarge", "hpc7g.16xlarge", "g5.xlarge"} },
-			want: []string{"the webhook could choose g5.xlarge, but no node group starts it"}},
-		"foreign cluster": {change: func(b *bench) { b.aws.Foreign("study", map[string]string{"team": "other"}) },
-			want: []string{"not made by this lab", "cluster study exists", "choose another name"}},
+		"catalogue": {
+			change: func(b *bench) { b.opts.Catalogue = []string{"c7a.12xlarge", "hpc7g.16xlarge", "g5.xlarge"} },
+			want:   []string{"the webhook could choose g5.xlarge, but no node group starts it"},
+		},
+		"foreign cluster": {
+			change: func(b *bench) { b.aws.Foreign("study", map[string]string{"team": "other"}) },
+			want:   []string{"not made by this lab", "cluster study exists", "choose another name"},
+		},
 		"bad name": {change: func(b *bench) { b.opts.Name = "a_b" }, want: []string{"letters, digits and hyphens"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -221,8 +235,10 @@ func TestUserFile(t *testing.T) {
 	write(userFile)
 	b.mustUp()
 	have := strings.Join(b.aws.Inventory(), "\n")
-	for _, want := range []string{"cluster nfd-cluster", "node group nfd-cluster/sticky-nodes", "node group nfd-cluster/c7a", "natgateway ",
-		"stack eksctl-nfd-cluster-addon-iamserviceaccount-kube-system-cluster-autoscaler"} {
+	for _, want := range []string{
+		"cluster nfd-cluster", "node group nfd-cluster/sticky-nodes", "node group nfd-cluster/c7a", "natgateway ",
+		"stack eksctl-nfd-cluster-addon-iamserviceaccount-kube-system-cluster-autoscaler",
+	} {
 		if !strings.Contains(have, want) {
 			t.Errorf("no %q in\n%s", want, have)
 		}

@@ -40,8 +40,10 @@ var ofTypes = map[string]string{
 // of is the name in policies of the action that a call asks for.
 func of(c awstest.Call) string {
 	op := c.Operation
-	for from, to := range map[string]string{"List node-groups": "ListNodegroups", "List addons": "ListAddons", "List fargate-profiles": "ListFargateProfiles",
-		"List pod-identity-associations": "ListPodIdentityAssociations"} {
+	for from, to := range map[string]string{
+		"List node-groups": "ListNodegroups", "List addons": "ListAddons", "List fargate-profiles": "ListFargateProfiles",
+		"List pod-identity-associations": "ListPodIdentityAssociations",
+	} {
 		if op == from {
 			op = to
 		}
@@ -83,8 +85,10 @@ func TestPermissionsAreComplete(t *testing.T) {
 	if _, err := p.Repository(ctx, p.RepositoryName(provision.ImageRepository)); err != nil {
 		t.Error(err)
 	}
-	for _, leave := range []func(string) string{b.aws.LeaveVolume, b.aws.LeaveSnapshot, b.aws.LeaveEndpoint, b.aws.LeaveScalingGroup, b.aws.LeaveInstanceProfile,
-		b.aws.LeaveNetworkInterface, b.aws.LeaveLaunchTemplate} {
+	for _, leave := range []func(string) string{
+		b.aws.LeaveVolume, b.aws.LeaveSnapshot, b.aws.LeaveEndpoint, b.aws.LeaveScalingGroup, b.aws.LeaveInstanceProfile,
+		b.aws.LeaveNetworkInterface, b.aws.LeaveLaunchTemplate,
+	} {
 		leave("study")
 	}
 	b.aws.LeaveLoadBalancer("study", true)

@@ -149,8 +149,10 @@ func parseInfo(e engine, data []byte) (engineInfo, error) {
 			return engineInfo{}, fmt.Errorf("%s info: %w", e, err)
 		}
 		h := podman.Host
-		return engineInfo{Version: podman.Version.Version, Architecture: goArch(h.Arch), MemoryBytes: h.MemTotal, CPUs: h.CPUs,
-			CgroupVersion: strings.TrimPrefix(h.CgroupVersion, "v"), Runtime: h.OCIRuntime.Name, Root: podman.Store.GraphRoot}, nil
+		return engineInfo{
+			Version: podman.Version.Version, Architecture: goArch(h.Arch), MemoryBytes: h.MemTotal, CPUs: h.CPUs,
+			CgroupVersion: strings.TrimPrefix(h.CgroupVersion, "v"), Runtime: h.OCIRuntime.Name, Root: podman.Store.GraphRoot,
+		}, nil
 	}
 	if err := json.Unmarshal(data, &docker); err != nil {
 		return engineInfo{}, fmt.Errorf("%s info: %w", e, err)
@@ -160,8 +162,10 @@ func parseInfo(e engine, data []byte) (engineInfo, error) {
 		said := strings.Join(docker.ServerErrors, "; ")
 		return engineInfo{}, explain(e, fmt.Errorf("%s info: %s", e, said), said)
 	}
-	return engineInfo{Version: docker.ServerVersion, Architecture: goArch(docker.Architecture), MemoryBytes: docker.MemTotal, CPUs: docker.NCPU,
-		CgroupVersion: docker.CgroupVersion, Runtime: docker.DefaultRuntime, Root: docker.DockerRootDir}, nil
+	return engineInfo{
+		Version: docker.ServerVersion, Architecture: goArch(docker.Architecture), MemoryBytes: docker.MemTotal, CPUs: docker.NCPU,
+		CgroupVersion: docker.CgroupVersion, Runtime: docker.DefaultRuntime, Root: docker.DockerRootDir,
+	}, nil
 }
 
 func goArch(machine string) string {

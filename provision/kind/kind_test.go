@@ -51,14 +51,22 @@ func TestPreflightSaysWhatIsWrong(t *testing.T) {
 		want, hint           string
 	}{
 		{"nothing installed", "", "", native, "none of docker, podman and nerdctl is in PATH", "--provider sim"},
-		{"not running", "docker", `echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2; exit 1`, native,
-			"Is the docker daemon running", "does not run: start it"},
+		{
+			"not running", "docker", `echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2; exit 1`, native,
+			"Is the docker daemon running", "does not run: start it",
+		},
 		{"client without engine", "docker", `echo '{"ServerErrors": ["Cannot connect to the Docker daemon"]}'`, native, "Cannot connect", "start it"},
 		{"no rights", "docker", `echo 'permission denied while trying to connect to the docker API at unix:///var/run/docker.sock' >&2; exit 1`, native, "permission denied", "group"},
-		{"little memory", "docker", `echo '{"ServerVersion": "27", "Architecture": "x86_64", "MemTotal": 536870912, "DefaultRuntime": "here"}'`, Identity{InstanceType: "m", Architecture: "amd64"},
-			"has 0.5 GiB of memory, a cluster of 2 nodes needs 1.2 GiB", "kind.workers"},
-		{"foreign type", "docker", "echo '" + goodInfo("amd64") + "'", Identity{InstanceType: "hpc7g.16xlarge", Architecture: "arm64"},
-			"images for hpc7g.16xlarge (arm64) cannot run on this machine, whose architecture is amd64", "kind.workers"},
+		{
+			"little memory", "docker", `echo '{"ServerVersion": "27", "Architecture": "x86_64", "MemTotal": 536870912, "DefaultRuntime": "here"}'`,
+			Identity{InstanceType: "m", Architecture: "amd64"},
+			"has 0.5 GiB of memory, a cluster of 2 nodes needs 1.2 GiB", "kind.workers",
+		},
+		{
+			"foreign type", "docker", "echo '" + goodInfo("amd64") + "'",
+			Identity{InstanceType: "hpc7g.16xlarge", Architecture: "arm64"},
+			"images for hpc7g.16xlarge (arm64) cannot run on this machine, whose architecture is amd64", "kind.workers",
+		},
 		{"nonsense", "docker", "echo nonsense", native, "docker info", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -183,13 +183,15 @@ func because(reason, message string) string {
 // Wait waits until cond accepts one of the objects of any resource that match the label selector. cond tells also, for
 // the error of a wait that takes too long, what it sees. An empty selector means all objects of the namespace.
 func (c *Cluster) Wait(ctx context.Context, gvr schema.GroupVersionResource, namespace, selector string,
-	cond func(*unstructured.Unstructured) (ok bool, seen string, err error)) (*unstructured.Unstructured, error) {
+	cond func(*unstructured.Unstructured) (ok bool, seen string, err error),
+) (*unstructured.Unstructured, error) {
 	return c.wait(ctx, gvr, namespace, metav1.ListOptions{LabelSelector: selector}, matching(namespace, selector), cond)
 }
 
 // WaitNamed is Wait for the one object of the given name.
 func (c *Cluster) WaitNamed(ctx context.Context, gvr schema.GroupVersionResource, namespace, name string,
-	cond func(*unstructured.Unstructured) (ok bool, seen string, err error)) (*unstructured.Unstructured, error) {
+	cond func(*unstructured.Unstructured) (ok bool, seen string, err error),
+) (*unstructured.Unstructured, error) {
 	return c.wait(ctx, gvr, namespace, byName(name), " "+name+matching(namespace, ""), func(o *unstructured.Unstructured) (bool, string, error) {
 		if o.GetName() != name {
 			return false, "", nil
@@ -199,7 +201,8 @@ func (c *Cluster) WaitNamed(ctx context.Context, gvr schema.GroupVersionResource
 }
 
 func (c *Cluster) wait(ctx context.Context, gvr schema.GroupVersionResource, namespace string, opts metav1.ListOptions, which string,
-	cond func(*unstructured.Unstructured) (bool, string, error)) (*unstructured.Unstructured, error) {
+	cond func(*unstructured.Unstructured) (bool, string, error),
+) (*unstructured.Unstructured, error) {
 	ctx, cancel := wait.Bounded(ctx, wait.Patience)
 	defer cancel()
 	start, seen := time.Now(), "nothing there"

@@ -61,11 +61,17 @@ func TestWaitPodSaysWhatWasSeen(t *testing.T) {
 		objects []runtime.Object
 		want    []string
 	}{
-		"pending": {[]runtime.Object{pod("hpcg-0", unschedulable), event("hpcg-0", "Pod", "FailedScheduling", "no node fits", 1), event("hpcg-0", "Pod", "TriggeredScaleUp", "0->1", 2)},
-			[]string{"wait for a pod with job-name=hpcg in trial: timed out", "pod hpcg-0 Pending: Unschedulable: 0/1 nodes are available",
-				"last events: TriggeredScaleUp: 0->1 | FailedScheduling: no node fits"}},
-		"none": {[]runtime.Object{event("hpcg", "Job", "FailedCreate", "admission webhook denied the request: no such model", 1)},
-			[]string{"no such pod", "Job hpcg FailedCreate: admission webhook denied"}},
+		"pending": {
+			[]runtime.Object{pod("hpcg-0", unschedulable), event("hpcg-0", "Pod", "FailedScheduling", "no node fits", 1), event("hpcg-0", "Pod", "TriggeredScaleUp", "0->1", 2)},
+			[]string{
+				"wait for a pod with job-name=hpcg in trial: timed out", "pod hpcg-0 Pending: Unschedulable: 0/1 nodes are available",
+				"last events: TriggeredScaleUp: 0->1 | FailedScheduling: no node fits",
+			},
+		},
+		"none": {
+			[]runtime.Object{event("hpcg", "Job", "FailedCreate", "admission webhook denied the request: no such model", 1)},
+			[]string{"no such pod", "Job hpcg FailedCreate: admission webhook denied"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, tc.objects...)

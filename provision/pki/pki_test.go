@@ -34,8 +34,10 @@ func TestServerAndClient(t *testing.T) {
 		_, _ = w.Write([]byte(r.TLS.PeerCertificates[0].Subject.CommonName))
 	})}
 	defer server.Close()
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(),
-		Certificates: []tls.Certificate{pair(ca, Request{CommonName: "server", IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})}})
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(),
+		Certificates: []tls.Certificate{pair(ca, Request{CommonName: "server", IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,8 +32,10 @@ func (s *supervisor) startParts(ctx context.Context, config *rest.Config, regist
 	}
 	env := Env{Config: config, Kubeconfig: s.dir.kubeconfig(), CAFile: authority.CertFile, CAPEM: authority.CertPEM, Registry: registry}
 	issue := func() (certFile, keyFile string, err error) {
-		return authority.IssueTo(s.dir.serving(), "server", pki.Request{CommonName: "ocifit-lab", Life: pki.ShortLife,
-			IPs: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}})
+		return authority.IssueTo(s.dir.serving(), "server", pki.Request{
+			CommonName: "ocifit-lab", Life: pki.ShortLife,
+			IPs: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+		})
 	}
 	if env.CertFile, env.KeyFile, err = issue(); err != nil {
 		return nil, err
@@ -66,7 +68,9 @@ func (s *supervisor) runNodes(internal *pki.Authority) Part {
 }
 
 func (s *supervisor) runScaler(ctx context.Context, env Env, ready func(string)) error {
-	return scaler.Run(ctx, scaler.Options{Config: env.Config, Groups: s.settings.Groups, Clock: s.clock, BootDelay: s.settings.NodeStart,
+	return scaler.Run(ctx, scaler.Options{
+		Config: env.Config, Groups: s.settings.Groups, Clock: s.clock, BootDelay: s.settings.NodeStart,
 		UnneededTime: s.settings.ScaleDownAfter, Ready: func() { ready("") },
-		Log: func(format string, args ...any) { fmt.Fprintf(s.log, "scaler: "+format+"\n", args...) }})
+		Log: func(format string, args ...any) { fmt.Fprintf(s.log, "scaler: "+format+"\n", args...) },
+	})
 }

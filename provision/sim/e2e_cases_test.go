@@ -56,8 +56,10 @@ func podSpec(instanceType, cpu string) corev1.PodSpec {
 		NodeSelector:   map[string]string{corev1.LabelInstanceTypeStable: instanceType},
 		RestartPolicy:  corev1.RestartPolicyNever,
 		InitContainers: []corev1.Container{{Name: "view", Image: "view:1"}},
-		Containers: []corev1.Container{{Name: "main", Image: "placeholder:latest",
-			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}}},
+		Containers: []corev1.Container{{
+			Name: "main", Image: "placeholder:latest",
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}},
+		}},
 	}
 }
 
@@ -68,8 +70,10 @@ func (l *lab) testDeployment() {
 	two := int32(2)
 	_, err := l.client.AppsV1().Deployments("default").Create(l.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "web"},
-		Spec: appsv1.DeploymentSpec{Replicas: &two, Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec}},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &two, Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec},
+		},
 	}, metav1.CreateOptions{})
 	l.must(err)
 	l.eventually("both replicas ready", func() (bool, string) {
@@ -91,11 +95,13 @@ func (l *lab) createJob(name, instanceType, cpu string) {
 	indexed := batchv1.IndexedCompletion
 	_, err := l.client.BatchV1().Jobs("default").Create(l.Context(), &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: batchv1.JobSpec{Completions: &one, Parallelism: &one, BackoffLimit: &zero, CompletionMode: &indexed,
+		Spec: batchv1.JobSpec{
+			Completions: &one, Parallelism: &one, BackoffLimit: &zero, CompletionMode: &indexed,
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{simulated.WorkloadAnnotation: "test"}},
 				Spec:       podSpec(instanceType, cpu),
-			}},
+			},
+		},
 	}, metav1.CreateOptions{})
 	l.must(err)
 }

@@ -83,8 +83,10 @@ func newProvider(dir string) *Provider {
 	if err != nil {
 		panic(err)
 	}
-	return New(Options{Dir: dir, Executable: self, Command: []string{superviseCommand},
-		Settings: Settings{TimeScale: 0, NodeStart: 80 * time.Second, ScaleDownAfter: 10 * time.Minute, Groups: testGroups()}})
+	return New(Options{
+		Dir: dir, Executable: self, Command: []string{superviseCommand},
+		Settings: Settings{TimeScale: 0, NodeStart: 80 * time.Second, ScaleDownAfter: 10 * time.Minute, Groups: testGroups()},
+	})
 }
 
 type lab struct {

@@ -105,8 +105,10 @@ func Supervise(ctx context.Context, c Config) error {
 	if settings.APIServerPort == 0 && portFree(previous.APIServerPort) {
 		settings.APIServerPort = previous.APIServerPort
 	}
-	s := &supervisor{Config: c, dir: dir, settings: settings, log: os.Stderr, previous: *previous,
-		board: &board{file: dir.status(), report: report{Process: me, Phase: phaseStarting, Since: time.Now().UTC()}}}
+	s := &supervisor{
+		Config: c, dir: dir, settings: settings, log: os.Stderr, previous: *previous,
+		board: &board{file: dir.status(), report: report{Process: me, Phase: phaseStarting, Since: time.Now().UTC()}},
+	}
 	err = s.run(ctx)
 	last := s.board.change(func(r *report) {
 		r.Phase, r.Doing = phaseStopped, ""
@@ -216,8 +218,10 @@ func (s *supervisor) start(ctx, partsCtx context.Context) error {
 		return err
 	}
 	s.doing("control plane")
-	plane, err := controlplane.Start(ctx, controlplane.Options{Dir: s.dir.controlPlane(), Log: s.log, Prepare: prepare,
-		Ports: controlplane.Ports{APIServer: s.settings.APIServerPort}})
+	plane, err := controlplane.Start(ctx, controlplane.Options{
+		Dir: s.dir.controlPlane(), Log: s.log, Prepare: prepare,
+		Ports: controlplane.Ports{APIServer: s.settings.APIServerPort},
+	})
 	if err != nil {
 		return err
 	}

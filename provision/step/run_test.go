@@ -36,6 +36,7 @@ func (t *tape) End(name string, r Result) {
 	}
 	t.ends[name] = r
 }
+
 func (t *tape) result(name string) Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,8 +57,10 @@ func (n *names) add(name string) error {
 }
 
 func ok(name string, needs ...string) Step {
-	return Step{Name: name, Needs: needs, Timeout: time.Minute, Plan: "do " + name,
-		Run: func(context.Context, Log) error { return nil }}
+	return Step{
+		Name: name, Needs: needs, Timeout: time.Minute, Plan: "do " + name,
+		Run: func(context.Context, Log) error { return nil },
+	}
 }
 
 func TestUpOrderAndSideBySide(t *testing.T) {
@@ -155,8 +158,10 @@ func TestUpTimeoutSaysWhatWasSeen(t *testing.T) {
 		run  func(context.Context, Log) error
 		want string
 	}{
-		"detail": {func(ctx context.Context, log Log) error { log("2 of 3 ready"); <-ctx.Done(); return ctx.Err() },
-			"nodes: timed out after 20ms; last seen: 2 of 3 ready"},
+		"detail": {
+			func(ctx context.Context, log Log) error { log("2 of 3 ready"); <-ctx.Done(); return ctx.Err() },
+			"nodes: timed out after 20ms; last seen: 2 of 3 ready",
+		},
 		"detail and error": {func(ctx context.Context, log Log) error {
 			log("waiting for hpcg-0")
 			<-ctx.Done()

@@ -275,8 +275,10 @@ func TestDiff(t *testing.T) {
 	if got, err := Diff(a, a); err != nil || len(got) != 0 {
 		t.Errorf("%v, %v", got, err)
 	}
-	b := &Content{Reference: "b", MediaType: compat.MediaTypeModels, Models: [][]byte{[]byte(formula)},
-		Data: []byte(strings.Replace(string(study(t)), `"r/i:x"`, `"r/i:y"`, 1))}
+	b := &Content{
+		Reference: "b", MediaType: compat.MediaTypeModels, Models: [][]byte{[]byte(formula)},
+		Data: []byte(strings.Replace(string(study(t)), `"r/i:x"`, `"r/i:y"`, 1)),
+	}
 	got, err := Diff(a, b)
 	if err != nil {
 		t.Fatal(err)

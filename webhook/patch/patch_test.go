@@ -68,22 +68,38 @@ func TestBuild(t *testing.T) {
 		kind          Kind
 		object, wants string
 	}{
-		"pod, no metadata": {Pod, `{"spec":{"containers":[` + target + `]}}`,
-			`{` + meta + `,"spec":{` + sel + `},"containers":[` + done + `]}}`},
-		"pod, null maps": {Pod, `{"metadata":{"annotations":null},"spec":{"nodeSelector":null,"containers":[` + target + `]}}`,
-			`{` + meta + `,"spec":{` + sel + `},"containers":[` + done + `]}}`},
-		"pod, empty maps": {Pod, `{"metadata":{"annotations":{}},"spec":{"nodeSelector":{},"containers":[` + target + `]}}`,
-			`{` + meta + `,"spec":{` + sel + `},"containers":[` + done + `]}}`},
-		"pod, selector there": {Pod, `{"metadata":{},"spec":{"nodeSelector":{"disk":"ssd","node.kubernetes.io/instance-type":"x"},"containers":[{"name":"s","image":"sidecar"},` + target + `],"initContainers":[` + target + `]}}`,
-			`{` + meta + `,"spec":{` + sel + `,"disk":"ssd"},"containers":[{"name":"s","image":"sidecar"},` + done + `],"initContainers":[` + done + `]}}`},
-		"minicluster, bare": {MiniCluster, `{"metadata":{},"spec":{"containers":[` + target + `]}}`,
-			`{` + meta + `,"spec":{"pod":{` + sel + `},` + podAnn + `},` + flux + `,"containers":[` + done + `]}}`},
-		"minicluster, empty parts": {MiniCluster, `{"metadata":{},"spec":{"pod":{},"flux":{},"containers":[` + target + `]}}`,
-			`{` + meta + `,"spec":{"pod":{` + sel + `},` + podAnn + `},` + flux + `,"containers":[` + done + `]}}`},
-		"minicluster, null parts": {MiniCluster, `{"metadata":{},"spec":{"pod":null,"flux":{"container":null},"containers":[` + target + `]}}`,
-			`{` + meta + `,"spec":{"pod":{` + sel + `},` + podAnn + `},` + flux + `,"containers":[` + done + `]}}`},
-		"minicluster, parts there": {MiniCluster, `{"metadata":{},"spec":{"pod":{"labels":{"l":"1"},"nodeSelector":{"a":"b"},"annotations":{}},"flux":{"optionFlags":"-v","container":{"disable":false,"image":"old"}},"containers":[` + target + `,` + target + `]}}`,
-			`{` + meta + `,"spec":{"pod":{"labels":{"l":"1"},` + sel + `,"a":"b"},` + podAnn + `},"flux":{"optionFlags":"-v","container":{"disable":false,"image":"ghcr.io/converged-computing/flux-view-rocky:arm-9"}},"containers":[` + done + `,` + done + `]}}`},
+		"pod, no metadata": {
+			Pod, `{"spec":{"containers":[` + target + `]}}`,
+			`{` + meta + `,"spec":{` + sel + `},"containers":[` + done + `]}}`,
+		},
+		"pod, null maps": {
+			Pod, `{"metadata":{"annotations":null},"spec":{"nodeSelector":null,"containers":[` + target + `]}}`,
+			`{` + meta + `,"spec":{` + sel + `},"containers":[` + done + `]}}`,
+		},
+		"pod, empty maps": {
+			Pod, `{"metadata":{"annotations":{}},"spec":{"nodeSelector":{},"containers":[` + target + `]}}`,
+			`{` + meta + `,"spec":{` + sel + `},"containers":[` + done + `]}}`,
+		},
+		"pod, selector there": {
+			Pod, `{"metadata":{},"spec":{"nodeSelector":{"disk":"ssd","node.kubernetes.io/instance-type":"x"},"containers":[{"name":"s","image":"sidecar"},` + target + `],"initContainers":[` + target + `]}}`,
+			`{` + meta + `,"spec":{` + sel + `,"disk":"ssd"},"containers":[{"name":"s","image":"sidecar"},` + done + `],"initContainers":[` + done + `]}}`,
+		},
+		"minicluster, bare": {
+			MiniCluster, `{"metadata":{},"spec":{"containers":[` + target + `]}}`,
+			`{` + meta + `,"spec":{"pod":{` + sel + `},` + podAnn + `},` + flux + `,"containers":[` + done + `]}}`,
+		},
+		"minicluster, empty parts": {
+			MiniCluster, `{"metadata":{},"spec":{"pod":{},"flux":{},"containers":[` + target + `]}}`,
+			`{` + meta + `,"spec":{"pod":{` + sel + `},` + podAnn + `},` + flux + `,"containers":[` + done + `]}}`,
+		},
+		"minicluster, null parts": {
+			MiniCluster, `{"metadata":{},"spec":{"pod":null,"flux":{"container":null},"containers":[` + target + `]}}`,
+			`{` + meta + `,"spec":{"pod":{` + sel + `},` + podAnn + `},` + flux + `,"containers":[` + done + `]}}`,
+		},
+		"minicluster, parts there": {
+			MiniCluster, `{"metadata":{},"spec":{"pod":{"labels":{"l":"1"},"nodeSelector":{"a":"b"},"annotations":{}},"flux":{"optionFlags":"-v","container":{"disable":false,"image":"old"}},"containers":[` + target + `,` + target + `]}}`,
+			`{` + meta + `,"spec":{"pod":{"labels":{"l":"1"},` + sel + `,"a":"b"},` + podAnn + `},"flux":{"optionFlags":"-v","container":{"disable":false,"image":"ghcr.io/converged-computing/flux-view-rocky:arm-9"}},"containers":[` + done + `,` + done + `]}}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(decode(t, []byte(c.wants)), apply(t, c.kind, c.object, change)); diff != "" {

@@ -31,14 +31,18 @@ func newMetrics(index *features.Index, specs *artifact.Cache) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		admissions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocifit_admissions_total", Help: "Answered admission requests by kind, result and reason of denial."}, []string{"kind", "result", "reason"}),
+			Name: "ocifit_admissions_total", Help: "Answered admission requests by kind, result and reason of denial.",
+		}, []string{"kind", "result", "reason"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "ocifit_admission_seconds", Help: "Time to answer an admission request.",
-			Buckets: []float64{.0001, .00025, .0005, .001, .002, .005, .01, .05, .25, 1, 4}}),
+			Buckets: []float64{.0001, .00025, .0005, .001, .002, .005, .01, .05, .25, 1, 4},
+		}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocifit_bad_requests_total", Help: "HTTP requests that were no admission request, by status code."}, []string{"code"}),
+			Name: "ocifit_bad_requests_total", Help: "HTTP requests that were no admission request, by status code.",
+		}, []string{"code"}),
 		predictions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocifit_predictions_total", Help: "Questions to the predict API, by status code."}, []string{"code"}),
+			Name: "ocifit_predictions_total", Help: "Questions to the predict API, by status code.",
+		}, []string{"code"}),
 		outOfDomain:  counter("ocifit_out_of_domain_total", "Candidates left out of a selection because the model does not know their labels."),
 		ties:         counter("ocifit_ties_total", "Selections in which several types had the best score."),
 		panics:       counter("ocifit_panics_total", "Requests that ended in a panic."),

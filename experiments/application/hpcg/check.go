@@ -67,8 +67,10 @@ func (p *parser) judge(i int) {
 		return
 	}
 	for _, test := range []struct{ name, result string }{
-		{"spectral convergence", r.Spectral.Result}, {"symmetry", r.Symmetry.Result},
-		{"iteration count", r.Iterations.Result}, {"reproducibility", r.Reproducibility.Result},
+		{"spectral convergence", r.Spectral.Result},
+		{"symmetry", r.Symmetry.Result},
+		{"iteration count", r.Iterations.Result},
+		{"reproducibility", r.Reproducibility.Result},
 	} {
 		if test.result != "" && !strings.EqualFold(test.result, "PASSED") {
 			fail(ReasonInvalid, "result file %d: HPCG's test of %s: %s", i+1, test.name, clip([]byte(test.result)))

@@ -128,8 +128,15 @@ func TestCheckImage(t *testing.T) {
 		tag, architecture string
 		ok                bool
 	}{
-		{"znver3-Ofast", "amd64", true}, {"znver3-Ofast", "arm64", false}, {"neoverse-v2-O2-arm", "arm64", true}, {"neoverse-v2-O2-arm", "amd64", false},
-		{"neoverse-v2-O2", "amd64", false}, {"native-O3", "arm64", true}, {"native-O3", "amd64", true}, {"latest", "arm64", true}, {"znver3-Ofast", "", true},
+		{"znver3-Ofast", "amd64", true},
+		{"znver3-Ofast", "arm64", false},
+		{"neoverse-v2-O2-arm", "arm64", true},
+		{"neoverse-v2-O2-arm", "amd64", false},
+		{"neoverse-v2-O2", "amd64", false},
+		{"native-O3", "arm64", true},
+		{"native-O3", "amd64", true},
+		{"latest", "arm64", true},
+		{"znver3-Ofast", "", true},
 	} {
 		if err := CheckImage(tc.tag, tc.architecture); (err == nil) != tc.ok {
 			t.Errorf("%s on %s: %v", tc.tag, tc.architecture, err)
@@ -174,8 +181,10 @@ func TestSampleKeepsMeanAndSeed(t *testing.T) {
 }
 
 func TestMatrixRejects(t *testing.T) {
-	for _, bad := range []string{"one x 1 2 3 4", "levels O1\n[a] amd64 threads=2 cores=1 cpu=x\nall 2", "levels O1\n[a] amd64 threads=2 cores=1 cpu=x\nall 1\nnative 1/2",
-		"levels O1\n[a] amd64 threads=2 cores=1 cpu=x\nall 1\nnative 1/2/3 4/5/6", "[a] amd64 threads=two", "levels O1\n[a] amd64 threads=2 cores=1 cpu=x\none t 1 2"} {
+	for _, bad := range []string{
+		"one x 1 2 3 4", "levels O1\n[a] amd64 threads=2 cores=1 cpu=x\nall 2", "levels O1\n[a] amd64 threads=2 cores=1 cpu=x\nall 1\nnative 1/2",
+		"levels O1\n[a] amd64 threads=2 cores=1 cpu=x\nall 1\nnative 1/2/3 4/5/6", "[a] amd64 threads=two", "levels O1\n[a] amd64 threads=2 cores=1 cpu=x\none t 1 2",
+	} {
 		if _, err := parseMatrix(bad); err == nil || !strings.Contains(err.Error(), "line ") {
 			t.Errorf("%q: %v", bad, err)
 		}

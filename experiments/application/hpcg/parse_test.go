@@ -28,8 +28,10 @@ var update = flag.Lookup("update").Value.(flag.Getter)
 var fixtures = map[string]hpcgtest.Spec{
 	"with-jobs":    {Ratings: []float64{2.94, 3.06, 3.02}, Ranks: 1, Threads: 32, Cores: 16, Jobs: true, Seed: 1},
 	"without-jobs": {Ratings: []float64{36.1, 36.6, 36.7}, Ranks: 64, Tasks: "64", Seed: 2},
-	"replayed": {Ratings: []float64{20.5, 20.6}, Ranks: 48, Tasks: "$(flux resource list -s all -no {ncores})",
-		Replay: "no benchmark ran, seed 9", Seed: 3},
+	"replayed": {
+		Ratings: []float64{20.5, 20.6}, Ranks: 48, Tasks: "$(flux resource list -s all -no {ncores})",
+		Replay: "no benchmark ran, seed 9", Seed: 3,
+	},
 }
 
 func fixture(t testing.TB, name string) []byte {

@@ -293,8 +293,14 @@ func TestAgainstHPCG(t *testing.T) {
 		w := p.work(float64(tc.sets), float64(tc.sets*tc.perSet))
 		system, coarse := p.memory(float64(tc.sets))
 		for _, v := range [][2]float64{
-			{p.nonzeros[0], tc.nonzeros}, {w.flops(), tc.total}, {w.reads / tc.seconds / 1e9, tc.rd}, {w.writes / tc.seconds / 1e9, tc.wr},
-			{system + coarse[0] + coarse[1] + coarse[2], tc.bytes}, {coarse[0] / 1e9, tc.coarse[0]}, {coarse[1] / 1e9, tc.coarse[1]}, {coarse[2] / 1e9, tc.coarse[2]},
+			{p.nonzeros[0], tc.nonzeros},
+			{w.flops(), tc.total},
+			{w.reads / tc.seconds / 1e9, tc.rd},
+			{w.writes / tc.seconds / 1e9, tc.wr},
+			{system + coarse[0] + coarse[1] + coarse[2], tc.bytes},
+			{coarse[0] / 1e9, tc.coarse[0]},
+			{coarse[1] / 1e9, tc.coarse[1]},
+			{coarse[2] / 1e9, tc.coarse[2]},
 		} {
 			if math.Abs(v[0]-v[1]) > 6e-6*v[1] {
 				t.Errorf("%d ranks: %v, HPCG says %v", tc.ranks, v[0], v[1])

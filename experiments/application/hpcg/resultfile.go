@@ -88,8 +88,10 @@ func (b *benchmark) addNotes(r *Result) {
 		smoother = Note{Key: smoother.Key + " and number of threads greater than 1", Text: "Performance results are severely suboptimal"}
 	}
 	r.Notes = []Note{
-		{Key: "Reference version of ComputeDotProduct used", Text: suboptimal}, {Key: "Reference version of ComputeSPMV used", Text: suboptimal},
-		smoother, {Key: "Reference version of ComputeWAXPBY used", Text: suboptimal},
+		{Key: "Reference version of ComputeDotProduct used", Text: suboptimal},
+		{Key: "Reference version of ComputeSPMV used", Text: suboptimal},
+		smoother,
+		{Key: "Reference version of ComputeWAXPBY used", Text: suboptimal},
 	}
 }
 

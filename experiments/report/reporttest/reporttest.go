@@ -28,8 +28,12 @@ type Machine struct {
 
 // Machines are the types that the synthetic webhook chooses from. The first is what every model chooses but those named in Choice.
 var Machines = []Machine{
-	{"arm64-large", "arm64", 64, 0.57, 3.1, 1.7}, {"amd64-wide", "amd64", 48, 0.6, 2.9, 2.46}, {"amd64-smt", "amd64", 16, 0.9, 3.0, 2.0},
-	{"amd64-small", "amd64", 4, 0.5, 0.95, 0.33}, {"amd64-old", "amd64", 24, 0.6, 2.2, 2.1}, {"arm64-small", "arm64", 8, 0.4, 2.5, 0.27},
+	{"arm64-large", "arm64", 64, 0.57, 3.1, 1.7},
+	{"amd64-wide", "amd64", 48, 0.6, 2.9, 2.46},
+	{"amd64-smt", "amd64", 16, 0.9, 3.0, 2.0},
+	{"amd64-small", "amd64", 4, 0.5, 0.95, 0.33},
+	{"amd64-old", "amd64", 24, 0.6, 2.2, 2.1},
+	{"arm64-small", "arm64", 8, 0.4, 2.5, 0.27},
 }
 
 // Options shape a run.

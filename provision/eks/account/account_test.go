@@ -99,8 +99,10 @@ func TestBelongs(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	for code, want := range map[string]bool{"ExpiredToken": true, "ExpiredTokenException": true, "AccessDenied": true, "UnauthorizedOperation": true,
-		"InvalidClientTokenId": true, "ValidationError": false} {
+	for code, want := range map[string]bool{
+		"ExpiredToken": true, "ExpiredTokenException": true, "AccessDenied": true, "UnauthorizedOperation": true,
+		"InvalidClientTokenId": true, "ValidationError": false,
+	} {
 		err := Explain(&smithy.GenericAPIError{Code: code, Message: "m"})
 		if (step.HintOf(err) != "") != want || Code(err) != code {
 			t.Errorf("%s: hint %q, code %q", code, step.HintOf(err), Code(err))

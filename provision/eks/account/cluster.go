@@ -165,11 +165,13 @@ func (c *Cloud) scalingItems(ctx context.Context, o Owner) ([]Item, error) {
 	groups, err := c.scalingGroups(ctx, o.Cluster)
 	var items []Item
 	for _, g := range groups {
-		items = append(items, Item{Kind: "scaling group", ID: aws.ToString(g.AutoScalingGroupName), Detail: fmt.Sprintf("%d machines", len(g.Instances)),
+		items = append(items, Item{
+			Kind: "scaling group", ID: aws.ToString(g.AutoScalingGroupName), Detail: fmt.Sprintf("%d machines", len(g.Instances)),
 			Held: aws.ToString(g.Status) != "", ours: scalingTags(g)[o.TagKey] == o.TagValue, created: aws.ToTime(g.CreatedTime), remove: func(ctx context.Context) error {
 				_, err := c.asg.DeleteAutoScalingGroup(ctx, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: g.AutoScalingGroupName, ForceDelete: aws.Bool(true)})
 				return err
-			}})
+			},
+		})
 	}
 	return items, err
 }

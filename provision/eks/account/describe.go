@@ -168,8 +168,10 @@ func (c *Cloud) Denied(ctx context.Context, principal, resource string, actions 
 	var denied []Denial
 	pages := iam.NewSimulatePrincipalPolicyPaginator(c.iam, &iam.SimulatePrincipalPolicyInput{
 		PolicySourceArn: &principal, ActionNames: actions, ResourceArns: []string{resource},
-		ContextEntries: []iamtypes.ContextEntry{{ContextKeyName: aws.String("aws:RequestedRegion"), ContextKeyType: iamtypes.ContextKeyTypeEnumString,
-			ContextKeyValues: []string{c.Region}}},
+		ContextEntries: []iamtypes.ContextEntry{{
+			ContextKeyName: aws.String("aws:RequestedRegion"), ContextKeyType: iamtypes.ContextKeyTypeEnumString,
+			ContextKeyValues: []string{c.Region},
+		}},
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

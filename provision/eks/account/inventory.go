@@ -57,8 +57,17 @@ func (c *Cloud) Inventory(ctx context.Context, o Owner) ([]Item, error) {
 		what string
 		list func(context.Context, Owner) ([]Item, error)
 	}{
-		{"stacks", c.stackItems}, {"cluster", c.clusterItems}, {"scaling groups", c.scalingItems}, {"EC2 resources", c.ec2Items},
-		{"OIDC providers", c.oidcItems}, {"IAM roles", c.roleItems}, {"IAM policies", c.policyItems}, {"instance profiles", c.profileItems}, {"load balancers", c.balancerItems}, {"log groups", c.logItems}, {"repositories", c.repositoryItems},
+		{"stacks", c.stackItems},
+		{"cluster", c.clusterItems},
+		{"scaling groups", c.scalingItems},
+		{"EC2 resources", c.ec2Items},
+		{"OIDC providers", c.oidcItems},
+		{"IAM roles", c.roleItems},
+		{"IAM policies", c.policyItems},
+		{"instance profiles", c.profileItems},
+		{"load balancers", c.balancerItems},
+		{"log groups", c.logItems},
+		{"repositories", c.repositoryItems},
 	} {
 		found, err := look.list(ctx, o)
 		items = append(items, slices.DeleteFunc(found, func(i Item) bool { return !i.belongs(since) })...)

@@ -73,11 +73,13 @@ func (c *Cloud) instances(ctx context.Context, o Owner, f ec2types.Filter) ([]It
 					continue
 				}
 				id := aws.ToString(i.InstanceId)
-				items = append(items, Item{Kind: "instance", ID: id, Detail: fmt.Sprintf("%s, %s", i.InstanceType, i.State.Name),
+				items = append(items, Item{
+					Kind: "instance", ID: id, Detail: fmt.Sprintf("%s, %s", i.InstanceType, i.State.Name),
 					Held: i.State.Name == ec2types.InstanceStateNameShuttingDown, ours: o.tags(i.Tags), created: aws.ToTime(i.LaunchTime), remove: func(ctx context.Context) error {
 						_, err := c.ec2.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
 						return err
-					}})
+					},
+				})
 			}
 		}
 	}
@@ -91,11 +93,13 @@ func (c *Cloud) volumes(ctx context.Context, o Owner, f ec2types.Filter) ([]Item
 	}
 	var items []Item
 	for _, v := range out.Volumes {
-		items = append(items, Item{Kind: "volume", ID: aws.ToString(v.VolumeId), Detail: string(v.State), Held: v.State == ec2types.VolumeStateInUse,
+		items = append(items, Item{
+			Kind: "volume", ID: aws.ToString(v.VolumeId), Detail: string(v.State), Held: v.State == ec2types.VolumeStateInUse,
 			ours: o.tags(v.Tags), created: aws.ToTime(v.CreateTime), remove: func(ctx context.Context) error {
 				_, err := c.ec2.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: v.VolumeId})
 				return err
-			}})
+			},
+		})
 	}
 	return items, nil
 }
@@ -130,12 +134,14 @@ func (c *Cloud) endpoints(ctx context.Context, o Owner, f ec2types.Filter) ([]It
 			if state := strings.ToLower(string(e.State)); state == "deleted" {
 				continue
 			}
-			items = append(items, Item{Kind: "VPC endpoint", ID: aws.ToString(e.VpcEndpointId), Detail: aws.ToString(e.ServiceName),
+			items = append(items, Item{
+				Kind: "VPC endpoint", ID: aws.ToString(e.VpcEndpointId), Detail: aws.ToString(e.ServiceName),
 				Held: ofStack(e.Tags) || strings.EqualFold(string(e.State), "deleting"), ours: o.tags(e.Tags), created: aws.ToTime(e.CreationTimestamp),
 				remove: func(ctx context.Context) error {
 					_, err := c.ec2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{aws.ToString(e.VpcEndpointId)}})
 					return err
-				}})
+				},
+			})
 		}
 	}
 	return items, nil
@@ -162,11 +168,13 @@ func (c *Cloud) interfaces(ctx context.Context, o Owner, f ec2types.Filter) ([]I
 }
 
 func (c *Cloud) networkInterface(o Owner, i ec2types.NetworkInterface) Item {
-	return Item{Kind: "network interface", ID: aws.ToString(i.NetworkInterfaceId), Detail: aws.ToString(i.Description),
+	return Item{
+		Kind: "network interface", ID: aws.ToString(i.NetworkInterfaceId), Detail: aws.ToString(i.Description),
 		Held: i.Status != ec2types.NetworkInterfaceStatusAvailable, ours: o.tags(i.TagSet), remove: func(ctx context.Context) error {
 			_, err := c.ec2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: i.NetworkInterfaceId})
 			return err
-		}}
+		},
+	}
 }
 
 func (c *Cloud) launchTemplates(ctx context.Context, o Owner, f ec2types.Filter) ([]Item, error) {
@@ -176,11 +184,13 @@ func (c *Cloud) launchTemplates(ctx context.Context, o Owner, f ec2types.Filter)
 	}
 	var items []Item
 	for _, t := range out.LaunchTemplates {
-		items = append(items, Item{Kind: "launch template", ID: aws.ToString(t.LaunchTemplateId), Detail: aws.ToString(t.LaunchTemplateName),
+		items = append(items, Item{
+			Kind: "launch template", ID: aws.ToString(t.LaunchTemplateId), Detail: aws.ToString(t.LaunchTemplateName),
 			Held: ofStack(t.Tags), ours: o.tags(t.Tags), created: aws.ToTime(t.CreateTime), remove: func(ctx context.Context) error {
 				_, err := c.ec2.DeleteLaunchTemplate(ctx, &ec2.DeleteLaunchTemplateInput{LaunchTemplateId: t.LaunchTemplateId})
 				return err
-			}})
+			},
+		})
 	}
 	return items, nil
 }
@@ -193,12 +203,14 @@ func (c *Cloud) securityGroups(ctx context.Context, o Owner, f ec2types.Filter) 
 	var items []Item
 	for _, g := range out.SecurityGroups {
 		name := aws.ToString(g.GroupName)
-		items = append(items, Item{Kind: "security group", ID: aws.ToString(g.GroupId), Detail: name,
+		items = append(items, Item{
+			Kind: "security group", ID: aws.ToString(g.GroupId), Detail: name,
 			// EKS takes its own away with the cluster.
 			Held: ofStack(g.Tags) || strings.HasPrefix(name, "eks-cluster-sg-"), ours: o.tags(g.Tags), remove: func(ctx context.Context) error {
 				_, err := c.ec2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: g.GroupId})
 				return err
-			}})
+			},
+		})
 	}
 	return items, nil
 }

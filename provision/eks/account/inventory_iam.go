@@ -152,7 +152,8 @@ func (c *Cloud) profileItems(ctx context.Context, o Owner) ([]Item, error) {
 				if !strings.HasPrefix(aws.ToString(r.RoleName), o.prefix()+"nodegroup-") {
 					continue
 				}
-				items = append(items, Item{Kind: "instance profile", ID: aws.ToString(p.InstanceProfileName), Detail: "of role " + aws.ToString(r.RoleName),
+				items = append(items, Item{
+					Kind: "instance profile", ID: aws.ToString(p.InstanceProfileName), Detail: "of role " + aws.ToString(r.RoleName),
 					created: aws.ToTime(p.CreateDate), remove: func(ctx context.Context) error {
 						_, err := c.iam.RemoveRoleFromInstanceProfile(ctx, &iam.RemoveRoleFromInstanceProfileInput{InstanceProfileName: p.InstanceProfileName, RoleName: r.RoleName})
 						if err != nil && !IsNotFound(err) {
@@ -160,7 +161,8 @@ func (c *Cloud) profileItems(ctx context.Context, o Owner) ([]Item, error) {
 						}
 						_, err = c.iam.DeleteInstanceProfile(ctx, &iam.DeleteInstanceProfileInput{InstanceProfileName: p.InstanceProfileName})
 						return err
-					}})
+					},
+				})
 			}
 		}
 	}

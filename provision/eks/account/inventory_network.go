@@ -45,11 +45,13 @@ func (c *Cloud) classicBalancers(ctx context.Context, o Owner) ([]Item, error) {
 		for _, d := range out.TagDescriptions {
 			for _, t := range d.Tags {
 				if o.ownsBalancer(aws.ToString(t.Key), aws.ToString(t.Value)) {
-					items = append(items, Item{Kind: "load balancer", ID: aws.ToString(d.LoadBalancerName), Detail: "classic",
+					items = append(items, Item{
+						Kind: "load balancer", ID: aws.ToString(d.LoadBalancerName), Detail: "classic",
 						created: created[aws.ToString(d.LoadBalancerName)], remove: func(ctx context.Context) error {
 							_, err := c.elb.DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerName: d.LoadBalancerName})
 							return err
-						}})
+						},
+					})
 					break
 				}
 			}

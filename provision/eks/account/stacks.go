@@ -42,8 +42,10 @@ func (c *Cloud) Stack(ctx context.Context, nameOrID string) (*Stack, error) {
 }
 
 func plain(s cfntypes.Stack) *Stack {
-	p := &Stack{Name: aws.ToString(s.StackName), ID: aws.ToString(s.StackId), Status: string(s.StackStatus), Reason: aws.ToString(s.StackStatusReason),
-		Protected: aws.ToBool(s.EnableTerminationProtection), Created: aws.ToTime(s.CreationTime), Tags: map[string]string{}, Outputs: map[string]string{}}
+	p := &Stack{
+		Name: aws.ToString(s.StackName), ID: aws.ToString(s.StackId), Status: string(s.StackStatus), Reason: aws.ToString(s.StackStatusReason),
+		Protected: aws.ToBool(s.EnableTerminationProtection), Created: aws.ToTime(s.CreationTime), Tags: map[string]string{}, Outputs: map[string]string{},
+	}
 	for _, t := range s.Tags {
 		p.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
@@ -108,8 +110,10 @@ func (c *Cloud) Events(ctx context.Context, stack string) ([]Event, error) {
 			return nil, Explain(fmt.Errorf("events of stack %s: %w", stack, err))
 		}
 		for _, e := range page.StackEvents {
-			events = append(events, Event{aws.ToTime(e.Timestamp), aws.ToString(e.LogicalResourceId), aws.ToString(e.ResourceType),
-				string(e.ResourceStatus), aws.ToString(e.ResourceStatusReason)})
+			events = append(events, Event{
+				aws.ToTime(e.Timestamp), aws.ToString(e.LogicalResourceId), aws.ToString(e.ResourceType),
+				string(e.ResourceStatus), aws.ToString(e.ResourceStatusReason),
+			})
 		}
 	}
 	slices.Reverse(events)

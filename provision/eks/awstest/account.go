@@ -37,9 +37,11 @@ type resource struct {
 }
 
 func newAccount(region string) *account {
-	a := &account{region: region, resources: map[string]*resource{}, clusters: map[string]*cluster{}, groups: map[string]*group{},
+	a := &account{
+		region: region, resources: map[string]*resource{}, clusters: map[string]*cluster{}, groups: map[string]*group{},
 		asgs: map[string]*asg{}, oidc: map[string]*provider{}, balancers: map[string]*balancer{}, logs: map[string]time.Time{},
-		repos: map[string]*repository{}}
+		repos: map[string]*repository{},
+	}
 	a.add(&resource{kind: "AWS::EC2::VPC", id: "vpc-default", here: true, props: map[string]any{"CidrBlock": "172.31.0.0/16"}})
 	return a
 }

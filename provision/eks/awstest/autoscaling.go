@@ -40,8 +40,10 @@ func describeASGs(s *Server, c Call) (answer, error) {
 		}
 		items = append(items, el("member", el("AutoScalingGroupName", name), el("MinSize", a.min), el("MaxSize", a.max),
 			el("DesiredCapacity", a.desired), el("CreatedTime", a.made), asgTagNodes(a), el("Instances", each("member", a.instances, func(i *instance) []node {
-				return []node{el("InstanceId", i.id), el("LifecycleState", "InService"), el("HealthStatus", "Healthy"),
-					el("AvailabilityZone", i.zone), el("InstanceType", i.kind)}
+				return []node{
+					el("InstanceId", i.id), el("LifecycleState", "InService"), el("HealthStatus", "Healthy"),
+					el("AvailabilityZone", i.zone), el("InstanceType", i.kind),
+				}
 			}))))
 	}
 	return xmlAnswer(el("AutoScalingGroups", items)), nil

@@ -85,8 +85,10 @@ func parseCall(r *http.Request) (Call, string, error) {
 }
 
 func (c Call) subject() string {
-	for _, k := range []string{"StackName", "OpenIDConnectProviderArn", "Url", "LaunchTemplateId", "VolumeId", "GroupId",
-		"NetworkInterfaceId", "LoadBalancerName", "LoadBalancerArn", "AutoScalingGroupName", "RoleName"} {
+	for _, k := range []string{
+		"StackName", "OpenIDConnectProviderArn", "Url", "LaunchTemplateId", "VolumeId", "GroupId",
+		"NetworkInterfaceId", "LoadBalancerName", "LoadBalancerArn", "AutoScalingGroupName", "RoleName",
+	} {
 		if v := c.form.Get(k); v != "" {
 			return v
 		}

@@ -21,8 +21,10 @@ var ec2Operations = map[string]operation{
 		return []node{el("vpcId", t.id), el("cidrBlock", t.text("CidrBlock")), el("state", "available"), el("isDefault", t.here)}
 	}),
 	"DescribeSubnets": describe("AWS::EC2::Subnet", "subnetSet", "SubnetId", func(t *resource) []node {
-		return []node{el("subnetId", t.id), el("vpcId", t.text("VpcId")), el("availabilityZone", t.text("AvailabilityZone")),
-			el("cidrBlock", t.text("CidrBlock")), el("state", "available"), el("mapPublicIpOnLaunch", t.props["MapPublicIpOnLaunch"] == true)}
+		return []node{
+			el("subnetId", t.id), el("vpcId", t.text("VpcId")), el("availabilityZone", t.text("AvailabilityZone")),
+			el("cidrBlock", t.text("CidrBlock")), el("state", "available"), el("mapPublicIpOnLaunch", t.props["MapPublicIpOnLaunch"] == true),
+		}
 	}),
 	"DescribeSecurityGroups": describe("AWS::EC2::SecurityGroup", "securityGroupInfo", "GroupId", func(t *resource) []node {
 		name := t.text("GroupName")
@@ -32,9 +34,11 @@ var ec2Operations = map[string]operation{
 		return []node{el("groupId", t.id), el("groupName", name), el("vpcId", t.text("VpcId")), el("groupDescription", t.text("GroupDescription"))}
 	}),
 	"DescribeNetworkInterfaces": describe("AWS::EC2::NetworkInterface", "networkInterfaceSet", "NetworkInterfaceId", func(t *resource) []node {
-		return []node{el("networkInterfaceId", t.id), el("vpcId", t.text("VpcId")), el("subnetId", t.text("SubnetId")),
+		return []node{
+			el("networkInterfaceId", t.id), el("vpcId", t.text("VpcId")), el("subnetId", t.text("SubnetId")),
 			el("status", t.text("Status")), el("description", t.text("Description")),
-			el("groupSet", each("item", t.texts("GroupSet"), func(id string) []node { return []node{el("groupId", id)} }))}
+			el("groupSet", each("item", t.texts("GroupSet"), func(id string) []node { return []node{el("groupId", id)} })),
+		}
 	}),
 	"DescribeVolumes": describe("AWS::EC2::Volume", "volumeSet", "VolumeId", func(t *resource) []node {
 		return []node{el("volumeId", t.id), el("status", "available"), el("size", "10"), el("createTime", t.made)}
@@ -56,8 +60,10 @@ var ec2Operations = map[string]operation{
 		return []node{el("routeTableId", t.id), el("vpcId", t.text("VpcId"))}
 	}),
 	"DescribeVpcEndpoints": describe("AWS::EC2::VPCEndpoint", "vpcEndpointSet", "VpcEndpointId", func(t *resource) []node {
-		return []node{el("vpcEndpointId", t.id), el("vpcId", t.text("VpcId")), el("serviceName", t.text("ServiceName")), el("state", "available"),
-			el("creationTimestamp", t.made)}
+		return []node{
+			el("vpcEndpointId", t.id), el("vpcId", t.text("VpcId")), el("serviceName", t.text("ServiceName")), el("state", "available"),
+			el("creationTimestamp", t.made),
+		}
 	}),
 	"DescribeSnapshots": describe("AWS::EC2::Snapshot", "snapshotSet", "SnapshotId", func(t *resource) []node {
 		return []node{el("snapshotId", t.id), el("status", "completed"), el("ownerId", Account), el("startTime", t.made)}

@@ -83,8 +83,10 @@ func describeVersions(s *Server, _ Call) (answer, error) {
 		if until.Before(time.Now()) {
 			old, status = "extended-support", "EXTENDED_SUPPORT"
 		}
-		list = append(list, map[string]any{"clusterVersion": v, "clusterType": "eks", "status": old, "versionStatus": status, "defaultVersion": i == 0,
-			"endOfStandardSupportDate": float64(until.Unix()), "endOfExtendedSupportDate": float64(until.AddDate(1, 0, 0).Unix())})
+		list = append(list, map[string]any{
+			"clusterVersion": v, "clusterType": "eks", "status": old, "versionStatus": status, "defaultVersion": i == 0,
+			"endOfStandardSupportDate": float64(until.Unix()), "endOfExtendedSupportDate": float64(until.AddDate(1, 0, 0).Unix()),
+		})
 	}
 	return jsonAnswer(map[string]any{"clusterVersions": list}), nil
 }

@@ -25,8 +25,10 @@ var elbOperations = map[string]operation{
 			}))), nil
 		}
 		return xmlAnswer(el("LoadBalancers", each("member", s.balancers(c), func(b *balancer) []node {
-			return []node{el("LoadBalancerName", b.name), el("LoadBalancerArn", b.arn), el("VpcId", b.vpc), el("Type", "network"), el("CreatedTime", b.made),
-				el("SecurityGroups", each("member", b.groups, textNode))}
+			return []node{
+				el("LoadBalancerName", b.name), el("LoadBalancerArn", b.arn), el("VpcId", b.vpc), el("Type", "network"), el("CreatedTime", b.made),
+				el("SecurityGroups", each("member", b.groups, textNode)),
+			}
 		}))), nil
 	},
 	"DescribeTags": func(s *Server, c Call) (answer, error) {

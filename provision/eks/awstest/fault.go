@@ -77,10 +77,12 @@ type ResourceFault struct {
 
 // NoCapacity has the node groups of the stacks named fail as EC2 does when it has no such machines left.
 func NoCapacity(stack string, times int) ResourceFault {
-	return ResourceFault{Stack: stack, Type: "AWS::EKS::Nodegroup", Times: times,
+	return ResourceFault{
+		Stack: stack, Type: "AWS::EKS::Nodegroup", Times: times,
 		Reason: "Resource handler returned message: \"[Issue(Code=AsgInstanceLaunchFailures, Message=Could not launch On-Demand Instances. " +
 			"InsufficientInstanceCapacity - We currently do not have sufficient capacity in the Availability Zone you requested. " +
-			"Launching EC2 instance failed., ResourceIds=[eks-asg])] (HandlerErrorCode: NotStabilized)\""}
+			"Launching EC2 instance failed., ResourceIds=[eks-asg])] (HandlerErrorCode: NotStabilized)\"",
+	}
 }
 
 // Break adds a resource fault.

@@ -68,11 +68,13 @@ func beginGroup(s *Server, st *stack, r *stackResource) error {
 	}
 	s.serial++
 	g.arn = s.acct.arn("eks", fmt.Sprintf("nodegroup/%s/%s/%08x", c.name, name, s.serial))
-	a := &asg{made: time.Now(), name: fmt.Sprintf("eks-%s-%08x", name, s.serial), group: g, min: number(scaling["MinSize"]), max: number(scaling["MaxSize"]),
+	a := &asg{
+		made: time.Now(), name: fmt.Sprintf("eks-%s-%08x", name, s.serial), group: g, min: number(scaling["MinSize"]), max: number(scaling["MaxSize"]),
 		desired: number(scaling["DesiredSize"]), tags: map[string]string{
 			"eks:cluster-name": c.name, "eks:nodegroup-name": name, "kubernetes.io/cluster/" + c.name: "owned",
 			"k8s.io/cluster-autoscaler/enabled": "true", "k8s.io/cluster-autoscaler/" + c.name: "owned",
-		}}
+		},
+	}
 	g.asg = a.name
 	s.acct.groups[key], s.acct.asgs[a.name] = g, a
 	// EKS copies the launch template it is given.
@@ -160,8 +162,10 @@ func (s *Server) launch(a *asg) *instance {
 
 func (s *Server) groupSpec(a *asg) GroupSpec {
 	g := a.group
-	spec := GroupSpec{Cluster: g.cluster, Name: g.name, InstanceType: g.instanceType, Min: a.min, Max: a.max, Desired: a.desired,
-		Labels: map[string]string{"eks.amazonaws.com/nodegroup": g.name, "eks.amazonaws.com/capacityType": "ON_DEMAND"}}
+	spec := GroupSpec{
+		Cluster: g.cluster, Name: g.name, InstanceType: g.instanceType, Min: a.min, Max: a.max, Desired: a.desired,
+		Labels: map[string]string{"eks.amazonaws.com/nodegroup": g.name, "eks.amazonaws.com/capacityType": "ON_DEMAND"},
+	}
 	if m := instanceType(g.instanceType); m != nil {
 		spec.Architecture, spec.VCPU, spec.MemoryMiB = m.arch, m.vcpu, int64(m.memory)
 	}

@@ -54,8 +54,10 @@ var iamOperations = map[string]operation{
 				roles = append(roles, el("member", el("Path", "/"), el("RoleName", name), el("RoleId", "AROA"+name), el("Arn", "arn:aws:iam::"+Account+":role/"+name),
 					el("CreateDate", t.made)))
 			}
-			return []node{el("InstanceProfileName", t.id), el("InstanceProfileId", "AIPA"+t.id), el("Arn", "arn:aws:iam::"+Account+":instance-profile/"+t.id),
-				el("Path", "/"), el("CreateDate", t.made), el("Roles", roles)}
+			return []node{
+				el("InstanceProfileName", t.id), el("InstanceProfileId", "AIPA"+t.id), el("Arn", "arn:aws:iam::"+Account+":instance-profile/"+t.id),
+				el("Path", "/"), el("CreateDate", t.made), el("Roles", roles),
+			}
 		}))), nil
 	},
 	"RemoveRoleFromInstanceProfile": func(s *Server, c Call) (answer, error) {
@@ -152,8 +154,10 @@ func simulate(s *Server, c Call) (answer, error) {
 }
 
 func roleNodes(t *resource) []node {
-	return []node{el("Path", "/"), el("RoleName", t.id), el("RoleId", "AROA"+t.id), el("Arn", t.attrs["Arn"]), el("CreateDate", t.made),
-		tagNodes("Tags", "member", t.tags)}
+	return []node{
+		el("Path", "/"), el("RoleName", t.id), el("RoleId", "AROA"+t.id), el("Arn", t.attrs["Arn"]), el("CreateDate", t.made),
+		tagNodes("Tags", "member", t.tags),
+	}
 }
 
 func listRoles(s *Server, _ Call) (answer, error) {

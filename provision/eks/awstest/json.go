@@ -43,7 +43,8 @@ func getProducts(_ *Server, c Call) (answer, error) {
 			"terms": map[string]any{"OnDemand": map[string]any{sku + ".JRTCKXETXF": map[string]any{
 				"effectiveDate": "2026-01-01T00:00:00Z",
 				"priceDimensions": map[string]any{sku + ".JRTCKXETXF.6YS6EN2CT7": map[string]any{
-					"unit": "Hrs", "pricePerUnit": map[string]any{"USD": fmt.Sprintf("%.10f", Price(m.name))}}},
+					"unit": "Hrs", "pricePerUnit": map[string]any{"USD": fmt.Sprintf("%.10f", Price(m.name))},
+				}},
 			}}},
 		})
 		if err != nil {
@@ -187,6 +188,8 @@ var ecrOperations = map[string]operation{
 const RegistryPassword = "registry-password"
 
 func (s *Server) repoJSON(r *repository) map[string]any {
-	return map[string]any{"repositoryName": r.name, "repositoryArn": s.acct.arn("ecr", "repository/"+r.name),
-		"repositoryUri": strings.TrimPrefix(s.URL, "http://") + "/" + r.name, "registryId": Account}
+	return map[string]any{
+		"repositoryName": r.name, "repositoryArn": s.acct.arn("ecr", "repository/"+r.name),
+		"repositoryUri": strings.TrimPrefix(s.URL, "http://") + "/" + r.name, "registryId": Account,
+	}
 }

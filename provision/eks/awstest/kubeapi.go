@@ -80,8 +80,10 @@ func (sec *secureServer) Scale(_ context.Context, g GroupSpec) error {
 		for k, v := range g.Labels {
 			labels[k] = v
 		}
-		api.put("/api/v1/nodes/"+name, object{"apiVersion": "v1", "kind": "Node", "metadata": object{"name": name, "labels": labels},
-			"status": object{"conditions": []any{object{"type": "Ready", "status": "True"}}}})
+		api.put("/api/v1/nodes/"+name, object{
+			"apiVersion": "v1", "kind": "Node", "metadata": object{"name": name, "labels": labels},
+			"status": object{"conditions": []any{object{"type": "Ready", "status": "True"}}},
+		})
 	}
 	return nil
 }

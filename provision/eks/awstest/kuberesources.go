@@ -14,9 +14,16 @@ var kubeGroups = []struct {
 	version string
 	kinds   [][3]string // resource, kind, "ns" when namespaced
 }{
-	{"v1", [][3]string{{"namespaces", "Namespace", ""}, {"nodes", "Node", ""}, {"pods", "Pod", "ns"}, {"services", "Service", "ns"},
-		{"serviceaccounts", "ServiceAccount", "ns"}, {"configmaps", "ConfigMap", "ns"}, {"secrets", "Secret", "ns"},
-		{"persistentvolumeclaims", "PersistentVolumeClaim", "ns"}}},
+	{"v1", [][3]string{
+		{"namespaces", "Namespace", ""},
+		{"nodes", "Node", ""},
+		{"pods", "Pod", "ns"},
+		{"services", "Service", "ns"},
+		{"serviceaccounts", "ServiceAccount", "ns"},
+		{"configmaps", "ConfigMap", "ns"},
+		{"secrets", "Secret", "ns"},
+		{"persistentvolumeclaims", "PersistentVolumeClaim", "ns"},
+	}},
 	{"apps/v1", [][3]string{{"daemonsets", "DaemonSet", "ns"}, {"deployments", "Deployment", "ns"}}},
 	{"policy/v1", [][3]string{{"poddisruptionbudgets", "PodDisruptionBudget", "ns"}}},
 	{"networking.k8s.io/v1", [][3]string{{"ingresses", "Ingress", "ns"}}},

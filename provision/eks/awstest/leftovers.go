@@ -32,7 +32,8 @@ func (s *Server) LeaveLoadBalancer(cluster string, classic bool) string {
 	sg.tags["kubernetes.io/cluster/"+cluster] = "owned"
 	b.groups = []string{sg.id}
 	eni := s.acct.add(&resource{kind: "AWS::EC2::NetworkInterface", id: s.id("eni"), props: map[string]any{
-		"VpcId": vpc, "SubnetId": subnet, "Status": "in-use", "Description": "ELB " + b.name, "GroupSet": []string{sg.id}}})
+		"VpcId": vpc, "SubnetId": subnet, "Status": "in-use", "Description": "ELB " + b.name, "GroupSet": []string{sg.id},
+	}})
 	b.eni = eni.id
 	s.acct.balancers[b.name] = b
 	return b.name
@@ -48,7 +49,8 @@ func (s *Server) LeaveNetworkInterface(cluster string) string {
 		group = c.securityGroup
 	}
 	t := s.acct.add(&resource{kind: "AWS::EC2::NetworkInterface", id: s.id("eni"), props: map[string]any{
-		"VpcId": vpc, "SubnetId": subnet, "Status": "available", "Description": "aws-K8S-i-0123456789abcdef0", "GroupSet": []string{group}}})
+		"VpcId": vpc, "SubnetId": subnet, "Status": "available", "Description": "aws-K8S-i-0123456789abcdef0", "GroupSet": []string{group},
+	}})
 	t.tags["cluster.k8s.amazonaws.com/name"] = cluster
 	return t.id
 }
@@ -76,8 +78,10 @@ func (s *Server) LeaveScalingGroup(cluster string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serial++
-	a := &asg{made: time.Now(), name: fmt.Sprintf("eks-forgotten-%08x", s.serial), group: &group{cluster: cluster, name: "forgotten", instanceType: "m5.large"},
-		max: 1, desired: 1, tags: map[string]string{"eks:cluster-name": cluster, "eks:nodegroup-name": "forgotten"}}
+	a := &asg{
+		made: time.Now(), name: fmt.Sprintf("eks-forgotten-%08x", s.serial), group: &group{cluster: cluster, name: "forgotten", instanceType: "m5.large"},
+		max: 1, desired: 1, tags: map[string]string{"eks:cluster-name": cluster, "eks:nodegroup-name": "forgotten"},
+	}
 	a.instances = []*instance{s.launch(a)}
 	s.acct.asgs[a.name] = a
 	return a.name
@@ -88,7 +92,8 @@ func (s *Server) LeaveInstanceProfile(cluster string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.acct.add(&resource{kind: "AWS::IAM::InstanceProfile", id: s.id("eks"), props: map[string]any{
-		"Roles": []string{"eksctl-" + cluster + "-nodegroup-c7a-NodeInstanceRole-0"}}})
+		"Roles": []string{"eksctl-" + cluster + "-nodegroup-c7a-NodeInstanceRole-0"},
+	}})
 	return t.id
 }
 

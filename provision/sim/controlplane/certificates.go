@@ -51,8 +51,10 @@ const (
 // issue makes all certificates anew. Servers and clients read the files again when they change.
 func (c *certificates) issue() error {
 	loopback := []net.IP{net.IPv4(127, 0, 0, 1)}
-	serving := pki.Request{CommonName: "kube-apiserver", IPs: append(loopback, serviceIP),
-		DNSNames: []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}}
+	serving := pki.Request{
+		CommonName: "kube-apiserver", IPs: append(loopback, serviceIP),
+		DNSNames: []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
+	}
 	master := func(name string) pki.Request { return pki.Request{CommonName: name, Organization: []string{masters}} }
 	for _, issue := range []struct {
 		by   *pki.Authority

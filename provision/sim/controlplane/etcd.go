@@ -52,8 +52,10 @@ func newEtcd(ctx context.Context, dir string, port int, certs *certificates, log
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = nil, []url.URL{peer}
 	cfg.InitialCluster = cfg.Name + "=" + peer.String()
-	cfg.ClientTLSInfo = transport.TLSInfo{CertFile: certs.file("etcd.crt"), KeyFile: certs.file("etcd.key"),
-		TrustedCAFile: certs.file("internal-ca.crt"), ClientCertAuth: true}
+	cfg.ClientTLSInfo = transport.TLSInfo{
+		CertFile: certs.file("etcd.crt"), KeyFile: certs.file("etcd.key"),
+		TrustedCAFile: certs.file("internal-ca.crt"), ClientCertAuth: true,
+	}
 	// The data lives as long as the lab: a power cut costs a rehearsal, not a study.
 	cfg.UnsafeNoFsync = true
 	// The only member elects itself after about ten ticks.

@@ -49,8 +49,10 @@ func startKubelet(ctx context.Context, client kubernetes.Interface, o Options) (
 	}
 	k := &kubelet{pods: podClient{client}, logDir: o.LogDir, port: listener.Addr().(*net.TCPAddr).Port, failed: make(chan error, 1)}
 	errorLog := stdlog.New(logOrDiscard(o.Log), "kubelet endpoint: ", stdlog.LstdFlags)
-	server := &http.Server{Handler: k.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: errorLog,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
+	server := &http.Server{
+		Handler: k.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: errorLog,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -167,7 +169,8 @@ func (c podClient) Get(ctx context.Context, namespace, name string) (*corev1.Pod
 func (c podClient) Gone(ctx context.Context, pod *corev1.Pod, container string) error {
 	for {
 		watch, err := c.client.CoreV1().Pods(pod.Namespace).Watch(ctx, metav1.ListOptions{
-			FieldSelector: "metadata.name=" + pod.Name, ResourceVersion: pod.ResourceVersion})
+			FieldSelector: "metadata.name=" + pod.Name, ResourceVersion: pod.ResourceVersion,
+		})
 		if err == nil {
 			for event := range watch.ResultChan() {
 				now, ok := event.Object.(*corev1.Pod)

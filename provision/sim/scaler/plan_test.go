@@ -42,14 +42,17 @@ func cpu(amount string) func(*corev1.Pod) {
 func alone(p *corev1.Pod) {
 	p.Labels = map[string]string{"job-name": "a"}
 	p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
-		TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: p.Labels}}}}}
+		TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: p.Labels},
+	}}}}
 }
 
 func notIn(instanceTypes ...string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
 			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
-				{Key: corev1.LabelInstanceTypeStable, Operator: corev1.NodeSelectorOpNotIn, Values: instanceTypes}}}}}}}
+				{Key: corev1.LabelInstanceTypeStable, Operator: corev1.NodeSelectorOpNotIn, Values: instanceTypes},
+			}}},
+		}}}
 	}
 }
 
@@ -80,8 +83,14 @@ func TestPlan(t *testing.T) {
 		{"two pods share a new node", []Group{big}, nil, nil, []*corev1.Pod{pod("a", cpu("10")), pod("b", cpu("10"))}, []string{"a: big 0->1"}},
 		{"two pods that fill a node each", []Group{wide}, nil, nil, []*corev1.Pod{pod("a", cpu("20")), pod("b", cpu("20"))}, []string{"a: big 0->1", "b: big 1->2"}},
 		{"two pods that repel each other", []Group{wide}, nil, nil, []*corev1.Pod{pod("a", alone), pod("b", alone)}, []string{"a: big 0->1", "b: big 1->2"}},
-		{"maximum", []Group{big, small}, nil, map[string]int{"big": 1}, []*corev1.Pod{pod("a", onType("c.big"))},
-			[]string{"a: no: 1 max node group size reached, 1 node(s) didn't match Pod's node affinity/selector"}},
+		{
+			"maximum",
+			[]Group{big, small},
+			nil,
+			map[string]int{"big": 1},
+			[]*corev1.Pod{pod("a", onType("c.big"))},
+			[]string{"a: no: 1 max node group size reached, 1 node(s) didn't match Pod's node affinity/selector"},
+		},
 		{"nothing is big enough", []Group{small}, nil, nil, []*corev1.Pod{pod("a", cpu("20"))}, []string{"a: no: 1 Insufficient cpu"}},
 		{"more than allocatable", []Group{small}, nil, nil, []*corev1.Pod{pod("a", cpu("2"))}, []string{"a: no: 1 Insufficient cpu"}},
 		{"no such device", []Group{big}, nil, nil, []*corev1.Pod{pod("a", func(p *corev1.Pod) {
@@ -89,13 +98,31 @@ func TestPlan(t *testing.T) {
 			p.Spec.Containers[0].Resources.Requests = p.Spec.Containers[0].Resources.Limits
 		})}, []string{"a: no: 1 Insufficient nvidia.com/gpu"}},
 		{"room on a node that exists", []Group{big}, []*placement{existing(big, nil)}, map[string]int{"big": 1}, []*corev1.Pod{pod("a", cpu("10"))}, nil},
-		{"room on a node that boots", []Group{big}, []*placement{existing(big, []corev1.Taint{{Key: taintNotReady, Effect: corev1.TaintEffectNoSchedule}})},
-			map[string]int{"big": 1}, []*corev1.Pod{pod("a", cpu("10"))}, nil},
+		{
+			"room on a node that boots",
+			[]Group{big},
+			[]*placement{existing(big, []corev1.Taint{{Key: taintNotReady, Effect: corev1.TaintEffectNoSchedule}})},
+			map[string]int{"big": 1},
+			[]*corev1.Pod{pod("a", cpu("10"))},
+			nil,
+		},
 		{"the node is full", []Group{wide}, []*placement{existing(big, nil, pod("old", cpu("25")))}, map[string]int{"big": 1}, []*corev1.Pod{pod("a", cpu("10"))}, []string{"a: big 1->2"}},
-		{"the node is being removed", []Group{wide}, []*placement{existing(big, []corev1.Taint{{Key: taintToBeDeleted, Effect: corev1.TaintEffectNoSchedule}})},
-			map[string]int{"big": 1}, []*corev1.Pod{pod("a")}, []string{"a: big 1->2"}},
-		{"a taint that is tolerated", []Group{wide}, []*placement{existing(big, noSchedule)}, map[string]int{"big": 1},
-			[]*corev1.Pod{pod("a", func(p *corev1.Pod) { p.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}} })}, nil},
+		{
+			"the node is being removed",
+			[]Group{wide},
+			[]*placement{existing(big, []corev1.Taint{{Key: taintToBeDeleted, Effect: corev1.TaintEffectNoSchedule}})},
+			map[string]int{"big": 1},
+			[]*corev1.Pod{pod("a")},
+			[]string{"a: big 1->2"},
+		},
+		{
+			"a taint that is tolerated",
+			[]Group{wide},
+			[]*placement{existing(big, noSchedule)},
+			map[string]int{"big": 1},
+			[]*corev1.Pod{pod("a", func(p *corev1.Pod) { p.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}} })},
+			nil,
+		},
 		{"a taint that is not", []Group{wide}, []*placement{existing(big, noSchedule)}, map[string]int{"big": 1}, []*corev1.Pod{pod("a")}, []string{"a: big 1->2"}},
 	}
 	for _, test := range tests {
@@ -247,8 +274,10 @@ func TestOccupies(t *testing.T) {
 }
 
 func TestTemplateNode(t *testing.T) {
-	g := Group{Name: "hpc7g", InstanceType: "hpc7g.16xlarge", Architecture: "arm64", VCPU: 64, MemoryMiB: 128 << 10, Max: 1, PriceUSD: 1.683,
-		Labels: map[string]string{"feature.node.kubernetes.io/kernel-version.full": "6.12.37", corev1.LabelArchStable: "wrong"}}
+	g := Group{
+		Name: "hpc7g", InstanceType: "hpc7g.16xlarge", Architecture: "arm64", VCPU: 64, MemoryMiB: 128 << 10, Max: 1, PriceUSD: 1.683,
+		Labels: map[string]string{"feature.node.kubernetes.io/kernel-version.full": "6.12.37", corev1.LabelArchStable: "wrong"},
+	}
 	node := g.node("hpc7g-abcde")
 	for key, want := range map[string]string{
 		corev1.LabelHostname: "hpc7g-abcde", corev1.LabelArchStable: "arm64", corev1.LabelInstanceTypeStable: "hpc7g.16xlarge",

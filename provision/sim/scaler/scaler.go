@@ -85,8 +85,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("client of the scaler: %w", err)
 	}
-	s := &scaler{Options: o, client: client, wake: make(chan struct{}, 1),
-		booting: map[string]*corev1.Node{}, refused: map[types.UID]string{}, idle: map[string]time.Time{}}
+	s := &scaler{
+		Options: o, client: client, wake: make(chan struct{}, 1),
+		booting: map[string]*corev1.Node{}, refused: map[types.UID]string{}, idle: map[string]time.Time{},
+	}
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	defer broadcaster.Shutdown()
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})

@@ -169,8 +169,10 @@ func (s *scaler) setTaint(ctx context.Context, name string, on bool) error {
 			return nil
 		}
 		if on {
-			node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: taintToBeDeleted,
-				Value: strconv.FormatInt(s.Clock.Now().Unix(), 10), Effect: corev1.TaintEffectNoSchedule})
+			node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{
+				Key:   taintToBeDeleted,
+				Value: strconv.FormatInt(s.Clock.Now().Unix(), 10), Effect: corev1.TaintEffectNoSchedule,
+			})
 		} else {
 			node.Spec.Taints = slices.DeleteFunc(node.Spec.Taints, isToBeDeleted)
 		}

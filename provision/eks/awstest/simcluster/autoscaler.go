@@ -24,8 +24,10 @@ const tagPrefix = "k8s.io/cluster-autoscaler/"
 // their scaling groups' tags say, as the real one does, and starts machines through the Auto Scaling service. A group whose nodes have had no
 // pods for unneeded goes back to its minimum; pause is the time between two looks.
 func Autoscaler(endpoint, region, cluster string, unneeded, pause time.Duration) Part {
-	client := autoscaling.New(autoscaling.Options{Region: region, BaseEndpoint: &endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(awstest.AccessKey, awstest.SecretKey, "")})
+	client := autoscaling.New(autoscaling.Options{
+		Region: region, BaseEndpoint: &endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(awstest.AccessKey, awstest.SecretKey, ""),
+	})
 	return func(ctx context.Context, env Env) error {
 		pods, err := kubernetes.NewForConfig(env.Config)
 		if err != nil {
@@ -135,8 +137,10 @@ func (a *autoscaler) groups(ctx context.Context) ([]*scalable, error) {
 	}
 	var groups []*scalable
 	for _, asg := range out.AutoScalingGroups {
-		g := &scalable{name: aws.ToString(asg.AutoScalingGroupName), min: aws.ToInt32(asg.MinSize), max: aws.ToInt32(asg.MaxSize),
-			desired: aws.ToInt32(asg.DesiredCapacity), labels: map[string]string{}}
+		g := &scalable{
+			name: aws.ToString(asg.AutoScalingGroupName), min: aws.ToInt32(asg.MinSize), max: aws.ToInt32(asg.MaxSize),
+			desired: aws.ToInt32(asg.DesiredCapacity), labels: map[string]string{},
+		}
 		for _, t := range asg.Tags {
 			key, value := aws.ToString(t.Key), aws.ToString(t.Value)
 			if label, ok := strings.CutPrefix(key, tagPrefix+"node-template/label/"); ok {

@@ -86,7 +86,8 @@ func (c *Cluster) Start(ctx context.Context, spec awstest.ClusterSpec) (string, 
 	startCtx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	plane, err := controlplane.Start(startCtx, controlplane.Options{
-		Dir: filepath.Join(c.opts.Dir, "control-plane"), Log: c.opts.Log, Prepare: c.opts.Prepare})
+		Dir: filepath.Join(c.opts.Dir, "control-plane"), Log: c.opts.Log, Prepare: c.opts.Prepare,
+	})
 	if err != nil {
 		return "", nil, err
 	}
@@ -97,8 +98,10 @@ func (c *Cluster) Start(ctx context.Context, spec awstest.ClusterSpec) (string, 
 	env := Env{Config: plane.RESTConfig(), LogDir: filepath.Join(c.opts.Dir, "logs"), Log: c.opts.Log}
 	partCtx, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	c.end = append(c.end, stopParts)
-	if _, err := nodes.Start(partCtx, nodes.Options{Config: env.Config, LogDir: env.LogDir,
-		CA: plane.InternalCA(), ClientName: controlplane.KubeletClient, Log: c.opts.Log}); err != nil {
+	if _, err := nodes.Start(partCtx, nodes.Options{
+		Config: env.Config, LogDir: env.LogDir,
+		CA: plane.InternalCA(), ClientName: controlplane.KubeletClient, Log: c.opts.Log,
+	}); err != nil {
 		return "", nil, err
 	}
 	for _, part := range c.opts.Parts {
@@ -189,6 +192,7 @@ func (c *Cluster) node(g awstest.GroupSpec, i int, name string) *corev1.Node {
 		Spec:       corev1.NodeSpec{ProviderID: "aws:///" + labels[corev1.LabelTopologyZone] + "/" + name},
 		Status: corev1.NodeStatus{Capacity: size, Allocatable: size, NodeInfo: corev1.NodeSystemInfo{
 			Architecture: g.Architecture, OperatingSystem: "linux", OSImage: "simulated", KernelVersion: "simulated",
-			ContainerRuntimeVersion: "simulated://0", KubeletVersion: controlplane.Version + "-simulated"}},
+			ContainerRuntimeVersion: "simulated://0", KubeletVersion: controlplane.Version + "-simulated",
+		}},
 	}
 }

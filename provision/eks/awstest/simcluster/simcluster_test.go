@@ -105,7 +105,8 @@ func tryPod(ctx context.Context, t *testing.T, k *kube.Cluster, srv *awstest.Ser
 		Spec: corev1.PodSpec{
 			NodeSelector: map[string]string{"node.kubernetes.io/instance-type": "hpc7g.16xlarge"},
 			Containers: []corev1.Container{{Name: "work", Image: "example.invalid/work:1", Resources: corev1.ResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("32")}}}},
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("32")},
+			}}},
 		},
 	}
 	if _, err := k.Clientset.CoreV1().Pods("default").Create(ctx, pod, metav1.CreateOptions{}); err != nil {

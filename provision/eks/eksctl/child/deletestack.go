@@ -47,8 +47,10 @@ func (s *session) deleteStackIn(st account.Stack, vpc string) error {
 		}
 		st = *have
 		if try == removeTries {
-			return &wire.Error{Text: fmt.Sprintf("stack %s cannot be deleted: %s", st.Name, st.Status), Stacks: []string{st.Name},
-				Causes: s.lastFailures(st), Try: "remove what the cause names and repeat down"}
+			return &wire.Error{
+				Text: fmt.Sprintf("stack %s cannot be deleted: %s", st.Name, st.Status), Stacks: []string{st.Name},
+				Causes: s.lastFailures(st), Try: "remove what the cause names and repeat down",
+			}
 		}
 		s.log("stack %s is %s: %s", st.Name, st.Status, st.Reason)
 		if err := s.cloud.Unblock(s.ctx, s.owner(), vpc, s.log); err != nil {

@@ -191,8 +191,10 @@ func (s *session) owned(st *account.Stack) error {
 	if st.Tags[clusterconfig.TagLab] == s.req.Owner {
 		return nil
 	}
-	return &wire.Error{Code: wire.NotOurs, Text: fmt.Sprintf("stack %s exists and is not of lab %q (its tag %s is %q)", st.Name, s.req.Owner, clusterconfig.TagLab, st.Tags[clusterconfig.TagLab]),
-		Try: "choose another name in lab.yaml", Stacks: []string{st.Name}}
+	return &wire.Error{
+		Code: wire.NotOurs, Text: fmt.Sprintf("stack %s exists and is not of lab %q (its tag %s is %q)", st.Name, s.req.Owner, clusterconfig.TagLab, st.Tags[clusterconfig.TagLab]),
+		Try: "choose another name in lab.yaml", Stacks: []string{st.Name},
+	}
 }
 
 // needsConsent says that a failed stack is in the way.
