@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,6 +36,7 @@ func start(t *testing.T, existing ...runtime.Object) *lab {
 	t.Helper()
 	l := &lab{t: t, kube: fake.NewClientset(existing...)}
 	l.dynamic = dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{GVR: "MiniClusterList"})
+	l.versionServices()
 	watching := l.followWatches()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -70,6 +72,42 @@ func (l *lab) followWatches() <-chan struct{} {
 	l.kube.PrependWatchReactor("*", follow(l.kube.Tracker()))
 	l.dynamic.PrependWatchReactor("*", follow(l.dynamic.Tracker()))
 	return watching
+}
+
+// versionServices gives services a version that grows, and keeps to the version that a deletion asks for: the stand-in
+// does neither, and the controller relies on both where its cache is behind.
+func (l *lab) versionServices() {
+	gvr := corev1.SchemeGroupVersion.WithResource("services")
+	plain := k8stesting.ObjectReaction(l.kube.Tracker())
+	version := 1
+	stamp := func(obj runtime.Object) {
+		version++
+		obj.(*corev1.Service).ResourceVersion = strconv.Itoa(version)
+	}
+	l.kube.PrependReactor("create", "services", func(action k8stesting.Action) (bool, runtime.Object, error) {
+		stamp(action.(k8stesting.CreateAction).GetObject())
+		return plain(action)
+	})
+	l.kube.PrependReactor("patch", "services", func(action k8stesting.Action) (bool, runtime.Object, error) {
+		handled, obj, err := plain(action)
+		if err != nil {
+			return handled, obj, err
+		}
+		stamp(obj)
+		return true, obj, l.kube.Tracker().Update(gvr, obj, action.GetNamespace())
+	})
+	l.kube.PrependReactor("delete", "services", func(action k8stesting.Action) (bool, runtime.Object, error) {
+		remove := action.(k8stesting.DeleteActionImpl)
+		obj, err := l.kube.Tracker().Get(gvr, remove.Namespace, remove.Name)
+		if err != nil {
+			return true, nil, err
+		}
+		have, want := obj.(*corev1.Service).ResourceVersion, remove.DeleteOptions.Preconditions.ResourceVersion
+		if want != nil && *want != have {
+			return true, nil, apierrors.NewConflict(gvr.GroupResource(), remove.Name, fmt.Errorf("it is at version %s and not %s", have, *want))
+		}
+		return plain(action)
+	})
 }
 
 func (l *lab) create(name string, change func(spec map[string]any)) *unstructured.Unstructured {
