@@ -1,26 +1,26 @@
 module github.com/compspec/ocifit-lab
 
-go 1.26.0
+go 1.26.5
 
 require (
-	github.com/aws/amazon-ec2-instance-selector/v3 v3.1.2 // eksctl's version; its types are part of eksctl's provider
-	github.com/aws/aws-sdk-go-v2 v1.41.3 // AWS: eksctl's versions or newer, one set for the program
-	github.com/aws/aws-sdk-go-v2/config v1.32.7 // AWS: profiles, SSO, roles
-	github.com/aws/aws-sdk-go-v2/credentials v1.19.7 // AWS: keys of the endpoint for tests
-	github.com/aws/aws-sdk-go-v2/service/autoscaling v1.64.2 // AWS: node groups that are left
-	github.com/aws/aws-sdk-go-v2/service/cloudformation v1.71.7 // AWS: stacks, their events and what they left
-	github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs v1.64.0 // AWS: log groups that are left
-	github.com/aws/aws-sdk-go-v2/service/ec2 v1.294.0 // AWS: zones, networks, what is left
+	github.com/aws/amazon-ec2-instance-selector/v3 v3.1.3 // eksctl's version; its types are part of eksctl's provider
+	github.com/aws/aws-sdk-go-v2 v1.43.5 // AWS: eksctl's versions or newer, one set for the program
+	github.com/aws/aws-sdk-go-v2/config v1.32.35 // AWS: profiles, SSO, roles
+	github.com/aws/aws-sdk-go-v2/credentials v1.19.34 // AWS: keys of the endpoint for tests
+	github.com/aws/aws-sdk-go-v2/service/autoscaling v1.71.0 // AWS: node groups that are left
+	github.com/aws/aws-sdk-go-v2/service/cloudformation v1.76.1 // AWS: stacks, their events and what they left
+	github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs v1.82.0 // AWS: log groups that are left
+	github.com/aws/aws-sdk-go-v2/service/ec2 v1.321.0 // AWS: zones, networks, what is left
 	github.com/aws/aws-sdk-go-v2/service/ecr v1.56.0 // AWS: the account's registry
-	github.com/aws/aws-sdk-go-v2/service/eks v1.80.2 // AWS: cluster, health, versions
-	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing v1.33.21 // AWS: load balancers that are left, classic
-	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2 v1.54.8 // AWS: load balancers that are left
-	github.com/aws/aws-sdk-go-v2/service/iam v1.53.4 // AWS: permissions before anything is made
+	github.com/aws/aws-sdk-go-v2/service/eks v1.91.0 // AWS: cluster, health, versions
+	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing v1.36.4 // AWS: load balancers that are left, classic
+	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2 v1.58.5 // AWS: load balancers that are left
+	github.com/aws/aws-sdk-go-v2/service/iam v1.58.1 // AWS: permissions before anything is made
 	github.com/aws/aws-sdk-go-v2/service/pricing v1.34.3 // AWS: prices of nodes
 	github.com/aws/aws-sdk-go-v2/service/servicequotas v1.34.3 // AWS: quotas before anything is made
-	github.com/aws/aws-sdk-go-v2/service/ssm v1.68.2 // AWS: machine images before anything is made
-	github.com/aws/aws-sdk-go-v2/service/sts v1.41.6 // AWS: who asks, and the cluster's token
-	github.com/aws/smithy-go v1.24.2 // AWS: kinds of errors
+	github.com/aws/aws-sdk-go-v2/service/ssm v1.73.4 // AWS: machine images before anything is made
+	github.com/aws/aws-sdk-go-v2/service/sts v1.45.4 // AWS: who asks, and the cluster's token
+	github.com/aws/smithy-go v1.27.7 // AWS: kinds of errors
 	github.com/distribution/distribution/v3 v3.1.1 // the registry of sim and kind
 	github.com/evanphx/json-patch/v5 v5.9.11 // tests apply the webhook's patches as the API server does
 	github.com/fsnotify/fsnotify v1.9.0 // logs of simulated pods are followed as they grow
@@ -39,7 +39,7 @@ require (
 	github.com/sirupsen/logrus v1.9.4 // distribution's logger, which is kept quiet
 	github.com/spf13/cobra v1.10.2 // the command line
 	github.com/spf13/pflag v1.0.10 // flags with a type of ours
-	github.com/weaveworks/eksctl v0.225.0 // the last that knows Kubernetes 1.30 to 1.35 and builds with 0.36; the checksum database lacks it, so raise it by hand
+	github.com/weaveworks/eksctl v0.230.0 // knows EKS 1.30 to 1.35 and builds with 0.36; the checksum database lacks it, so raise it by hand
 	go.etcd.io/etcd/client/pkg/v3 v3.6.8 // etcd's own certificates settings
 	go.etcd.io/etcd/server/v3 v3.6.8 // sim's etcd; the version that Kubernetes 1.36 is tested with
 	go.uber.org/zap v1.27.1 // etcd's logger
@@ -58,8 +58,8 @@ require (
 	k8s.io/component-helpers v0.36.3 // Kubernetes: the scheduler's rules, for sim's scaler
 	k8s.io/klog/v2 v2.140.0 // Kubernetes' logger
 	k8s.io/kubernetes v1.36.3 // sim's control plane; 1.36 is what KWOK 0.8 is built for
-	k8s.io/utils v0.0.0-20260210185600-b8788abfbbc2 // Kubernetes
-	oras.land/oras-go/v2 v2.6.1 // artifacts in registries and folders
+	k8s.io/utils v0.0.0-20260319190234-28399d86e0b5 // Kubernetes
+	oras.land/oras-go/v2 v2.6.2 // artifacts in registries and folders
 	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730 // strict JSON as the API server reads it
 	sigs.k8s.io/kind v0.33.0 // provider kind
 	sigs.k8s.io/kwok v0.8.0 // sim's nodes; wants Kubernetes 0.36
@@ -85,18 +85,18 @@ require (
 	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect
 	github.com/asaskevich/govalidator v0.0.0-20230301143203-a9d515a09cc2 // indirect
 	github.com/atotto/clipboard v0.1.4 // indirect
-	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.6 // indirect
-	github.com/aws/aws-sdk-go-v2/feature/ec2/imds v1.18.17 // indirect
-	github.com/aws/aws-sdk-go-v2/internal/configsources v1.4.19 // indirect
-	github.com/aws/aws-sdk-go-v2/internal/endpoints/v2 v2.7.19 // indirect
-	github.com/aws/aws-sdk-go-v2/internal/ini v1.8.4 // indirect
-	github.com/aws/aws-sdk-go-v2/service/cloudtrail v1.55.7 // indirect
-	github.com/aws/aws-sdk-go-v2/service/internal/accept-encoding v1.13.6 // indirect
-	github.com/aws/aws-sdk-go-v2/service/internal/presigned-url v1.13.19 // indirect
-	github.com/aws/aws-sdk-go-v2/service/outposts v1.57.13 // indirect
-	github.com/aws/aws-sdk-go-v2/service/signin v1.0.5 // indirect
-	github.com/aws/aws-sdk-go-v2/service/sso v1.30.9 // indirect
-	github.com/aws/aws-sdk-go-v2/service/ssooidc v1.35.13 // indirect
+	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.16 // indirect
+	github.com/aws/aws-sdk-go-v2/feature/ec2/imds v1.18.35 // indirect
+	github.com/aws/aws-sdk-go-v2/internal/configsources v1.4.36 // indirect
+	github.com/aws/aws-sdk-go-v2/internal/endpoints/v2 v2.7.36 // indirect
+	github.com/aws/aws-sdk-go-v2/internal/v4a v1.4.36 // indirect
+	github.com/aws/aws-sdk-go-v2/service/cloudtrail v1.58.4 // indirect
+	github.com/aws/aws-sdk-go-v2/service/internal/accept-encoding v1.13.15 // indirect
+	github.com/aws/aws-sdk-go-v2/service/internal/presigned-url v1.13.35 // indirect
+	github.com/aws/aws-sdk-go-v2/service/outposts v1.66.1 // indirect
+	github.com/aws/aws-sdk-go-v2/service/signin v1.5.4 // indirect
+	github.com/aws/aws-sdk-go-v2/service/sso v1.33.4 // indirect
+	github.com/aws/aws-sdk-go-v2/service/ssooidc v1.38.4 // indirect
 	github.com/awslabs/amazon-eks-ami/nodeadm v0.0.0-20260213141146-147b13ea3f4a // indirect
 	github.com/aymanbagabas/go-osc52/v2 v2.0.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
@@ -141,15 +141,26 @@ require (
 	github.com/evanphx/json-patch v5.9.11+incompatible // indirect
 	github.com/evertras/bubble-table v0.17.1 // indirect
 	github.com/exponent-io/jsonpath v0.0.0-20210407135951-1de76d718b3f // indirect
-	github.com/fatih/color v1.18.0 // indirect
+	github.com/fatih/color v1.19.0 // indirect
 	github.com/felixge/httpsnoop v1.0.4 // indirect
-	github.com/fxamacker/cbor/v2 v2.9.0 // indirect
+	github.com/fxamacker/cbor/v2 v2.9.1 // indirect
 	github.com/go-errors/errors v1.5.1 // indirect
 	github.com/go-gorp/gorp/v3 v3.1.0 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
-	github.com/go-openapi/jsonpointer v0.21.2 // indirect
-	github.com/go-openapi/jsonreference v0.21.0 // indirect
-	github.com/go-openapi/swag v0.23.1 // indirect
+	github.com/go-openapi/jsonpointer v0.23.1 // indirect
+	github.com/go-openapi/jsonreference v0.21.5 // indirect
+	github.com/go-openapi/swag v0.26.0 // indirect
+	github.com/go-openapi/swag/cmdutils v0.26.0 // indirect
+	github.com/go-openapi/swag/conv v0.26.0 // indirect
+	github.com/go-openapi/swag/fileutils v0.26.0 // indirect
+	github.com/go-openapi/swag/jsonname v0.26.0 // indirect
+	github.com/go-openapi/swag/jsonutils v0.26.0 // indirect
+	github.com/go-openapi/swag/loading v0.26.0 // indirect
+	github.com/go-openapi/swag/mangling v0.26.0 // indirect
+	github.com/go-openapi/swag/netutils v0.26.0 // indirect
+	github.com/go-openapi/swag/stringutils v0.26.0 // indirect
+	github.com/go-openapi/swag/typeutils v0.26.0 // indirect
+	github.com/go-openapi/swag/yamlutils v0.26.0 // indirect
 	github.com/gobwas/glob v0.2.3 // indirect
 	github.com/godbus/dbus/v5 v5.2.2 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
@@ -159,7 +170,7 @@ require (
 	github.com/google/cadvisor v0.56.2 // indirect
 	github.com/google/cel-go v0.27.0 // indirect
 	github.com/google/certificate-transparency-go v1.3.1 // indirect
-	github.com/google/gnostic-models v0.7.0 // indirect
+	github.com/google/gnostic-models v0.7.1 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/handlers v1.5.2 // indirect
 	github.com/gorilla/mux v1.8.1 // indirect
@@ -169,7 +180,7 @@ require (
 	github.com/grpc-ecosystem/go-grpc-middleware/v2 v2.3.3 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.28.0 // indirect
 	github.com/hashicorp/errwrap v1.1.0 // indirect
-	github.com/hashicorp/go-version v1.7.0 // indirect
+	github.com/hashicorp/go-version v1.9.0 // indirect
 	github.com/hashicorp/golang-lru/arc/v2 v2.0.5 // indirect
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
 	github.com/huandu/xstrings v1.5.0 // indirect
@@ -178,7 +189,6 @@ require (
 	github.com/itchyny/timefmt-go v0.1.8 // indirect
 	github.com/jmoiron/sqlx v1.4.0 // indirect
 	github.com/jonboulle/clockwork v0.5.0 // indirect
-	github.com/josharian/intern v1.0.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/kballard/go-shellquote v0.0.0-20180428030007-95032a82bc51 // indirect
 	github.com/klauspost/compress v1.18.4 // indirect
@@ -189,7 +199,6 @@ require (
 	github.com/lib/pq v1.12.3 // indirect
 	github.com/liggitt/tabwriter v0.0.0-20181228230101-89fcab3d43de // indirect
 	github.com/lucasb-eyer/go-colorful v1.2.0 // indirect
-	github.com/mailru/easyjson v0.9.0 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/mattn/go-localereader v0.0.1 // indirect
@@ -239,8 +248,8 @@ require (
 	github.com/shopspring/decimal v1.4.0 // indirect
 	github.com/soheilhy/cmux v0.1.5 // indirect
 	github.com/spf13/afero v1.15.0 // indirect
-	github.com/spf13/cast v1.7.1 // indirect
-	github.com/tidwall/gjson v1.18.0 // indirect
+	github.com/spf13/cast v1.10.0 // indirect
+	github.com/tidwall/gjson v1.19.0 // indirect
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/tidwall/pretty v1.2.1 // indirect
 	github.com/tidwall/sjson v1.2.5 // indirect
@@ -285,11 +294,11 @@ require (
 	go.uber.org/multierr v1.11.0 // indirect
 	go.yaml.in/yaml/v2 v2.4.4 // indirect
 	golang.org/x/crypto v0.54.0 // indirect
-	golang.org/x/exp v0.0.0-20251219203646-944ab1f22d93 // indirect
-	golang.org/x/net v0.56.0 // indirect
+	golang.org/x/exp v0.0.0-20260611194520-c48552f49976 // indirect
+	golang.org/x/net v0.57.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
 	golang.org/x/text v0.40.0
-	golang.org/x/time v0.14.0 // indirect
+	golang.org/x/time v0.15.0 // indirect
 	golang.org/x/tools v0.47.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260414002931-afd174a4e478 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260414002931-afd174a4e478 // indirect
@@ -312,26 +321,27 @@ require (
 	k8s.io/endpointslice v0.0.0 // indirect
 	k8s.io/externaljwt v0.0.0 // indirect
 	k8s.io/kms v0.36.3 // indirect
-	k8s.io/kops v1.33.1 // indirect
+	k8s.io/kops v1.36.2 // indirect
 	k8s.io/kube-aggregator v0.0.0 // indirect
 	k8s.io/kube-controller-manager v0.0.0 // indirect
-	k8s.io/kube-openapi v0.0.0-20260317180543-43fb72c5454a // indirect
+	k8s.io/kube-openapi v0.0.0-20260501160325-927ab1f70cd6 // indirect
 	k8s.io/kube-proxy v0.0.0 // indirect
 	k8s.io/kube-scheduler v0.0.0 // indirect
 	k8s.io/kubectl v0.36.2 // indirect
 	k8s.io/kubelet v0.36.3 // indirect
 	k8s.io/metrics v0.36.3 // indirect
-	k8s.io/mount-utils v0.33.2 // indirect
+	k8s.io/mount-utils v0.36.0 // indirect
 	k8s.io/pod-security-admission v0.0.0 // indirect
 	k8s.io/streaming v0.36.3 // indirect
 	sigs.k8s.io/apiserver-network-proxy/konnectivity-client v0.34.0 // indirect
 	sigs.k8s.io/controller-runtime v0.24.1 // indirect
-	sigs.k8s.io/gateway-api v1.4.1 // indirect
+	sigs.k8s.io/gateway-api v1.6.1 // indirect
 	sigs.k8s.io/kustomize/api v0.21.1 // indirect
 	sigs.k8s.io/kustomize/kyaml v0.21.1 // indirect
 	sigs.k8s.io/randfill v1.0.0 // indirect
-	sigs.k8s.io/structured-merge-diff/v6 v6.3.3 // indirect
+	sigs.k8s.io/structured-merge-diff/v6 v6.4.0 // indirect
 )
+
 
 // k8s.io/kubernetes is no library: it requires its staging modules at v0.0.0, and whoever imports it has to say which ones are meant. All
 // of them are at the release that goes with it; raise them together with it.
