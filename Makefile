@@ -114,7 +114,7 @@ by-hand: ## the study's procedure by hand on sim, with kubectl and helm built fr
 	PATH="$(CURDIR)/bin/by-hand:$$PATH" go test -count=1 -v -run TestStories/byhand ./cmd/cli
 
 bench: build ## print times and memory: the lab on sim, the webhook against one that does nothing, EKS against its shortest chain
-	@.ci/bench $(BIN)
+	PATH="$(CURDIR)/bin/by-hand:$$PATH" $(BIN) bench
 	OCIFIT_LAB_BIN=$(CURDIR)/$(BIN) go test -run - -bench 'Admissions|Memory' -benchtime 1x ./webhook/serve
 	go test -run - -bench Coverage -benchtime 1x ./experiments/stats
 	go test -run - -bench . $(PURE)

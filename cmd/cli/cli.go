@@ -129,7 +129,7 @@ a real control plane with simulated nodes, whose benchmark figures are replayed,
 	root.AddCommand(
 		a.initCmd(), a.planCmd(), a.upCmd(), a.downCmd(), a.statusCmd(), a.doctorCmd(), a.logsCmd(),
 		a.experimentCmd(), a.resultsCmd(), a.modelsCmd(), a.applicationsCmd(), a.artifactCmd(), a.webhookCmd(), a.versionCmd(), a.supervisorCmd(),
-		a.addonsCmd(), a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(), a.eksCmd(),
+		a.addonsCmd(), a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(), a.eksCmd(), a.benchCmd(), a.bareControlPlaneCmd(),
 	)
 	return root
 }

@@ -1,18 +1,24 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/addons/builtin"
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/bench"
 	"github.com/compspec/ocifit-lab/cmd/supervisor"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/registry"
 	"github.com/compspec/ocifit-lab/provision/registry/login"
+	"github.com/compspec/ocifit-lab/provision/sim/controlplane"
 )
 
 // registryServeCmd is what the container beside a kind cluster runs.
@@ -53,5 +59,24 @@ func (a *app) supervisorCmd() *cobra.Command {
 		Use: supervisor.Command + " SETTINGS", Short: "Run the simulated cluster (started by up)", Hidden: true,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return supervisor.Run(cmd.Context(), args[0]) },
+	}
+}
+
+// bareControlPlaneCmd is the reference of bench: etcd and kube-apiserver alone, until standard input ends.
+func (a *app) bareControlPlaneCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: bench.ControlPlaneCommand + " FOLDER", Short: "Run etcd and kube-apiserver alone (started by bench)", Hidden: true,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			plane, err := controlplane.Start(cmd.Context(), controlplane.Options{Dir: args[0], Log: io.Discard, Bare: true})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(a.Out, "ready")
+			_, err = io.Copy(io.Discard, a.In)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), 10*time.Second)
+			defer cancel()
+			return errors.Join(err, plane.Stop(ctx))
+		},
 	}
 }

@@ -37,6 +37,8 @@ type Options struct {
 	// Prepare runs when the API server answers and before the controllers start. Custom resources defined here are known to
 	// the garbage collector from its first moment; later ones only after its next look, up to 30 s later.
 	Prepare func(ctx context.Context, config *rest.Config) error
+	// Bare leaves the controllers and the scheduler out: etcd and the API server alone, as a reference for measurements.
+	Bare bool
 }
 
 // ControlPlane is a running control plane. A process can run one at a time, and because the components register process-wide
@@ -56,7 +58,7 @@ type ControlPlane struct {
 	failed   chan error
 }
 
-// Start brings the control plane up and returns when it is ready: /readyz says ok and the default service account exists.
+// Start brings the control plane up and returns when it is ready: /readyz says ok and, unless it is bare, the default service account exists.
 // The deadline is the context's; its error tells which part was waited for. The context does not end the running control plane: Stop does.
 func Start(ctx context.Context, o Options) (_ *ControlPlane, err error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
@@ -86,6 +88,9 @@ func Start(ctx context.Context, o Options) (_ *ControlPlane, err error) {
 		if err := o.Prepare(ctx, cp.RESTConfig()); err != nil {
 			return nil, fmt.Errorf("prepare the cluster: %w", err)
 		}
+	}
+	if o.Bare {
+		return cp, nil
 	}
 	if err := cp.startControllers(ctx); err != nil {
 		return nil, err
