@@ -21,7 +21,7 @@ import (
 
 func (a *app) resultsCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "results", Short: "Compare the arms of a run, and write reports"}
-	cmd.AddCommand(a.resultsShowCmd(), a.resultsReportCmd(), a.resultsCompareCmd(), a.resultsExportCmd(), a.resultsImportCmd(),
+	cmd.AddCommand(a.resultsShowCmd(), a.resultsReportCmd(), a.resultsCompareCmd(), a.resultsExportCmd(), a.resultsImportCmd(), a.resultsMergeCmd(),
 		a.resultsPackCmd(), a.resultsPruneCmd())
 	return cmd
 }

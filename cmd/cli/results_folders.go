@@ -136,6 +136,45 @@ not changed. It exits with 4 when no comparison is valid.`,
 	return cmd
 }
 
+func (a *app) resultsMergeCmd() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "merge RUN RUN...",
+		Short: "Put the runs of one study that several labs made side by side together into a new run",
+		Long: `merge copies the trials of runs of one study into a new run folder; the runs are not changed. Each lab makes its own numbers
+of the trials, so that their seeds differ; a number that is complete in two runs is an error.`,
+		Example: `  ocifit-lab experiment all --lab east.yaml --trials 1-15      # and beside it: --lab west.yaml --trials 16-30
+  ocifit-lab results merge results/east/controlled results/west/controlled --run results/both
+  ocifit-lab results show --run results/both`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dst, err := (&runFlags{run: name}).dir(a)
+			if err != nil {
+				return err
+			}
+			shards := make([]string, len(args))
+			for i, arg := range args {
+				if shards[i], err = (&runFlags{run: arg}).dir(a); err != nil {
+					return err
+				}
+			}
+			merged, err := store.Merge(dst, shards)
+			if err != nil {
+				return err
+			}
+			defer merged.Close()
+			progress := merged.Progress(merged.Info().Study)
+			if err := a.print(progress, func(w io.Writer) error { return progressTable(w, progress) }); err != nil {
+				return err
+			}
+			a.say("merged into %s", dst)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&name, "run", "merged", "name of the new run's folder, or its path")
+	return cmd
+}
+
 // skippedTypes are the instance types that the lab places no trial on; without a lab nothing is known of them.
 func (a *app) skippedTypes() []string {
 	spec, err := a.spec()

@@ -40,6 +40,8 @@ type Info struct {
 	Simulated  bool   `json:"simulated"`
 	Simulation string `json:"simulation,omitempty"`
 	Imported   string `json:"imported,omitempty"` // where the trials were imported from
+	// Merged are the runs of labs of their own whose trials this run holds.
+	Merged []Shard `json:"merged,omitempty"`
 	// PlanUnknown says that the trials came without their plan: order and seed of the study are then placeholders.
 	PlanUnknown bool               `json:"planUnknown,omitempty"`
 	Plans       []PlanChange       `json:"plans,omitempty"` // how the plan was changed after the run began

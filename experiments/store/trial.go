@@ -32,7 +32,8 @@ type Trial struct {
 	Warmup        bool   `json:"warmup,omitempty"`
 	Attempt       int    `json:"attempt"` // from 1
 
-	// Source is the folder that an imported trial was taken from, relative to Info.Imported.
+	// Source is the folder that an imported trial was taken from, relative to Info.Imported; of a merged one the shard's id and the
+	// folder in it.
 	Source string `json:"source,omitempty"`
 
 	Model     string `json:"model"`
