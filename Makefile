@@ -117,6 +117,7 @@ bench: build ## print times and memory: the lab on sim, the webhook against one 
 	PATH="$(CURDIR)/bin/by-hand:$$PATH" $(BIN) bench
 	OCIFIT_LAB_BIN=$(CURDIR)/$(BIN) go test -run - -bench 'Admissions|Memory' -benchtime 1x ./webhook/serve
 	go test -run - -bench Coverage -benchtime 1x ./experiments/stats
+	go test -run - -bench LargeRun -benchtime 1x ./experiments/report
 	go test -run - -bench . $(PURE)
 	go test -run - -bench Up -benchtime 1x ./provision/eks
 

@@ -56,30 +56,35 @@ func largeRun(b *testing.B, arms, trials int) *store.Run {
 	return r
 }
 
-// BenchmarkLargeRun analyses 14 arms of 1,000 trials and writes the report: the aim is 5 s and 300 MB.
+// BenchmarkLargeRun analyses runs of 14 arms and writes their reports: 1,400 trials, and 20,000, where the aim is 10 s and 500 MB. The
+// time for each trial tells whether the work grows with the trials alone.
 func BenchmarkLargeRun(b *testing.B) {
-	r := largeRun(b, 14, 1000)
-	b.ResetTimer()
-	for b.Loop() {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		start := time.Now()
-		a, err := report.Analyse(context.Background(), r, report.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		analysed := time.Since(start)
-		var page bytes.Buffer
-		if err := report.WriteHTML(&page, a); err != nil {
-			b.Fatal(err)
-		}
-		runtime.ReadMemStats(&after)
-		if len(a.Trials) != 14000 || len(a.Excluded) != 0 {
-			b.Fatalf("%d trials, %d excluded", len(a.Trials), len(a.Excluded))
-		}
-		b.ReportMetric(analysed.Seconds(), "analyse-s")
-		b.ReportMetric(float64(page.Len())/1e6, "html-MB")
-		b.ReportMetric(float64(after.HeapSys)/1e6, "heap-MB")
+	for _, trials := range []int{100, 1430} {
+		b.Run(fmt.Sprintf("trials=%d", 14*trials), func(b *testing.B) {
+			r := largeRun(b, 14, trials)
+			b.ResetTimer()
+			for b.Loop() {
+				var after runtime.MemStats
+				runtime.GC()
+				start := time.Now()
+				a, err := report.Analyse(context.Background(), r, report.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				var page bytes.Buffer
+				if err := report.WriteHTML(&page, a); err != nil {
+					b.Fatal(err)
+				}
+				whole := time.Since(start)
+				runtime.ReadMemStats(&after)
+				if len(a.Trials) != 14*trials || len(a.Excluded) != 0 {
+					b.Fatalf("%d trials, %d excluded", len(a.Trials), len(a.Excluded))
+				}
+				b.ReportMetric(whole.Seconds(), "s")
+				b.ReportMetric(float64(whole.Microseconds())/float64(14*trials), "us/trial")
+				b.ReportMetric(float64(page.Len())/1e6, "html-MB")
+				b.ReportMetric(float64(after.HeapSys)/1e6, "heap-MB")
+			}
+		})
 	}
 }
