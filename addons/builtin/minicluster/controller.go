@@ -42,6 +42,8 @@ type controller struct {
 	services    cache.Indexer
 	queue       workqueue.TypedRateLimitingInterface[string]
 	handlersRun []cache.InformerSynced
+	// made has, by key, the UID of each MiniCluster that got a job: its status in the cache may be older than the job's removal.
+	made sync.Map
 }
 
 type clients struct {

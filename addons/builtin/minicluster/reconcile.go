@@ -38,13 +38,16 @@ func (c *controller) reconcile(ctx context.Context, key string) error {
 	if err != nil {
 		return c.reject(ctx, u, err)
 	}
-	if _, ok := lookup[*batchv1.Job](c.jobs, cl.Namespace, cl.Name); !ok && len(cl.Status.Conditions) > 0 {
+	made, _ := c.made.Load(key)
+	// The cache is asked once: a job that goes away between two questions would be made again.
+	cached, ok := lookup[*batchv1.Job](c.jobs, cl.Namespace, cl.Name)
+	if !ok && (len(cl.Status.Conditions) > 0 || made == cl.UID) {
 		// There was a job: somebody removed it, and a finished one is not run again.
 		if over, err := c.finishedBefore(ctx, cl); over || err != nil {
 			return err
 		}
 	}
-	job, err := c.ensure(ctx, cl)
+	job, err := c.ensure(ctx, cl, cached)
 	var refused *refusal
 	if errors.As(err, &refused) {
 		return c.reject(ctx, u, refused.err)
@@ -52,6 +55,7 @@ func (c *controller) reconcile(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
+	c.made.Store(key, cl.UID)
 	if err := c.report(ctx, cl, job, ignored); err != nil {
 		return err
 	}
@@ -79,8 +83,8 @@ type refusal struct{ err error }
 
 func (r *refusal) Error() string { return r.err.Error() }
 
-// ensure returns the cluster's job after making the service, the config map and the job where they are missing.
-func (c *controller) ensure(ctx context.Context, cl *cluster) (*batchv1.Job, error) {
+// ensure returns the cluster's job after making the service, the config map and, where cached is nil, the job.
+func (c *controller) ensure(ctx context.Context, cl *cluster, cached *batchv1.Job) (*batchv1.Job, error) {
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.ensureService(gctx, cl) })
 	group.Go(func() error { return c.ensureConfigMap(gctx, cl) })
@@ -92,7 +96,7 @@ func (c *controller) ensure(ctx context.Context, cl *cluster) (*batchv1.Job, err
 		return nil, &refusal{err}
 	}
 	jobs := c.kube.BatchV1().Jobs(cl.Namespace)
-	if cached, ok := lookup[*batchv1.Job](c.jobs, cl.Namespace, cl.Name); ok {
+	if cached != nil {
 		if !metav1.IsControlledBy(cached, cl) {
 			return nil, notOurs("job", cached, cl)
 		}
@@ -167,6 +171,7 @@ func (c *controller) ensureService(ctx context.Context, cl *cluster) error {
 // sweep removes what was made for a MiniCluster that is gone. The garbage collector would do it too, but it learns of a
 // resource that was defined while it runs only after half a minute.
 func (c *controller) sweep(ctx context.Context, key string) error {
+	c.made.Delete(key)
 	namespace, name, err := cache.SplitMetaNamespaceKey(key)
 	if err != nil {
 		return nil
