@@ -11,6 +11,7 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/features"
 	"github.com/compspec/ocifit-lab/webhook/patch"
+	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
 // Machine is one kind of machine that a pod may meet, and what the specification has for it.
@@ -135,7 +136,7 @@ func (l *leftovers) nothing() error {
 	text := fmt.Sprintf("of %d machines known none is left that the pod may meet", l.known)
 	var advice []string
 	if n := len(l.skipped); n > 0 {
-		text += fmt.Sprintf(", %d types on the skip list (%s)", n, few(l.skipped))
+		text += fmt.Sprintf(", %d types on the skip list (%s)", n, predict.Few(l.skipped))
 		advice = append(advice, "shorten the skip list")
 	}
 	if len(l.out) > 0 {
@@ -165,16 +166,8 @@ func disagreement(list []Machine, left leftovers, identity string) error {
 	}
 	var parts []string
 	for _, image := range slices.Sorted(maps.Keys(byImage)) {
-		parts = append(parts, fmt.Sprintf("%s for %s", image, few(byImage[image])))
+		parts = append(parts, fmt.Sprintf("%s for %s", image, predict.Few(byImage[image])))
 	}
 	return deny(ReasonAmbiguous, http.StatusUnprocessableEntity,
 		"the machines that the pod may meet need different images: %s; add a node selector, e.g. %s: %s", strings.Join(parts, "; "), identity, list[0].InstanceType)
-}
-
-// few lists the first of many names.
-func few(names []string) string {
-	if len(names) > 4 {
-		names = append(names[:4:4], fmt.Sprintf("%d more", len(names)-4))
-	}
-	return strings.Join(names, ", ")
 }

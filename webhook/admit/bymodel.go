@@ -144,7 +144,7 @@ func requirements(out []compat.LeftOut) string {
 	})
 	parts := make([]string, len(wants))
 	for i, want := range wants {
-		parts[i] = fmt.Sprintf("%d because %s (%s)", len(types[want]), want, few(types[want]))
+		parts[i] = fmt.Sprintf("%d because %s (%s)", len(types[want]), want, predict.Few(types[want]))
 	}
 	return strings.Join(parts, ", ")
 }

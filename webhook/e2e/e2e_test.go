@@ -153,6 +153,8 @@ type site struct {
 	ref      string
 	cancel   context.CancelFunc
 	done     chan error
+	// configure, if set, changes how the webhook is started.
+	configure func(*serve.Config)
 }
 
 // newSite starts and registers a webhook over a small catalogue; everything ends with the test.
@@ -219,6 +221,9 @@ func (s *site) start(t *testing.T) {
 		Listen: s.addr, CertFile: filepath.Join(s.dir, "tls.crt"), KeyFile: filepath.Join(s.dir, "tls.key"), FeaturesFile: filepath.Join(s.dir, "features.json"),
 		Clientset: s.client, Events: true, Seed: 1, Skip: []string{"t3.2xlarge"}, PlainHTTPRegistries: []string{s.registry.Host},
 		ArtifactFresh: time.Nanosecond, OnListen: func(addr string) { listening <- addr },
+	}
+	if s.configure != nil {
+		s.configure(&cfg)
 	}
 	go func() { s.done <- serve.Run(ctx, cfg) }()
 	select {

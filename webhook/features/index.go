@@ -230,7 +230,7 @@ func (x *Index) Candidates(domain Domain, excludes func(Candidate) string, reads
 
 // Machines is Candidates for who decides for every machine of a type: one row for each way in which the live nodes of
 // a type differ in the labels that are read, or else the type's cached row. A live node that lacks one of the needed
-// labels which its type has in the catalogue was not discovered yet, and the cached row stands for it.
+// labels which its type has in the catalogue was not discovered yet, and gets it from the cached row.
 func (x *Index) Machines(needs []string, excludes func(Candidate) string, reads []string) []Candidate {
 	return x.each(append(slices.Clone(needs), reads...), func(t typeRows) []Candidate { return t.machines(needs, excludes) })
 }

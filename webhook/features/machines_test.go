@@ -65,8 +65,10 @@ func TestMachines(t *testing.T) {
 	check("a type that only the catalogue has", what(compat.LabelInstanceType, "m"), "m old  false")
 	x.Remove("n5")
 	check("the odd one left", what(compat.LabelInstanceType, "c"), "c new vanilla true")
-	x.Put(Node{Name: "n6", Labels: map[string]string{compat.LabelInstanceType: "m", compat.LabelArch: "arm64"}})
-	check("a node without discovered labels: its type's row", what(compat.LabelInstanceType, "m"), "m old  false")
+	x.Put(Node{Name: "n6", Labels: map[string]string{compat.LabelInstanceType: "m", compat.LabelArch: "arm64", "kubernetes.io/hostname": "n6", "disk": "ssd"}})
+	check("a node without discovered labels: those of its type's row", what(compat.LabelInstanceType, "m"), "m old  true")
+	check("its own labels stay: the host", what("kubernetes.io/hostname", "n6"), "m old  true")
+	check("its own labels stay: any other", what("disk", "ssd"), "m old  true")
 	x.Put(Node{Name: "n7", Labels: map[string]string{compat.LabelInstanceType: "z", compat.LabelArch: "arm64"}})
 	check("a type that nothing is known of", what(compat.LabelInstanceType, "z"), "z   true")
 }

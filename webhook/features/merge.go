@@ -35,14 +35,51 @@ func (x *Index) nodesByVariant() map[*variant][]Candidate {
 	return out
 }
 
-// liveRow is the row of a variant: that of its first node that the object can use, if they are told apart.
-func (t *typeRows) liveRow(v *variant, excludes func(Candidate) string) Candidate {
+// liveRow is the row of a variant: that of its first node that the object can use, if they are told apart. complete, if not nil, adds
+// to a row what the node does not show.
+func (t *typeRows) liveRow(v *variant, complete func(Candidate) Candidate, excludes func(Candidate) string) Candidate {
 	for _, row := range t.nodes[v] {
+		if complete != nil {
+			row = complete(row)
+		}
 		if excludes(row) == "" {
 			return row
 		}
 	}
-	return liveRow(t.name, v)
+	row := liveRow(t.name, v)
+	if complete != nil {
+		row = complete(row)
+	}
+	return row
+}
+
+// completed fills the labels that were not discovered on a node from the cached row of its type; the node's own stay. Nil when none is
+// missing.
+func completed(cached *Candidate, missing []string) func(Candidate) Candidate {
+	if len(missing) == 0 {
+		return nil
+	}
+	return func(row Candidate) Candidate {
+		row.Labels = maps.Clone(row.Labels)
+		for _, l := range missing {
+			row.Labels[l] = cached.Labels[l]
+		}
+		row.Architecture = row.Labels[compat.LabelArch]
+		row.Note = cachedUsed(absent(missing))
+		return row
+	}
+}
+
+func cachedUsed(why []string) string {
+	return fmt.Sprintf("cached labels used: on the live node %s", strings.Join(why, "; "))
+}
+
+func absent(labels []string) []string {
+	out := make([]string, len(labels))
+	for i, l := range labels {
+		out[i] = l + " is absent"
+	}
+	return out
 }
 
 // merge chooses between a type's cached row and its live variants.
@@ -55,7 +92,7 @@ func (t *typeRows) merge(domain Domain, excludes func(Candidate) string) Candida
 	var why []string
 	var judged *Candidate // the first that the domain knows, though the object cannot use it
 	for _, v := range variants {
-		row := t.liveRow(v, excludes)
+		row := t.liveRow(v, nil, excludes)
 		bad := unusable(v, cached, domain)
 		if len(bad) == 0 {
 			reason := ""
@@ -93,15 +130,8 @@ func (t *typeRows) machines(needs []string, excludes func(Candidate) string) []C
 		return []Candidate{*cached}
 	}
 	var all, usable []Candidate
-	filled := false
 	for _, v := range live.sorted() {
-		row := t.liveRow(v, excludes)
-		if missing := undiscovered(v, cached, needs); len(missing) > 0 {
-			if filled {
-				continue
-			}
-			row, filled = stand(cached, live, missing), true
-		}
+		row := t.liveRow(v, completed(cached, undiscovered(v, cached, needs)), excludes)
 		all = append(all, row)
 		if excludes == nil || excludes(row) == "" {
 			usable = append(usable, row)
@@ -110,7 +140,7 @@ func (t *typeRows) machines(needs []string, excludes func(Candidate) string) []C
 	switch {
 	case len(usable) > 0:
 		return usable
-	case cached != nil && !filled && excludes != nil:
+	case cached != nil && excludes != nil:
 		if row := stand(cached, live, []string{excludes(all[0])}); excludes(row) == "" {
 			return []Candidate{row}
 		}
@@ -121,7 +151,7 @@ func (t *typeRows) machines(needs []string, excludes func(Candidate) string) []C
 // stand is the cached row in the place of live nodes: what they take and give is known from them.
 func stand(cached *Candidate, live *liveType, why []string) Candidate {
 	row := *cached
-	row.Note = fmt.Sprintf("cached labels used: on the live node %s", strings.Join(why, "; "))
+	row.Note = cachedUsed(why)
 	for i, v := range live.sorted() {
 		for _, topology := range []string{corev1.LabelTopologyZone, corev1.LabelTopologyRegion} {
 			if where := v.labels[topology]; where != "" && row.Labels[topology] == "" {
@@ -147,7 +177,7 @@ func undiscovered(v *variant, cached *Candidate, needs []string) []string {
 	var missing []string
 	for _, l := range append([]string{compat.LabelArch}, needs...) {
 		if _, has := v.labels[l]; !has && cached.Labels[l] != "" {
-			missing = append(missing, l+" is absent")
+			missing = append(missing, l)
 		}
 	}
 	return missing

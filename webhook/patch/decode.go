@@ -128,7 +128,7 @@ func readContainer(r *rawjson.Reader, c *Container) error {
 func readPodTemplate(r *rawjson.Reader, p *PodTemplate) error {
 	return fields(r, map[string]func() error{
 		"nodeSelector": texts(r, &p.NodeSelector), "annotations": texts(r, &p.Annotations),
-		"affinity": raw(r, &p.Affinity), "tolerations": raw(r, &p.Tolerations), "resources": raw(r, &p.Resources),
+		"nodeAffinity": raw(r, &p.NodeAffinity), "tolerations": raw(r, &p.Tolerations), "resources": raw(r, &p.Resources),
 	})
 }
 

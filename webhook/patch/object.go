@@ -78,9 +78,11 @@ type Container struct {
 type PodTemplate struct {
 	NodeSelector map[string]string `json:"nodeSelector"`
 	Annotations  map[string]string `json:"annotations"`
-	Affinity     json.RawMessage   `json:"affinity"`
-	Tolerations  json.RawMessage   `json:"tolerations"`
-	Resources    json.RawMessage   `json:"resources"`
+	// NodeAffinity lists, by node label, the values that nodes may have.
+	NodeAffinity json.RawMessage `json:"nodeAffinity"`
+	Tolerations  json.RawMessage `json:"tolerations"`
+	// Resources are requests of the whole pod: quantities by name, without the levels that a container's have.
+	Resources json.RawMessage `json:"resources"`
 }
 
 // FluxSpec is what a MiniCluster says about Flux.
@@ -176,7 +178,9 @@ func (o *Object) Targets(image string) int {
 // Scheduling is what an object says about where its pods may run, beside the node selector, as it is written.
 type Scheduling struct {
 	Affinity, Tolerations, Overhead, Resources json.RawMessage
-	Containers, InitContainers                 []Container
+	// NodeValues and Requests are a MiniCluster's way to say affinity and resources: the values that node labels may have, and quantities.
+	NodeValues, Requests       json.RawMessage
+	Containers, InitContainers []Container
 }
 
 // Scheduling returns the parts that the scheduler looks at.
@@ -185,25 +189,29 @@ func (o *Object) Scheduling() Scheduling {
 	case o.Spec == nil:
 		return Scheduling{}
 	case o.Kind == Pod:
-		return Scheduling{o.Spec.Affinity, o.Spec.Tolerations, o.Spec.Overhead, o.Spec.Resources, o.Spec.Containers, o.Spec.InitContainers}
+		return Scheduling{
+			Affinity: o.Spec.Affinity, Tolerations: o.Spec.Tolerations, Overhead: o.Spec.Overhead, Resources: o.Spec.Resources,
+			Containers: o.Spec.Containers, InitContainers: o.Spec.InitContainers,
+		}
 	case o.Spec.Pod == nil:
 		return Scheduling{Containers: o.Spec.Containers}
 	}
-	return Scheduling{Affinity: o.Spec.Pod.Affinity, Tolerations: o.Spec.Pod.Tolerations, Resources: o.Spec.Pod.Resources, Containers: o.Spec.Containers}
+	return Scheduling{NodeValues: o.Spec.Pod.NodeAffinity, Tolerations: o.Spec.Pod.Tolerations, Requests: o.Spec.Pod.Resources, Containers: o.Spec.Containers}
 }
 
 // SchedulingKey writes down everything that decides where the object's pods may run: objects with equal keys may run on
 // the same machines.
 func (o *Object) SchedulingKey() string {
 	s, selector := o.Scheduling(), o.NodeSelector()
-	if len(selector) == 0 && len(s.Affinity)+len(s.Tolerations)+len(s.Overhead)+len(s.Resources) == 0 && len(s.Containers)+len(s.InitContainers) == 0 {
+	parts := []json.RawMessage{s.Affinity, s.Tolerations, s.Overhead, s.Resources, s.NodeValues, s.Requests}
+	if len(selector)+len(slices.Concat(parts...)) == 0 && len(s.Containers)+len(s.InitContainers) == 0 {
 		return ""
 	}
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(selector)) {
 		b.WriteString(k + "\x00" + selector[k] + "\x00")
 	}
-	for _, raw := range []json.RawMessage{s.Affinity, s.Tolerations, s.Overhead, s.Resources} {
+	for _, raw := range parts {
 		b.WriteByte(1)
 		b.Write(raw)
 	}

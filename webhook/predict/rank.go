@@ -214,11 +214,19 @@ func (t *Table) runnerUp(top float64) {
 	}
 }
 
+// Few writes a list for a sentence: four names, and how many more there are.
+func Few(names []string) string {
+	if len(names) > 4 {
+		names = append(names[:4:4], fmt.Sprintf("%d more", len(names)-4))
+	}
+	return strings.Join(names, ", ")
+}
+
 // nothing says why nothing could be chosen.
 func (t *Table) nothing() error {
 	why := fmt.Sprintf("%d types known", len(t.Scores)+len(t.Skipped)+len(t.LeftOut))
 	if n := len(t.Skipped); n > 0 {
-		why += fmt.Sprintf(", %d on the skip list", n)
+		why += fmt.Sprintf(", %d on the skip list (%s)", n, Few(t.Skipped))
 	}
 	if n := len(t.LeftOut); n > 0 {
 		why += fmt.Sprintf(", %d left out (%s: %s)", n, t.LeftOut[0].InstanceType, t.LeftOut[0].Reason)

@@ -38,16 +38,22 @@ func Of(o *patch.Object) (*Requirements, error) {
 	r := &Requirements{Selector: o.NodeSelector()}
 	raw := o.Scheduling()
 	pod := corev1.PodSpec{}
+	var values map[string][]string
+	var requests corev1.ResourceList
 	for name, part := range map[string]struct {
 		raw  json.RawMessage
 		into any
 	}{
 		"affinity": {raw.Affinity, &pod.Affinity}, "tolerations": {raw.Tolerations, &pod.Tolerations},
 		"overhead": {raw.Overhead, &pod.Overhead}, "resources": {raw.Resources, &pod.Resources},
+		"nodeAffinity": {raw.NodeValues, &values}, "requested resources": {raw.Requests, &requests},
 	} {
 		if err := decode(part.raw, part.into); err != nil {
 			return nil, fmt.Errorf("%s of the pod: %w", name, err)
 		}
+	}
+	if len(requests) > 0 {
+		pod.Resources = &corev1.ResourceRequirements{Requests: requests}
 	}
 	var err error
 	if pod.Containers, err = containers(raw.Containers); err != nil {
@@ -61,7 +67,19 @@ func Of(o *patch.Object) (*Requirements, error) {
 	if pod.Affinity != nil && pod.Affinity.NodeAffinity != nil {
 		r.Affinity = pod.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
 	}
+	if len(values) > 0 {
+		r.Affinity = oneOf(values)
+	}
 	return r, nil
+}
+
+// oneOf is the node affinity that a MiniCluster's operator makes of the values that labels may have.
+func oneOf(values map[string][]string) *corev1.NodeSelector {
+	var all []corev1.NodeSelectorRequirement
+	for _, label := range slices.Sorted(maps.Keys(values)) {
+		all = append(all, corev1.NodeSelectorRequirement{Key: label, Operator: corev1.NodeSelectorOpIn, Values: values[label]})
+	}
+	return &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: all}}}
 }
 
 func decode(raw json.RawMessage, into any) error {
