@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
@@ -27,6 +29,8 @@ type Addon struct {
 	Namespace string
 	// Image names the image of this program, once it is known.
 	Image func(ctx context.Context) (string, error)
+	// NodeSelector keeps the controller on the nodes that are always there.
+	NodeSelector map[string]string
 }
 
 // Name implements addons.Addon.
@@ -78,6 +82,10 @@ func (a *Addon) Remove(ctx context.Context, c *kube.Cluster, _ step.Log) error {
 func (a *Addon) all(image string) []byte {
 	text := bytes.ReplaceAll(manifests, []byte("NAMESPACE"), []byte(a.Namespace))
 	text = bytes.ReplaceAll(text, []byte("IMAGE"), []byte(image))
+	selector := map[string]string{}
+	maps.Copy(selector, a.NodeSelector)
+	nodes, _ := json.Marshal(selector) // of strings, never fails
+	text = bytes.ReplaceAll(text, []byte("NODES"), nodes)
 	return append(append(minicluster.CRD(), "\n---\n"...), text...)
 }
 

@@ -29,6 +29,8 @@ type Component struct {
 	Values map[string]any
 	// Images replaces images by their name: a moving tag by what is pinned.
 	Images map[string]string
+	// Nodes are labels of the nodes on which the deployments of a manifest run; a chart is told by its values.
+	Nodes map[string]string
 	// Source says how the chart is reached.
 	Source chart.Options
 	// Lock remembers digests of what has no pinned one; nil forgets.

@@ -44,7 +44,11 @@ type Object struct {
 }
 
 func (c *Component) wanted() string {
-	data, _ := json.Marshal(map[string]any{"ref": c.Ref, "values": c.Values, "images": c.Images, "namespace": c.Namespace})
+	wanted := map[string]any{"ref": c.Ref, "values": c.Values, "images": c.Images, "namespace": c.Namespace}
+	if len(c.Nodes) > 0 {
+		wanted["nodes"] = c.Nodes
+	}
+	data, _ := json.Marshal(wanted)
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:8])
 }

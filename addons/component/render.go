@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -36,6 +37,9 @@ func (c *Component) objects(cluster *kube.Cluster, content chart.Content) ([]*un
 	for _, o := range objects {
 		c.pin(o)
 		c.place(cluster, o)
+		if !content.Chart() {
+			c.bind(o)
+		}
 		all = append(all, o)
 	}
 	return all, nil
@@ -71,6 +75,18 @@ func (c *Component) place(cluster *kube.Cluster, o *unstructured.Unstructured) {
 	if err == nil && mapping.Scope.Name() == meta.RESTScopeNameNamespace {
 		o.SetNamespace(c.Namespace)
 	}
+}
+
+// bind keeps a deployment on the nodes that are meant for it, beside what it asks for itself.
+func (c *Component) bind(o *unstructured.Unstructured) {
+	if o.GetKind() != "Deployment" || len(c.Nodes) == 0 {
+		return
+	}
+	path := []string{"spec", "template", "spec", "nodeSelector"}
+	selector, _, _ := unstructured.NestedStringMap(o.Object, path...)
+	all := maps.Clone(c.Nodes)
+	maps.Copy(all, selector)
+	_ = unstructured.SetNestedStringMap(o.Object, all, path...)
 }
 
 // pin replaces images in the pods of an object.

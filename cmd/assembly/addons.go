@@ -57,7 +57,9 @@ func (l *Lab) insideAddons() ([]addons.Addon, error) {
 		list = append(list, &labcert.Addon{Namespace: addons.Namespace, Secret: ocifit.Secret, Service: ocifit.Service})
 	}
 	if c.MiniClustersBy() == lab.Builtin {
-		list = append(list, &builtin.Addon{Namespace: addons.Namespace, Image: l.programImage})
+		list = append(list, &builtin.Addon{
+			Namespace: addons.Namespace, Image: l.programImage, NodeSelector: l.Provider.Traits().StickyLabels,
+		})
 	}
 	list = append(list, &ocifit.InCluster{
 		Namespace: addons.Namespace, CertManager: c.CertificatesBy() == lab.CertManager, Image: l.programImage, Artifact: l.ArtifactRef,

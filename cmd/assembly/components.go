@@ -66,7 +66,7 @@ func (l *Lab) components() ([]*component.Component, error) {
 		out = append(out, &component.Component{
 			Name: pins.Name, Namespace: pins.Namespace, Records: addons.Namespace, Lock: lock,
 			Ref:    chart.Ref{Location: pins.Chart, Version: pins.Version, Digest: pins.Digest},
-			Values: l.chartValues(pins.Name), Images: pins.Replacements(), Source: Sources(l.Spec),
+			Values: l.chartValues(pins.Name), Images: pins.Replacements(), Nodes: l.Provider.Traits().StickyLabels, Source: Sources(l.Spec),
 		})
 	}
 	return out, nil

@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/compspec/ocifit-lab/addons/autoscaler"
+	"github.com/compspec/ocifit-lab/addons/builtin"
+	"github.com/compspec/ocifit-lab/addons/fluxoperator"
+	"github.com/compspec/ocifit-lab/addons/ocifit"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 	"github.com/compspec/ocifit-lab/provision/lab"
@@ -57,6 +61,24 @@ func TestEKSLab(t *testing.T) {
 	} {
 		if !slices.Equal(needs[addon], want) {
 			t.Errorf("%s starts after %v, want %v", addon, needs[addon], want)
+		}
+	}
+	sticky := map[string]string{"ocifit-lab/pool": "sticky"}
+	for _, a := range l.Addons {
+		switch a := a.(type) {
+		case *builtin.Addon:
+			if !maps.Equal(a.NodeSelector, sticky) {
+				t.Errorf("the MiniCluster controller runs on %v", a.NodeSelector)
+			}
+		case *ocifit.InCluster:
+			if !maps.Equal(a.NodeSelector, sticky) {
+				t.Errorf("the webhook runs on %v", a.NodeSelector)
+			}
+		}
+	}
+	for _, a := range assembled(t, "eks", "").Addons {
+		if a, ok := a.(*fluxoperator.Addon); ok && !maps.Equal(a.Nodes, sticky) {
+			t.Errorf("flux-operator runs on %v", a.Nodes)
 		}
 	}
 	for _, a := range l.Addons {
