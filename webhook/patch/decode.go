@@ -1,7 +1,6 @@
 package patch
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/compspec/ocifit-lab/webhook/rawjson"
@@ -15,9 +14,11 @@ func Decode(kind Kind, raw []byte) (*Object, error) {
 	}
 	o := &Object{Kind: kind}
 	r := rawjson.New(raw)
-	err := fields(r, map[string]func() error{
-		"metadata": func() error { return optional(r, &o.Metadata, readMetadata) },
-		"spec":     func() error { return optional(r, &o.Spec, readSpec) },
+	err := fields(r, objectFields, func(field string) error {
+		if field == "metadata" {
+			return optional(r, &o.Metadata, readMetadata)
+		}
+		return optional(r, &o.Spec, readSpec)
 	})
 	if err == nil {
 		err = r.End()
@@ -28,25 +29,38 @@ func Decode(kind Kind, raw []byte) (*Object, error) {
 	return o, nil
 }
 
+// The fields that are read, by part. There are at most 32 in each.
+var (
+	objectFields      = []string{"metadata", "spec"}
+	metadataFields    = []string{"name", "generateName", "namespace", "labels", "annotations", "ownerReferences", "deletionTimestamp"}
+	ownerFields       = []string{"apiVersion", "kind", "name", "uid", "controller"}
+	specFields        = []string{"nodeSelector", "containers", "initContainers", "affinity", "tolerations", "overhead", "resources", "pod", "flux"}
+	containerFields   = []string{"name", "image", "restartPolicy", "resources"}
+	podTemplateFields = []string{"nodeSelector", "annotations", "nodeAffinity", "tolerations", "resources"}
+	fluxFields        = []string{"container"}
+)
+
 // fields reads an object of which only some fields matter; each of those may come once. null has none of them.
-func fields(r *rawjson.Reader, known map[string]func() error) error {
+func fields(r *rawjson.Reader, known []string, read func(field string) error) error {
 	if r.Null() {
 		return nil
 	}
+	var seen uint32
 	return r.Object(func(key []byte) error {
-		read, ok := known[string(key)]
-		if !ok {
-			return r.Skip()
+		for i, field := range known {
+			if string(key) != field {
+				continue
+			}
+			if seen&(1<<i) != 0 {
+				return fmt.Errorf("the field %s is there twice", field)
+			}
+			seen |= 1 << i
+			if err := read(field); err != nil {
+				return fmt.Errorf("%s: %w", field, err)
+			}
+			return nil
 		}
-		name := string(key)
-		if read == nil {
-			return fmt.Errorf("the field %s is there twice", name)
-		}
-		known[name] = nil
-		if err := read(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		return nil
+		return r.Skip()
 	})
 }
 
@@ -74,64 +88,108 @@ func each[T any](r *rawjson.Reader, to *[]T, read func(*rawjson.Reader, *T) erro
 	})
 }
 
-func text(r *rawjson.Reader, to *string) func() error {
-	return func() (err error) { *to, err = r.OptionalString(); return err }
-}
-
-func texts(r *rawjson.Reader, to *map[string]string) func() error {
-	return func() (err error) { *to, err = r.StringMap(); return err }
-}
-
-// raw keeps a part as it is written.
-func raw(r *rawjson.Reader, to *json.RawMessage) func() error {
-	return func() (err error) { *to, err = r.Raw(); return err }
-}
-
 func readMetadata(r *rawjson.Reader, m *Metadata) error {
-	return fields(r, map[string]func() error{
-		"name": text(r, &m.Name), "generateName": text(r, &m.GenerateName), "namespace": text(r, &m.Namespace),
-		"deletionTimestamp": text(r, &m.DeletionTimestamp),
-		"labels":            texts(r, &m.Labels), "annotations": texts(r, &m.Annotations),
-		"ownerReferences": func() error { return each(r, &m.Owners, readOwner) },
+	return fields(r, metadataFields, func(field string) (err error) {
+		switch field {
+		case "name":
+			m.Name, err = r.OptionalString()
+		case "generateName":
+			m.GenerateName, err = r.OptionalString()
+		case "namespace":
+			m.Namespace, err = r.OptionalString()
+		case "labels":
+			m.Labels, err = r.StringMap()
+		case "annotations":
+			m.Annotations, err = r.StringMap()
+		case "ownerReferences":
+			err = each(r, &m.Owners, readOwner)
+		case "deletionTimestamp":
+			m.DeletionTimestamp, err = r.OptionalString()
+		}
+		return err
 	})
 }
 
 func readOwner(r *rawjson.Reader, o *Owner) error {
-	return fields(r, map[string]func() error{
-		"apiVersion": text(r, &o.APIVersion), "kind": text(r, &o.Kind), "name": text(r, &o.Name), "uid": text(r, &o.UID),
-		"controller": func() (err error) {
+	return fields(r, ownerFields, func(field string) (err error) {
+		switch field {
+		case "apiVersion":
+			o.APIVersion, err = r.OptionalString()
+		case "kind":
+			o.Kind, err = r.OptionalString()
+		case "name":
+			o.Name, err = r.OptionalString()
+		case "uid":
+			o.UID, err = r.OptionalString()
+		case "controller":
 			if !r.Null() {
 				o.Controller, err = r.Bool()
 			}
-			return err
-		},
+		}
+		return err
 	})
 }
 
 func readSpec(r *rawjson.Reader, s *Spec) error {
-	return fields(r, map[string]func() error{
-		"nodeSelector":   texts(r, &s.NodeSelector),
-		"containers":     func() error { return each(r, &s.Containers, readContainer) },
-		"initContainers": func() error { return each(r, &s.InitContainers, readContainer) },
-		"affinity":       raw(r, &s.Affinity), "tolerations": raw(r, &s.Tolerations), "overhead": raw(r, &s.Overhead), "resources": raw(r, &s.Resources),
-		"pod":  func() error { return optional(r, &s.Pod, readPodTemplate) },
-		"flux": func() error { return optional(r, &s.Flux, readFlux) },
+	return fields(r, specFields, func(field string) (err error) {
+		switch field {
+		case "nodeSelector":
+			s.NodeSelector, err = r.StringMap()
+		case "containers":
+			err = each(r, &s.Containers, readContainer)
+		case "initContainers":
+			err = each(r, &s.InitContainers, readContainer)
+		case "affinity":
+			s.Affinity, err = r.Raw()
+		case "tolerations":
+			s.Tolerations, err = r.Raw()
+		case "overhead":
+			s.Overhead, err = r.Raw()
+		case "resources":
+			s.Resources, err = r.Raw()
+		case "pod":
+			err = optional(r, &s.Pod, readPodTemplate)
+		case "flux":
+			err = optional(r, &s.Flux, readFlux)
+		}
+		return err
 	})
 }
 
 func readContainer(r *rawjson.Reader, c *Container) error {
-	return fields(r, map[string]func() error{
-		"name": text(r, &c.Name), "image": text(r, &c.Image), "restartPolicy": text(r, &c.RestartPolicy), "resources": raw(r, &c.Resources),
+	return fields(r, containerFields, func(field string) (err error) {
+		switch field {
+		case "name":
+			c.Name, err = r.OptionalString()
+		case "image":
+			c.Image, err = r.OptionalString()
+		case "restartPolicy":
+			c.RestartPolicy, err = r.OptionalString()
+		case "resources":
+			c.Resources, err = r.Raw()
+		}
+		return err
 	})
 }
 
 func readPodTemplate(r *rawjson.Reader, p *PodTemplate) error {
-	return fields(r, map[string]func() error{
-		"nodeSelector": texts(r, &p.NodeSelector), "annotations": texts(r, &p.Annotations),
-		"nodeAffinity": raw(r, &p.NodeAffinity), "tolerations": raw(r, &p.Tolerations), "resources": raw(r, &p.Resources),
+	return fields(r, podTemplateFields, func(field string) (err error) {
+		switch field {
+		case "nodeSelector":
+			p.NodeSelector, err = r.StringMap()
+		case "annotations":
+			p.Annotations, err = r.StringMap()
+		case "nodeAffinity":
+			p.NodeAffinity, err = r.Raw()
+		case "tolerations":
+			p.Tolerations, err = r.Raw()
+		case "resources":
+			p.Resources, err = r.Raw()
+		}
+		return err
 	})
 }
 
 func readFlux(r *rawjson.Reader, f *FluxSpec) error {
-	return fields(r, map[string]func() error{"container": func() error { return optional(r, &f.Container, readContainer) }})
+	return fields(r, fluxFields, func(string) error { return optional(r, &f.Container, readContainer) })
 }

@@ -203,11 +203,16 @@ func (o *Object) Scheduling() Scheduling {
 // the same machines.
 func (o *Object) SchedulingKey() string {
 	s, selector := o.Scheduling(), o.NodeSelector()
-	parts := []json.RawMessage{s.Affinity, s.Tolerations, s.Overhead, s.Resources, s.NodeValues, s.Requests}
-	if len(selector)+len(slices.Concat(parts...)) == 0 && len(s.Containers)+len(s.InitContainers) == 0 {
+	parts := [...]json.RawMessage{s.Affinity, s.Tolerations, s.Overhead, s.Resources, s.NodeValues, s.Requests}
+	size := len(selector) + len(s.Containers) + len(s.InitContainers)
+	for _, raw := range parts {
+		size += len(raw)
+	}
+	if size == 0 {
 		return ""
 	}
 	var b strings.Builder
+	b.Grow(256)
 	for _, k := range slices.Sorted(maps.Keys(selector)) {
 		b.WriteString(k + "\x00" + selector[k] + "\x00")
 	}

@@ -18,12 +18,13 @@ import (
 type Reader struct {
 	data []byte
 	dec  *jsontext.Decoder
+	key  []byte // of the object that was looked at last
 }
 
 // New starts at the document's first value. Repeated keys pass here, for nobody reads most of them: whoever reads a
 // field checks that it comes once.
 func New(data []byte) *Reader {
-	return &Reader{data, jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
+	return &Reader{data: data, dec: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 }
 
 // End fails when something but space follows.
@@ -60,23 +61,21 @@ func (r *Reader) enter(kind jsontext.Kind, what string) error {
 	return nil
 }
 
-// Object calls member for each key, which must consume the value. The key is valid during the call.
+// Object calls member for each key, which must consume the value. The key is valid until then.
 func (r *Reader) Object(member func(key []byte) error) error {
 	if err := r.enter('{', "an object"); err != nil {
 		return err
 	}
-	var buffer [64]byte
 	for r.dec.PeekKind() == '"' {
 		raw, err := r.dec.ReadValue()
 		if err != nil {
 			return err
 		}
 		// What is no UTF-8 becomes the replacement character, as everybody reads it.
-		key, err := jsontext.AppendUnquote(buffer[:0], raw)
-		if err != nil && len(key) == 0 {
+		if r.key, err = jsontext.AppendUnquote(r.key[:0], raw); err != nil && len(r.key) == 0 {
 			return err
 		}
-		if err := member(key); err != nil {
+		if err := member(r.key); err != nil {
 			return err
 		}
 	}

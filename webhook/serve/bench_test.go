@@ -394,22 +394,26 @@ func child(dir string) {
 }
 
 // BenchmarkMemory tells the memory of a webhook over 1,000 types and 10,000 nodes after 2,000 admissions: of this package
-// alone, and of the whole program when OCIFIT_LAB_BIN names it. Anonymous memory is what the kernel cannot drop; the rest
-// of the resident memory is the program's file.
+// alone, also while 1,000 clients hold bodies of up to 8 MiB that they never finish (the limit of the deployed pod is 384 MiB), and of the
+// whole program when OCIFIT_LAB_BIN names it. Anonymous memory is what the kernel cannot drop; the rest of the resident memory is the
+// program's file.
 func BenchmarkMemory(b *testing.B) {
-	b.Run("package", func(b *testing.B) {
-		measureMemory(b, func(s *site, api string) *exec.Cmd {
-			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), childEnv+"="+s.dir, childEnv+"_API="+api, childEnv+"_REGISTRY="+s.registry.Host, childEnv+"_LISTEN="+freeAddress(b))
-			return cmd
+	for _, slow := range []int{0, 1000} {
+		b.Run(fmt.Sprintf("package/slow-clients=%d", slow), func(b *testing.B) {
+			measureMemory(b, slow, func(s *site, api string) *exec.Cmd {
+				cmd := exec.Command(os.Args[0])
+				cmd.Env = append(os.Environ(), childEnv+"="+s.dir, childEnv+"_API="+api, childEnv+"_REGISTRY="+s.registry.Host, childEnv+"_LISTEN="+freeAddress(b),
+					"GOMEMLIMIT=320MiB") // as deployed
+				return cmd
+			})
 		})
-	})
+	}
 	bin := os.Getenv("OCIFIT_LAB_BIN")
 	if bin == "" {
 		return
 	}
 	b.Run("program", func(b *testing.B) {
-		measureMemory(b, func(s *site, api string) *exec.Cmd {
+		measureMemory(b, 0, func(s *site, api string) *exec.Cmd {
 			config := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"c","context":{"cluster":"c"}}],"current-context":"c"}`, api)
 			s.write(b, "kubeconfig", []byte(config))
 			folder := filepath.Join(s.dir, "features")
@@ -434,7 +438,54 @@ func freeAddress(b *testing.B) string {
 	return ln.Addr().String()
 }
 
-func measureMemory(b *testing.B, command func(s *site, api string) *exec.Cmd) {
+// hold has clients send bodies of 8 MiB that end in the middle; it returns how many were refused at once when all have sent what they
+// could, and lets the rest go with the benchmark.
+func hold(b *testing.B, s *site, clients int) (refused int) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	b.Cleanup(func() { cancel(); done.Wait() })
+	settled := make(chan bool, 2*clients) // true: refused
+	for range clients {
+		done.Go(func() {
+			body, feed := io.Pipe()
+			go func() {
+				chunk := make([]byte, 64<<10)
+				for range 64 { // 4 of 8 MiB
+					if _, err := feed.Write(chunk); err != nil {
+						return
+					}
+				}
+				settled <- false
+				<-ctx.Done()
+				feed.CloseWithError(ctx.Err())
+			}()
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+PathMutate, body)
+			if err != nil {
+				panic(err)
+			}
+			req.ContentLength = 8 << 20
+			req.Header.Set("Content-Type", "application/json")
+			client := s.newClient()
+			defer client.CloseIdleConnections()
+			resp, err := client.Do(req)
+			if err == nil {
+				resp.Body.Close()
+			}
+			body.CloseWithError(io.ErrClosedPipe)
+			if ctx.Err() == nil {
+				settled <- true
+			}
+		})
+	}
+	for range clients {
+		if <-settled {
+			refused++
+		}
+	}
+	return refused
+}
+
+func measureMemory(b *testing.B, slow int, command func(s *site, api string) *exec.Cmd) {
 	const types, nodes = 1000, 10_000
 	s := start(b, nil)
 	study(b, s)
@@ -465,6 +516,11 @@ func measureMemory(b *testing.B, command func(s *site, api string) *exec.Cmd) {
 		return resp.StatusCode == http.StatusOK
 	})
 	for b.Loop() {
+		if slow > 0 {
+			client := *s
+			client.url = other.url
+			b.ReportMetric(float64(hold(b, &client, slow)), "refused")
+		}
 		for range 2000 {
 			post(b, s.client, other.url, fullReview(s, "fom"), patched)
 		}
@@ -493,7 +549,7 @@ func BenchmarkHandler(b *testing.B) {
 	s, _ := newCluster(b, 25, 0)
 	body := []byte(fullReview(s, "fom"))
 	srv, _, err := prepare(Config{
-		FeaturesFile: filepath.Join(s.dir, "fleet.json"), PlainHTTPRegistries: []string{s.registry.Host}, DecisionTimeout: time.Second, MaxBody: 1 << 20,
+		FeaturesFile: filepath.Join(s.dir, "fleet.json"), PlainHTTPRegistries: []string{s.registry.Host}, DecisionTimeout: time.Second, MaxBody: 1 << 20, MaxInFlight: 32 << 20,
 		Models: published(b), Log: slog.New(slog.NewJSONHandler(io.Discard, nil)),
 	})
 	if err != nil {

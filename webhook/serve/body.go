@@ -9,8 +9,12 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// smallBody is what nearly all reviews are smaller than.
-const smallBody = 64 << 10
+const (
+	// usualBody is what most reviews are smaller than: so much room is given before anything was sent.
+	usualBody = 16 << 10
+	// smallBody is what nearly all reviews are smaller than.
+	smallBody = 64 << 10
+)
 
 // inflight bounds the bytes of requests that are in memory at once: whoever sends many large bodies slowly must not fill
 // the pod's memory. What is beyond the bound is refused at once, and the small bodies, which nearly all reviews have,
@@ -39,14 +43,18 @@ func (f *inflight) read(w http.ResponseWriter, r *http.Request) (body []byte, re
 	if r.ContentLength > f.maxBody {
 		return nil, nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", f.maxBody)
 	}
-	if err := b.grow(4 << 10); err != nil {
+	first := int64(4 << 10)
+	if r.ContentLength > 0 { // one more byte finds the end without growing again
+		first = min(r.ContentLength+1, usualBody)
+	}
+	if err := b.grow(int(first)); err != nil {
 		return nil, nil, http.StatusServiceUnavailable, err
 	}
 	in := http.MaxBytesReader(w, r.Body, f.maxBody)
 	for {
 		if len(b.data) == cap(b.data) {
 			next := 2 * cap(b.data)
-			if r.ContentLength > 0 { // one more byte finds the end without growing again
+			if r.ContentLength > 0 {
 				next = min(next, max(int(r.ContentLength)+1, cap(b.data)+1))
 			}
 			if err := b.grow(next); err != nil {

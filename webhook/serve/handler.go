@@ -144,10 +144,8 @@ func (s *server) logReview(r admit.Report, took time.Duration) {
 	if !s.cfg.Log.Enabled(context.Background(), level) {
 		return
 	}
-	attrs := []slog.Attr{
-		slog.String("kind", r.Kind), slog.String("namespace", r.Namespace), slog.String("name", r.Name),
-		slog.Bool("dryRun", r.DryRun), slog.Duration("took", took),
-	}
+	attrs := append(make([]slog.Attr, 0, 20), slog.String("kind", r.Kind), slog.String("namespace", r.Namespace), slog.String("name", r.Name),
+		slog.Bool("dryRun", r.DryRun), slog.Duration("took", took))
 	if r.Result == admit.ResultDenied {
 		attrs = append(attrs, slog.String("reason", r.Reason), slog.String("message", r.Message))
 	}
