@@ -16,6 +16,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
 	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/experiments/breaker"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/experiments/trial"
@@ -264,7 +265,7 @@ func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Tri
 		return exit{ExitCheck, step.Try(err, "raise --max-cost or the study's maxCost to go on; finished trials are kept in %s", r.Store.Dir())}
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("stopped; finished trials are kept, run the same command again to go on: %w", context.Cause(ctx))
-	case err != nil:
+	case err != nil && !errors.Is(err, breaker.ErrOpen):
 		return step.Try(err, "run the same command again to go on; finished trials are kept in %s", r.Store.Dir())
 	}
 	if err := a.print(rows, func(w io.Writer) error {
@@ -284,6 +285,10 @@ func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Tri
 		return err
 	}); err != nil {
 		return err
+	}
+	if err != nil {
+		return exit{ExitTrials, step.Try(fmt.Errorf("%d trials failed, and not all were tried: %w", failed, err),
+			"mend the cause, then run the same command again; `ocifit-lab status` and `ocifit-lab doctor` look at the lab")}
 	}
 	if failed > 0 {
 		return exit{ExitTrials, step.Try(fmt.Errorf("%d of %d trials failed", failed, len(pending)),

@@ -1,4 +1,4 @@
-// Package breaker stops a study whose trials fail one after another for one reason that no other trial will change.
+// Package breaker stops an arm whose trials fail one after another for one reason that no other trial will change.
 package breaker
 
 import (
@@ -8,41 +8,61 @@ import (
 	"sync"
 )
 
-// ErrOpen is what the error of a breaker wraps that has had enough.
-var ErrOpen = errors.New("the study was stopped")
+// ErrOpen is what the error of an arm wraps that was stopped.
+var ErrOpen = errors.New("stopped")
 
-// Breaker counts failures of one reason in a row. It is safe for concurrent use; the zero value never opens.
+// Breaker counts failures of one reason in a row, for each arm. It is safe for concurrent use; the zero value stops nothing.
 type Breaker struct {
 	limit int
 
-	mu     sync.Mutex
+	mu   sync.Mutex
+	arms map[string]*row
+	// known are the reasons that have stopped an arm: another arm need not find out again.
+	known map[string]bool
+}
+
+// row is how often an arm has failed in a row for one reason.
+type row struct {
 	reason string
 	count  int
 }
 
-// New makes a breaker that opens at the limit-th failure in a row for one reason.
-func New(limit int) *Breaker { return &Breaker{limit: limit} }
-
-// Failed counts a failure. It returns an error that wraps ErrOpen and the failure when the study should end. Names of trials, numbers
-// and times do not make two reasons of one.
-func (b *Breaker) Failed(err error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if reason := bare(err.Error()); reason != b.reason {
-		b.reason, b.count = reason, 0
-	}
-	b.count++
-	if b.limit == 0 || b.count < b.limit {
-		return nil
-	}
-	return fmt.Errorf("%w: %d trials in a row failed for one reason, the last: %w", ErrOpen, b.count, err)
+// New makes a breaker that stops an arm at its limit-th failure in a row for one reason, or at the first one for a reason that has
+// stopped another arm.
+func New(limit int) *Breaker {
+	return &Breaker{limit: limit, arms: map[string]*row{}, known: map[string]bool{}}
 }
 
-// Succeeded forgets the failures so far.
-func (b *Breaker) Succeeded() {
+// Failed counts a failure. It returns an error that wraps ErrOpen and the failure when the arm should go no further. Names of trials,
+// numbers and times do not make two reasons of one.
+func (b *Breaker) Failed(arm string, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.reason, b.count = "", 0
+	if b.limit == 0 {
+		return nil
+	}
+	reason := bare(err.Error())
+	r := b.arms[arm]
+	if r == nil || r.reason != reason {
+		r = &row{reason: reason}
+		b.arms[arm] = r
+	}
+	r.count++
+	switch {
+	case r.count >= b.limit:
+		b.known[reason] = true
+		return fmt.Errorf("arm %s was %w: %d of its trials in a row failed for one reason, the last: %w", arm, ErrOpen, r.count, err)
+	case b.known[reason]:
+		return fmt.Errorf("arm %s was %w: it fails as an arm before it did: %w", arm, ErrOpen, err)
+	}
+	return nil
+}
+
+// Succeeded forgets the failures of an arm so far.
+func (b *Breaker) Succeeded(arm string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.arms, arm)
 }
 
 var (

@@ -6,49 +6,57 @@ import (
 	"testing"
 )
 
-func TestOpensOnlyForOneReasonInARow(t *testing.T) {
+func TestStopsAnArmForOneReasonInARow(t *testing.T) {
 	const (
 		forbidden = `pod: hpcg-1a2b3c4d-%: pods "hpcg-1a2b3c4d-%-0-x7k2p" is forbidden: violates PodSecurity "restricted:latest" (after 15.%s)`
+		capacity  = `node: no node within 20m: the group says InsufficientInstanceCapacity`
 		quota     = `pod: hpcg-1a2b3c4d-%: exceeded quota: none`
 		ok        = ""
 	)
+	type end struct{ arm, how string }
 	for name, c := range map[string]struct {
-		ends []string // how the trials end
-		open int      // after this many; 0: never
+		ends []end
+		open string // the arms that are stopped, with the number of the trial that did it
 	}{
-		"one reason":             {[]string{forbidden, forbidden, forbidden}, 3},
-		"a success between":      {[]string{forbidden, forbidden, ok, forbidden, forbidden}, 0},
-		"another reason between": {[]string{forbidden, forbidden, quota, forbidden, forbidden}, 0},
-		"the second reason":      {[]string{forbidden, quota, quota, quota}, 4},
+		"one reason":              {[]end{{"a", forbidden}, {"a", forbidden}, {"a", forbidden}}, "a3"},
+		"a success between":       {[]end{{"a", forbidden}, {"a", forbidden}, {"a", ok}, {"a", forbidden}, {"a", forbidden}}, ""},
+		"another reason between":  {[]end{{"a", forbidden}, {"a", forbidden}, {"a", quota}, {"a", forbidden}, {"a", forbidden}}, ""},
+		"the second reason":       {[]end{{"a", forbidden}, {"a", quota}, {"a", quota}, {"a", quota}}, "a4"},
+		"other arms go on":        {[]end{{"a", capacity}, {"b", ok}, {"a", capacity}, {"b", ok}, {"a", capacity}, {"b", ok}}, "a5"},
+		"each arm has its own":    {[]end{{"a", capacity}, {"b", capacity}, {"c", capacity}, {"a", ok}, {"b", ok}}, ""},
+		"what is known is enough": {[]end{{"a", forbidden}, {"a", forbidden}, {"a", forbidden}, {"b", forbidden}, {"c", quota}}, "a3 b4"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, open := New(3), 0
-			for i, text := range c.ends {
-				if text == ok {
-					b.Succeeded()
+			b := New(3)
+			var open []string
+			for i, e := range c.ends {
+				if e.how == ok {
+					b.Succeeded(e.arm)
 					continue
 				}
-				failure := errors.New(strings.ReplaceAll(text, "%", string(rune('1'+i))))
-				err := b.Failed(failure)
-				if err != nil && open == 0 {
-					open = i + 1
+				failure := errors.New(strings.ReplaceAll(e.how, "%", string(rune('1'+i))))
+				err := b.Failed(e.arm, failure)
+				if err == nil {
+					continue
 				}
-				if err != nil && (!errors.Is(err, ErrOpen) || !errors.Is(err, failure)) {
+				open = append(open, e.arm+string(rune('1'+i)))
+				if !errors.Is(err, ErrOpen) || !errors.Is(err, failure) || !strings.Contains(err.Error(), "arm "+e.arm+" was stopped") {
 					t.Errorf("got %v", err)
 				}
 			}
-			if open != c.open {
-				t.Errorf("opened after %d, want %d", open, c.open)
+			if got := strings.Join(open, " "); got != c.open {
+				t.Errorf("stopped %q, want %q", got, c.open)
 			}
 		})
 	}
 }
 
-func TestZeroNeverOpens(t *testing.T) {
+func TestZeroStopsNothing(t *testing.T) {
 	var b Breaker
 	for range 100 {
-		if err := b.Failed(errors.New("x")); err != nil {
+		if err := b.Failed("a", errors.New("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
+	b.Succeeded("a")
 }

@@ -203,6 +203,13 @@ func (q *Queue) Stuck() error {
 // Waiting is how many trials have not started.
 func (q *Queue) Waiting() int { return len(q.order) }
 
+// Drop takes the waiting trials of an arm away and says how many there were.
+func (q *Queue) Drop(arm string) int {
+	before := len(q.order)
+	q.order = slices.DeleteFunc(q.order, func(i int) bool { return q.trials[i].Arm == arm })
+	return before - len(q.order)
+}
+
 // Lose says that a node of a type could not be had: the study goes on with fewer of them, but never with none.
 func (q *Queue) Lose(instanceType string) {
 	if q.limits.Machine(instanceType).Nodes-q.lost[instanceType] > 1 {

@@ -82,6 +82,14 @@ func (q *queue) ask(ctx context.Context, i int) {
 	q.changed.Broadcast()
 }
 
+// drop takes the waiting trials of an arm away and says how many there were.
+func (q *queue) drop(arm string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	defer q.changed.Broadcast()
+	return q.schedule.Drop(arm)
+}
+
 func (q *queue) stop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -193,7 +193,39 @@ func TestLostClusterInterruptsTheTrial(t *testing.T) {
 	}
 }
 
-func TestOneReasonEndsTheStudy(t *testing.T) {
+func TestOneReasonStopsItsArm(t *testing.T) {
+	s := storetest.Study(t, 5, 1, study.Arm{Name: "random", Model: "random", Tasks: "cores"}, study.Arm{Name: "fom-model", Model: "fom", Tasks: "cores"})
+	var trials []study.Trial
+	for n := 1; n <= 5; n++ {
+		trials = append(trials, planned("fom-model", "fom", n), planned("random", "random", n))
+	}
+	for _, parallel := range []int{1, 4} {
+		r := fakeRunner(t, &helm{}, nil)
+		r.Study, r.Study.Retries = s, 0
+		r.one = func(_ context.Context, trial study.Trial, _ func(string, ...any)) (store.Trial, error) {
+			if trial.Arm.Name == "fom-model" {
+				return store.Trial{}, &Failure{"node", errors.New("hpc7g.16xlarge cannot be had")}
+			}
+			return store.Trial{}, nil
+		}
+		obs := &noted{}
+		failed, err := r.RunAll(t.Context(), trials, parallel, obs)
+		if !errors.Is(err, breaker.ErrOpen) || !strings.Contains(err.Error(), "arm fom-model was stopped") || !strings.Contains(err.Error(), "cannot be had") {
+			t.Errorf("parallel %d: %v", parallel, err)
+		}
+		random := 0
+		for _, err := range obs.ended {
+			if err == nil {
+				random++
+			}
+		}
+		if random != 5 || failed < sameFailures || parallel == 1 && (failed != sameFailures || !strings.Contains(err.Error(), "2 more of its trials were not started")) {
+			t.Errorf("parallel %d: %d trials of the other arm, %d failed; %v", parallel, random, failed, err)
+		}
+	}
+}
+
+func TestOnlyTheSameReasonCounts(t *testing.T) {
 	forbidden := func(n int) error {
 		return &Failure{"pod", fmt.Errorf("its creation failed 3 times: pods \"hpcg-1a2b3c4d-%d\" is forbidden", n)}
 	}

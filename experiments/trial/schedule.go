@@ -3,15 +3,16 @@ package trial
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
+	"github.com/hashicorp/go-multierror"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/compspec/ocifit-lab/experiments/breaker"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision/kube"
-	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // Observer follows trials. Its methods are called from several goroutines when trials run side by side.
@@ -23,7 +24,8 @@ type Observer interface {
 }
 
 // RunAll runs the trials in their order, so many side by side as parallel and the runner's limits allow, and returns how many failed. It stops
-// at the first error that is not a trial's own failure.
+// at the first error that is not a trial's own failure. An arm whose trials fail in a row for one reason that is not the application's
+// goes no further, and the others go on; the error then wraps breaker.ErrOpen and names each such arm.
 func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int, obs Observer) (failed int, err error) {
 	r.Limits.Parallel = max(1, parallel)
 	if err := r.readServed(ctx); err != nil {
@@ -40,6 +42,7 @@ func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int,
 	q := r.queue(trials)
 	context.AfterFunc(ctx, q.stop)
 	var mu sync.Mutex
+	var stopped *multierror.Error
 	for range r.Limits.Parallel {
 		group.Go(func() error {
 			for {
@@ -55,22 +58,28 @@ func (r *Runner) RunAll(ctx context.Context, trials []study.Trial, parallel int,
 				failure, own := ownFailure(err)
 				switch {
 				case err == nil:
-					stop.Succeeded()
+					stop.Succeeded(t.Arm.Name)
 				case own && ctx.Err() == nil:
+					open := failure.stopsArm(stop, t.Arm.Name)
 					mu.Lock()
 					failed++
-					mu.Unlock()
-					if err := failure.endsStudy(stop); err != nil {
-						return err
+					if open != nil {
+						if left := q.drop(t.Arm.Name); left > 0 {
+							open = fmt.Errorf("%w; %d more of its trials were not started", open, left)
+						}
+						stopped = multierror.Append(stopped, open)
 					}
+					mu.Unlock()
 				default:
 					return err
 				}
 			}
 		})
 	}
-	err = group.Wait()
-	return failed, err
+	if err = group.Wait(); err != nil {
+		return failed, err
+	}
+	return failed, stopped.ErrorOrNil()
 }
 
 // sameFailures is how many trials in a row may fail for one reason that is not the application's.
@@ -84,13 +93,14 @@ func ownFailure(err error) (*Failure, bool) {
 	return failure, own
 }
 
-// endsStudy counts a failure. What the application does by itself is a result, however often it does it.
-func (f *Failure) endsStudy(stop *breaker.Breaker) error {
+// stopsArm counts a failure, and says when the arm should go no further. What the application does by itself is a result, however often it
+// does it.
+func (f *Failure) stopsArm(stop *breaker.Breaker, arm string) error {
 	if f.Phase == "container" || f.Phase == "log" {
-		stop.Succeeded()
+		stop.Succeeded(arm)
 		return nil
 	}
-	return step.Try(stop.Failed(f), "mend the cause, then run the same command again; `ocifit-lab status` and `ocifit-lab up` look at the lab")
+	return stop.Failed(arm, f)
 }
 
 // attempts tries a trial until it is complete or its retries are used up.
