@@ -78,7 +78,7 @@ func story(r Reporter, c *clock, at func(string)) {
 	c.pass(2 * time.Minute)
 	late := step.Timeout("webhook", 2*time.Minute, "no endpoint yet", nil)
 	r.End("webhook", step.Result{Err: step.Try(late, "look into webhook.log"), Elapsed: 2 * time.Minute})
-	r.End("nodes", step.Result{Err: step.ErrAborted, Elapsed: 2 * time.Minute})
+	r.End("nodes", step.Result{Err: step.ErrInterrupted, Elapsed: 2 * time.Minute})
 	at("the steps are over")
 
 	fom := r.Counter("fom-model", 5, 8)

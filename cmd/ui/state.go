@@ -14,7 +14,7 @@ func state(r step.Result) string {
 		return "skipped"
 	case r.Err == nil:
 		return "done"
-	case errors.Is(r.Err, step.ErrAborted), errors.Is(r.Err, step.ErrInterrupted):
+	case errors.Is(r.Err, step.ErrInterrupted):
 		return "stopped"
 	case errors.Is(r.Err, step.ErrTimeout):
 		return "timeout"

@@ -14,8 +14,6 @@ var (
 	ErrTimeout = errors.New("timed out")
 	// ErrInterrupted marks steps that stopped because the caller's context was cancelled, as by Ctrl-C.
 	ErrInterrupted = errors.New("interrupted")
-	// ErrAborted marks steps that stopped because another step failed. It is seen by reporters only.
-	ErrAborted = errors.New("stopped because another step failed")
 )
 
 // Hint decorates an error with what its reader can do about it. The text of the error stays as it is.

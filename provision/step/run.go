@@ -15,15 +15,12 @@ import (
 const grace = 15 * time.Second
 
 // schedule calls do for every step, each when all steps named in before[its name] are through, as many at once as
-// possible. With stop set, the first error ends the others and starts no more.
-func schedule(ctx context.Context, steps []Step, before map[string][]string, stop bool, do func(outer, ctx context.Context, s Step) error) error {
+// possible. With strict set, a step that failed is never through: those after it do not start.
+func schedule(ctx context.Context, steps []Step, before map[string][]string, strict bool, do func(ctx context.Context, s Step) error) error {
 	type outcome struct {
 		name string
 		err  error
 	}
-	runCtx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-
 	waiting := append([]Step(nil), steps...)
 	through := make(map[string]bool, len(steps))
 	outcomes := make(chan outcome)
@@ -32,12 +29,12 @@ func schedule(ctx context.Context, steps []Step, before map[string][]string, sto
 	for {
 		var later []Step
 		for _, s := range waiting {
-			if runCtx.Err() != nil || !all(before[s.Name], through) {
+			if ctx.Err() != nil || !all(before[s.Name], through) {
 				later = append(later, s)
 				continue
 			}
 			running++
-			go func() { outcomes <- outcome{s.Name, do(ctx, runCtx, s)} }()
+			go func() { outcomes <- outcome{s.Name, do(ctx, s)} }()
 		}
 		waiting = later
 		if running == 0 {
@@ -45,18 +42,14 @@ func schedule(ctx context.Context, steps []Step, before map[string][]string, sto
 		}
 		o := <-outcomes
 		running--
-		through[o.name] = o.err == nil || !stop
-		if o.err == nil || errors.Is(o.err, ErrAborted) {
-			continue
-		}
-		errs = gather(errs, o.err)
-		if stop {
-			cancel(ErrAborted)
+		through[o.name] = o.err == nil || !strict
+		if o.err != nil {
+			errs = gather(errs, o.err)
 		}
 	}
 	// A context that ends between two steps must not look like success.
 	if errs == nil && len(waiting) > 0 {
-		errs = gather(errs, classify(ctx, ctx, "step "+waiting[0].Name+" not started", 0, "", ctx.Err()))
+		errs = gather(errs, classify(ctx, "step "+waiting[0].Name+" not started", 0, "", ctx.Err()))
 	}
 	return errs.ErrorOrNil()
 }
@@ -88,8 +81,8 @@ func newRunner(rep Reporter, mark func(string) error) *runner {
 	return &runner{rep: rep, mark: mark, grace: grace}
 }
 
-func (r *runner) up(outer, ctx context.Context, s Step) error {
-	return r.one(outer, ctx, s, s.Plan, func(ctx context.Context, log Log) (bool, error) {
+func (r *runner) up(ctx context.Context, s Step) error {
+	return r.one(ctx, s, s.Plan, func(ctx context.Context, log Log) (bool, error) {
 		if s.Done != nil {
 			done, err := s.Done(ctx)
 			if err != nil {
@@ -103,18 +96,17 @@ func (r *runner) up(outer, ctx context.Context, s Step) error {
 	})
 }
 
-func (r *runner) down(outer, ctx context.Context, s Step) error {
+func (r *runner) down(ctx context.Context, s Step) error {
 	if s.Undo == nil {
 		return r.record(s.Name)
 	}
-	return r.one(outer, ctx, s, "undo: "+s.Plan, func(ctx context.Context, log Log) (bool, error) {
+	return r.one(ctx, s, "undo: "+s.Plan, func(ctx context.Context, log Log) (bool, error) {
 		return false, s.Undo(ctx, log)
 	})
 }
 
-// one runs work under the step's deadline and tells the reporter. outer is the caller's context, ctx the one that a
-// failing sibling cancels as well.
-func (r *runner) one(outer, ctx context.Context, s Step, plan string, work func(context.Context, Log) (bool, error)) error {
+// one runs work under the step's deadline and tells the reporter.
+func (r *runner) one(ctx context.Context, s Step, plan string, work func(context.Context, Log) (bool, error)) error {
 	start := time.Now()
 	r.rep.Start(s.Name, plan)
 	stepCtx, cancel := context.WithTimeout(ctx, s.Timeout)
@@ -125,7 +117,7 @@ func (r *runner) one(outer, ctx context.Context, s Step, plan string, work func(
 	last := notes.close()
 	if err != nil {
 		if stepCtx.Err() != nil {
-			err = classify(outer, ctx, s.Name, s.Timeout, last, err)
+			err = classify(ctx, s.Name, s.Timeout, last, err)
 		} else {
 			err = fmt.Errorf("%s: %w", s.Name, err)
 		}
@@ -145,8 +137,8 @@ func (r *runner) record(name string) error {
 	return nil
 }
 
-// classify says why a step whose context has ended failed: the caller's context, a sibling's failure or its own deadline.
-func classify(outer, ctx context.Context, name string, limit time.Duration, last string, err error) error {
+// classify says why a step whose context has ended failed: the caller's context or its own deadline.
+func classify(outer context.Context, name string, limit time.Duration, last string, err error) error {
 	seen := last
 	if text := err.Error(); !isContextText(err) && text != last {
 		seen = join(last, text)
@@ -160,10 +152,6 @@ func classify(outer, ctx context.Context, name string, limit time.Duration, last
 		return &ended{text: text, mark: ErrInterrupted, cause: errors.Join(context.Canceled, err)}
 	case outer.Err() != nil:
 		return Timeout(name+": the time for the whole command is over", 0, seen, err)
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		return &ended{text: name + ": " + ErrAborted.Error(), mark: ErrAborted, cause: err}
-	case ctx.Err() != nil:
-		return fmt.Errorf("%s: %w", name, err)
 	}
 	return Timeout(name, limit, seen, err)
 }

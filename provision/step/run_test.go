@@ -116,38 +116,52 @@ func TestUpReportsSkippedStepsAndDetails(t *testing.T) {
 	}
 }
 
-func TestUpFirstErrorCancelsSiblings(t *testing.T) {
+func TestUpIndependentStepsFinish(t *testing.T) {
 	boom := errors.New("no quota")
-	started := make(chan struct{})
-	bad, slow, other := ok("bad"), ok("slow"), ok("other")
-	bad.Run = func(context.Context, Log) error { <-started; <-started; return Try(boom, "ask for more") }
-	slow.Run = func(ctx context.Context, _ Log) error { started <- struct{}{}; <-ctx.Done(); return ctx.Err() }
-	other.Run = func(ctx context.Context, _ Log) error {
-		started <- struct{}{}
-		<-ctx.Done()
-		return errors.New("could not clean up")
+	failed := make(chan struct{})
+	bad, slow, worse := ok("bad"), ok("slow"), ok("worse", "slow")
+	bad.Run = func(context.Context, Log) error { return Try(boom, "ask for more") }
+	slow.Run = func(ctx context.Context, _ Log) error {
+		select {
+		case <-failed:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	never := ok("never", "slow")
+	worse.Run = func(context.Context, Log) error { return errors.New("no such chart") }
+	never := ok("never", "bad", "after")
 	never.Run = func(context.Context, Log) error { t.Error("must not run"); return nil }
-	var rep tape
+	rep := &failing{on: "bad", failed: failed}
 	var marked names
-	err := Up(t.Context(), []Step{bad, slow, other, never}, &rep, marked.add)
-	if !errors.Is(err, boom) || !strings.Contains(err.Error(), "other: could not clean up") {
+	err := Up(t.Context(), []Step{bad, slow, worse, ok("after", "slow"), never}, rep, marked.add)
+	if !errors.Is(err, boom) || !strings.Contains(err.Error(), "worse: no such chart") || strings.Contains(err.Error(), "never") {
 		t.Errorf("error = %v", err)
 	}
-	for _, mark := range []error{ErrInterrupted, ErrTimeout, ErrAborted, context.Canceled} {
+	for _, mark := range []error{ErrInterrupted, ErrTimeout, context.Canceled} {
 		if errors.Is(err, mark) {
 			t.Errorf("error must not match %v: %v", mark, err)
 		}
 	}
-	if !errors.Is(rep.result("slow").Err, ErrAborted) {
-		t.Errorf("slow ended with %v", rep.result("slow").Err)
-	}
 	if got := HintOf(err); got != "ask for more" {
 		t.Errorf("hint = %q", got)
 	}
-	if len(marked.all) != 0 {
+	if slices.Sort(marked.all); !slices.Equal(marked.all, []string{"after", "slow"}) {
 		t.Errorf("checkpoints %v", marked.all)
+	}
+}
+
+// failing tells when a step has failed.
+type failing struct {
+	tape
+	on     string
+	failed chan struct{}
+}
+
+func (f *failing) End(name string, r Result) {
+	f.tape.End(name, r)
+	if name == f.on {
+		close(f.failed)
 	}
 }
 

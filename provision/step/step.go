@@ -36,7 +36,7 @@ type Reporter interface {
 
 // Result is how one step ended.
 type Result struct {
-	// Err is nil on success. errors.Is tells ErrTimeout, ErrInterrupted and ErrAborted from real failures.
+	// Err is nil on success. errors.Is tells ErrTimeout and ErrInterrupted from real failures.
 	Err error
 	// Skipped is set when Done said that there was nothing to do.
 	Skipped bool
@@ -44,12 +44,12 @@ type Result struct {
 	Elapsed time.Duration
 }
 
-// Up runs the steps so that each one starts when all its needs have succeeded. The first failure cancels the steps that
-// are still running and starts no others. checkpoint, which may be nil, is called for each step that succeeded or was
+// Up runs the steps so that each one starts when all its needs have succeeded. After a failure the steps that do not need the failed one
+// go on: the next call then has only the rest to do. checkpoint, which may be nil, is called for each step that succeeded or was
 // already done; its calls never overlap, and its error counts as the step's failure.
 //
-// The error holds every failure (a *multierror.Error when there are several); steps that only stopped because another
-// one failed are not counted. It matches ErrTimeout when a deadline passed, and ErrInterrupted and context.Canceled
+// The error holds every failure (a *multierror.Error when there are several); steps that did not start because one that they need
+// failed are not counted. It matches ErrTimeout when a deadline passed, and ErrInterrupted and context.Canceled
 // when ctx was cancelled.
 func Up(ctx context.Context, steps []Step, rep Reporter, checkpoint func(name string) error) error {
 	if err := Validate(steps); err != nil {
