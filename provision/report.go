@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -26,6 +27,20 @@ type Check struct {
 	State CheckState `json:"state"`
 	Text  string     `json:"text"`
 	Try   string     `json:"try,omitempty"`
+}
+
+// NamedCheck is a question of whoever puts a lab together that the preflight asks.
+type NamedCheck struct {
+	Name string
+	// Look says in a sentence what is well, or what is not.
+	Look func(ctx context.Context) (string, error)
+	// Elsewhere says that what fails here may go well where it is needed: it is then not known.
+	Elsewhere bool
+}
+
+// CheckTaker is a provider whose preflight asks what it is told to.
+type CheckTaker interface {
+	AddCheck(NamedCheck)
 }
 
 // Report is what the preflight found.

@@ -87,6 +87,27 @@ func (c *Component) Install(ctx context.Context, cluster *kube.Cluster, log step
 	return c.write(ctx, cluster, now)
 }
 
+// Reach fetches what would be installed, checks it against its digest as far as that is known, and changes nothing.
+func (c *Component) Reach(ctx context.Context) error {
+	ref := c.Ref
+	if ref.Digest == "" {
+		known, err := c.Lock.get(ref)
+		if err != nil {
+			return err
+		}
+		ref.Digest = known
+	}
+	_, err := chart.Fetch(ctx, ref, c.Source)
+	return wrapped(c.Name, err)
+}
+
+func wrapped(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
 // fetch brings the content. What has no pinned digest must stay what it was when it was installed first.
 func (c *Component) fetch(ctx context.Context, before *Record) (chart.Content, error) {
 	ref := c.Ref

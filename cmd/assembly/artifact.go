@@ -42,10 +42,14 @@ func (l *Lab) artifactTitle() string {
 // ArtifactTarget is the lab's artifact as this machine names it.
 func (l *Lab) ArtifactTarget(ctx context.Context) (compatibility.Target, error) {
 	if l.Spec.Artifact.Repository != "" {
-		return compatibility.Target{
+		target := compatibility.Target{
 			Ref:        l.Spec.Artifact.Repository + ":" + l.Spec.Artifact.Tag,
 			Credential: new(ecr.Source).Credential(oci.DockerCredentials()),
-		}, nil
+		}
+		if host := registryOf(target.Ref); oci.PlainLoopback(ctx, host) {
+			target.PlainHTTP = []string{host}
+		}
+		return target, nil
 	}
 	if r := l.sharedRegistry(); r != nil {
 		return l.sharedTarget(ctx, r)

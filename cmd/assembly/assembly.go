@@ -51,8 +51,15 @@ func Assemble(_ context.Context, spec *lab.Spec, dir *labstate.Dir, o Options) (
 		l.Addons = l.outsideAddons()
 		return l, nil
 	}
-	l.Addons, err = l.insideAddons()
-	return l, err
+	if l.Addons, err = l.insideAddons(); err != nil {
+		return nil, err
+	}
+	if p, ok := l.Provider.(provision.CheckTaker); ok {
+		for _, c := range l.checks() {
+			p.AddCheck(c)
+		}
+	}
+	return l, nil
 }
 
 // Existing puts the lab together that was brought up as wanted's name says. The cluster is as it was made; what runs on it is as wanted says.

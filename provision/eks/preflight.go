@@ -55,10 +55,13 @@ func (p *Provider) Preflight(ctx context.Context) (*provision.Report, error) {
 	}
 	for _, n := range p.opts.Checks {
 		checks = append(checks, func(ctx context.Context, _ *account.Cloud, r *provision.Report) error {
-			if text, err := n.Look(ctx); err != nil {
-				r.Fail(n.Name, err)
-			} else {
+			switch text, err := n.Look(ctx); {
+			case err == nil:
 				r.Add(n.Name, provision.CheckOK, "", "%s", text)
+			case n.Elsewhere:
+				r.Add(n.Name, provision.CheckUnknown, step.HintOf(err), "%v", err)
+			default:
+				r.Fail(n.Name, err)
 			}
 			return nil
 		})
@@ -69,6 +72,9 @@ func (p *Provider) Preflight(ctx context.Context) (*provision.Report, error) {
 
 // checkTime bounds each check: a service that does not answer is named, not waited for.
 const checkTime = 20 * time.Second
+
+// AddCheck implements provision.CheckTaker.
+func (p *Provider) AddCheck(c provision.NamedCheck) { p.opts.Checks = append(p.opts.Checks, c) }
 
 // runChecks looks at everything side by side and reports in the given order.
 func (p *Provider) runChecks(ctx context.Context, c *account.Cloud, r *provision.Report, checks []func(context.Context, *account.Cloud, *provision.Report) error) {

@@ -133,12 +133,16 @@ func TestMachineImages(t *testing.T) {
 // What the caller adds is looked at with the rest.
 func TestAddedChecks(t *testing.T) {
 	b := newBench(t, awstest.Options{})
-	b.opts.Checks = []eks.NamedCheck{
+	b.opts.Checks = []provision.NamedCheck{
 		{Name: "charts", Look: func(context.Context) (string, error) { return "", errors.New("registry.example cannot be reached") }},
+		{Name: "images", Look: func(context.Context) (string, error) { return "", errors.New("the registry asks for a login") }, Elsewhere: true},
 		{Name: "artifact", Look: func(context.Context) (string, error) { return "it can be pushed", nil }},
 	}
 	r := b.preflight()
 	if c := check(t, r, "charts"); c.State != provision.CheckFailed || !strings.Contains(c.Text, "cannot be reached") {
+		t.Errorf("%+v", c)
+	}
+	if c := check(t, r, "images"); c.State != provision.CheckUnknown || c.Text != "the registry asks for a login" {
 		t.Errorf("%+v", c)
 	}
 	if c := check(t, r, "artifact"); c.State != provision.CheckOK || c.Text != "it can be pushed" {

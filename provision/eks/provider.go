@@ -54,7 +54,7 @@ type Options struct {
 	ScaleDownAfter time.Duration
 
 	// Checks are looked at by the preflight beside its own: that charts and images can be reached, for example. Each has a name.
-	Checks []NamedCheck
+	Checks []provision.NamedCheck
 
 	// Environment is what surrounds the cluster, as a webhook that runs elsewhere. EKS itself gives neither a registry nor a webhook.
 	Environment provision.Environment
@@ -89,13 +89,6 @@ const (
 	AutoscalerNamespace = clusterconfig.AutoscalerNamespace
 	AutoscalerAccount   = clusterconfig.AutoscalerAccount
 )
-
-// NamedCheck is a question of the caller's that the preflight asks.
-type NamedCheck struct {
-	Name string
-	// Look says in a sentence what is well, or what is not.
-	Look func(ctx context.Context) (string, error)
-}
 
 // ErrLeftovers says that something of the cluster still exists after its removal; the error's text lists it.
 var ErrLeftovers = provision.ErrLeftovers

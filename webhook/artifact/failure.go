@@ -31,6 +31,15 @@ func unavailable(ref string, err error) error {
 	return &failure{ErrUnavailable, fmt.Sprintf("%s: %s; %s", ref, describe(err), advice(err)), err}
 }
 
+// Reason is what a registry, or the way to it, answered, without the advice for whoever runs the webhook.
+func Reason(err error) string {
+	var f *failure
+	if errors.As(err, &f) && f.cause != nil {
+		return describe(f.cause)
+	}
+	return err.Error()
+}
+
 func wantsCredentials(err error) bool {
 	return errors.Is(err, auth.ErrBasicCredentialNotFound) || refused(err)
 }
