@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"path/filepath"
+	"slices"
 
 	"github.com/compspec/ocifit-lab/provision/cost"
 )
@@ -22,7 +23,7 @@ func (r *Run) Meter(ctx context.Context, lab cost.Lab) (*cost.Meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := cost.NewMeter(lab)
+	var uses []cost.Use
 	for i := range list {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -32,8 +33,14 @@ func (r *Run) Meter(ctx context.Context, lab cost.Lab) (*cost.Meter, error) {
 			continue
 		}
 		if u, ok := t.Use(); ok {
-			m.Use(u)
+			uses = append(uses, u)
 		}
+	}
+	// In the order of time, for the start of a node tells the meter of the end of the one in whose place it came.
+	slices.SortStableFunc(uses, func(a, b cost.Use) int { return a.From.Compare(b.From) })
+	m := cost.NewMeter(lab)
+	for _, u := range uses {
+		m.Use(u)
 	}
 	return m, nil
 }

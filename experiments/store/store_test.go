@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/store/storetest"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/cost"
 	"github.com/compspec/ocifit-lab/provision/filelock"
 )
 
@@ -469,6 +472,36 @@ func TestSpentIsASum(t *testing.T) {
 	}
 	if got := spent(again); got != 3 {
 		t.Errorf("read from the folder: %v, want 3", got)
+	}
+}
+
+// TestBillGoesByTime reads a run of two arms that took turns on a group of one node, each on a machine of its own: a machine is paid until the
+// next one came in its place, in whatever order the folder names the trials.
+func TestBillGoesByTime(t *testing.T) {
+	lab := cost.Lab{
+		Prices: cost.Prices{Node: map[string]float64{"c7g.16xlarge": 60}}, Groups: []cost.Group{{Name: "g", InstanceType: "c7g.16xlarge", Max: 1}},
+		ScaleDownAfter: 10 * time.Minute,
+	}
+	r, err := store.Create(t.TempDir(), store.Info{Study: twoArms(t), Costs: &lab})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for i, turn := range []struct {
+		arm string
+		n   int
+	}{{"random", 1}, {"fom-model", 1}, {"random", 2}, {"fom-model", 2}} {
+		storetest.Put(t, r, turn.arm, turn.n, storetest.Trial{
+			Log: log2(uint64(i)), Node: fmt.Sprint("machine-", i), InstanceType: "c7g.16xlarge", Created: storetest.Start.Add(time.Duration(i) * 3 * time.Minute),
+		})
+	}
+	bill, err := r.Bill(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A trial takes 73 s. The first three machines are paid for three minutes, the last one until ten minutes after its trial.
+	if want := 3*3 + 73.0/60 + 10; math.Abs(bill.Committed-want) > 1e-6 {
+		t.Errorf("$%.3f, want $%.3f", bill.Committed, want)
 	}
 }
 
