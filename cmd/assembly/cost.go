@@ -12,9 +12,6 @@ import (
 	"github.com/compspec/ocifit-lab/provision/cost"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/templates"
-	"github.com/compspec/ocifit-lab/webhook/compat"
-	"github.com/compspec/ocifit-lab/webhook/features"
-	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
 // Times of the published study: from a pod's creation to its container took 110 s with a node's start and 18 s without, three iterations of
@@ -25,6 +22,7 @@ const (
 	trialWarm       = 18 * time.Second
 	trialRun        = 55 * time.Second
 	longestRun      = 75 * time.Second
+	trialBetween    = 5 * time.Second // from a container's end to the next trial's pod
 	studyIterations = 3
 	labCreate       = 20 * time.Minute
 	labDelete       = 15 * time.Minute
@@ -45,7 +43,7 @@ func (l *Lab) Costs(ctx context.Context, online bool) (*cost.Lab, error) {
 
 // times are those of the study's trials on the lab. Only a cluster that costs money is paid for while it is made and removed.
 func (l *Lab) times(s *study.Study) cost.Times {
-	t := cost.Times{Start: trialStart, Warm: trialWarm, Run: trialRun, LongRun: longestRun}
+	t := cost.Times{Start: trialStart, Warm: trialWarm, Run: trialRun, LongRun: longestRun, Between: trialBetween}
 	if s.Application != study.DefaultApplication {
 		t.LongRun = time.Duration(s.Deadlines.Run) // nothing else bounds what is not known
 	} else if s.Iterations > studyIterations {
@@ -59,43 +57,15 @@ func (l *Lab) times(s *study.Study) cost.Times {
 	return t
 }
 
-// Forecast is what the trials of a study will cost.
+// Forecast is what the trials of a study will cost with so many side by side. It plays the study by the rules by which it is run, and asks
+// nobody: types are decided by the node features that the lab installs, as the webhook does.
 func (l *Lab) Forecast(ctx context.Context, s *study.Study, parallel int) (*cost.Forecast, error) {
 	c, err := l.Costs(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	planned := cost.Study{Parallel: parallel, Retries: s.Retries}
-	for _, t := range s.Trials() {
-		planned.Trials = append(planned.Trials, cost.Trial{Arm: t.Arm.Name, Types: l.typesOf(s, t), May: l.chooseable(), Fresh: s.FreshNodes})
-	}
-	return c.Forecast(planned, l.times(s), time.Now()), nil
-}
-
-// typesOf is the type that the webhook will choose for a trial, or all that it may choose when that cannot be told before.
-func (l *Lab) typesOf(s *study.Study, t study.Trial) []string {
-	may := l.chooseable()
-	candidates, err := features.ParseCatalogue(templates.NodeFeatures(func(name string) bool { return slices.Contains(may, name) }))
-	if err != nil {
-		return may
-	}
-	prices, _ := templates.Prices()
-	o := predict.Options{TieBreak: l.Spec.Webhook.TieBreak, Prices: prices, Skip: l.Spec.Webhook.Skip}
-	var table *predict.Table
-	if t.Arm.Model == compat.Random {
-		table, err = predict.Draw(trial.Seed(s.Seed, t), candidates, o)
-	} else {
-		var models []*predict.Model
-		if models, err = predict.Published(); err == nil {
-			if i := slices.IndexFunc(models, func(m *predict.Model) bool { return m.Name == t.Arm.Model }); i >= 0 {
-				table, err = predict.Rank(models[i], "", candidates, o)
-			}
-		}
-	}
-	if err != nil || table == nil || table.Selected == "" {
-		return may
-	}
-	return []string{table.Selected}
+	f, _, err := l.play(c, s, parallel)
+	return f, err
 }
 
 // chooseable are the types that the webhook may choose.

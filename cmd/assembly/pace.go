@@ -1,13 +1,12 @@
 package assembly
 
 import (
-	"fmt"
+	"context"
 	"time"
 
 	"github.com/compspec/ocifit-lab/experiments/schedule"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/experiments/trial"
-	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/cost"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/compat"
@@ -19,7 +18,7 @@ import (
 type Pace struct {
 	Parallel int     `json:"parallel"`
 	Hours    float64 `json:"hours"`
-	USD      float64 `json:"usd"`
+	USD      float64 `json:"usd"` // until the last idle node is gone
 	// LeastHours is below what no order of the trials can come: see schedule.LowerBound.
 	LeastHours float64 `json:"leastHours"`
 }
@@ -27,33 +26,50 @@ type Pace struct {
 // paces are the numbers of trials side by side that a plan compares.
 var paces = []int{1, 4, 8, 16}
 
-// Times of the published study; a trial on a node that is there waits for its container only.
-var ordinary = schedule.Times{Start: trialStart, Warm: trialWarm, Run: longestRun, Between: 5 * time.Second, Idle: scaleDownAfter}
-
-// Paces plays the study with more and more trials side by side, by the same rules as it is run. It asks nobody: types are decided by the node
-// features that the lab installs, as the webhook does.
-func (l *Lab) Paces(s *study.Study) ([]Pace, error) {
-	prices, note := templates.Prices()
-	trials, err := l.decided(s, prices)
+// Paces forecasts the study with more and more trials side by side.
+func (l *Lab) Paces(ctx context.Context, s *study.Study) ([]Pace, error) {
+	c, err := l.Costs(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	bill := l.costs(prices, note)
 	var out []Pace
 	for _, n := range paces {
-		limits, exclusive := l.limits(prices, s)
-		limits.Parallel = n
-		rule := schedule.Reused
-		if s.FreshNodes {
-			rule = schedule.FreshToArm
-			if exclusive && n > 1 {
-				rule = schedule.FreshToTrial
-			}
+		f, least, err := l.play(c, s, n)
+		if err != nil {
+			return nil, err
 		}
-		uses, took := schedule.Play(limits, trials, ordinary, rule)
-		out = append(out, Pace{Parallel: n, Hours: took.Hours(), USD: paid(bill, uses, took), LeastHours: schedule.LowerBound(limits, trials, ordinary, rule).Hours()})
+		out = append(out, Pace{Parallel: n, Hours: f.Hours, USD: f.USD, LeastHours: least.Hours()})
 	}
 	return out, nil
+}
+
+// play runs the study on a clock of its own, and prices it. least is a time below which no order of the trials can come.
+func (l *Lab) play(c *cost.Lab, s *study.Study, parallel int) (f *cost.Forecast, least time.Duration, err error) {
+	prices, _ := templates.Prices()
+	trials, err := l.decided(s, prices)
+	if err != nil {
+		return nil, 0, err
+	}
+	limits, exclusive := l.limits(prices, s)
+	limits.Parallel = parallel
+	rule := schedule.Reused
+	if s.FreshNodes {
+		rule = schedule.FreshToArm
+		if exclusive && parallel > 1 {
+			rule = schedule.FreshToTrial
+		}
+	}
+	t := l.times(s)
+	times := schedule.Times{Start: t.Start, Warm: t.Warm, Run: t.Run, Between: t.Between, Idle: c.ScaleDownAfter}
+	uses, took := schedule.Play(limits, trials, times, rule)
+	played := cost.Study{Retries: s.Retries, Took: took}
+	for _, u := range uses {
+		played.Uses = append(played.Uses, cost.PlayedUse{Node: u.Node, InstanceType: u.Type, From: u.From, Ready: u.Ready, To: u.To, Gone: u.Gone})
+	}
+	for range trials {
+		played.May = append(played.May, l.chooseable())
+	}
+	return c.Forecast(played, t, time.Now()), t.Create + schedule.LowerBound(limits, trials, times, rule) + t.Delete, nil
 }
 
 // limits are those of the lab's node groups. Without a chart that keeps trials apart on a node, a type has one trial at a time.
@@ -65,7 +81,8 @@ func (l *Lab) limits(prices map[string]float64, s *study.Study) (limits schedule
 	return limits, exclusive
 }
 
-// decided are the study's trials with the types that the webhook would choose.
+// decided are the study's trials with the types that the webhook would choose. What a model of one's own will choose is not known before:
+// any type stands for it.
 func (l *Lab) decided(s *study.Study, prices map[string]float64) ([]schedule.Trial, error) {
 	candidates, err := features.ParseCatalogue(templates.NodeFeatures(l.Spec.HasGroup))
 	if err != nil {
@@ -89,10 +106,7 @@ func (l *Lab) decided(s *study.Study, prices map[string]float64) ([]schedule.Tri
 	var out []schedule.Trial
 	for _, t := range s.Trials() {
 		kind, known := chosen[t.Arm.Model]
-		if !known {
-			return nil, fmt.Errorf("arm %s: model %s chooses none of the lab's instance types", t.Arm.Name, t.Arm.Model)
-		}
-		if t.Arm.Model == compat.Random {
+		if !known || t.Arm.Model == compat.Random {
 			drawn, err := pool.Draw(trial.Seed(s.Seed, t))
 			if err != nil {
 				return nil, err
@@ -102,30 +116,4 @@ func (l *Lab) decided(s *study.Study, prices map[string]float64) ([]schedule.Tri
 		out = append(out, schedule.Trial{Arm: t.Arm.Name, Block: trial.Block(s, t), Type: kind})
 	}
 	return out, nil
-}
-
-// costs is the lab as far as it costs money.
-func (l *Lab) costs(prices map[string]float64, note string) cost.Lab {
-	_, billed := l.Provider.(provision.Estimator)
-	out := cost.Lab{Prices: cost.ListPrices(prices, note), ControlPlane: billed, ScaleDownAfter: scaleDownAfter}
-	for _, g := range l.Spec.Groups() {
-		out.Groups = append(out.Groups, cost.Group{Name: g.Name, InstanceType: g.InstanceType, Min: g.Min, Desired: g.Desired, Max: g.Max, VCPU: g.Type.VCPU})
-	}
-	return out
-}
-
-// paid is the bill of what ran, with the control plane and the standing nodes meanwhile.
-func paid(lab cost.Lab, uses []schedule.Use, took time.Duration) float64 {
-	begin := time.Time{}.Add(time.Hour)
-	m := cost.NewMeter(lab)
-	m.Start(begin)
-	for _, u := range uses {
-		m.Use(cost.Use{Node: u.Node, InstanceType: u.Type, From: begin.Add(u.From), Ready: begin.Add(u.Ready), To: begin.Add(u.To)})
-	}
-	for _, u := range uses {
-		if u.Gone > 0 {
-			m.Gone(u.Node, begin.Add(u.Gone))
-		}
-	}
-	return m.Bill(begin.Add(took)).Committed
 }

@@ -2,8 +2,10 @@ package assembly
 
 import (
 	"testing"
+	"time"
 
 	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/templates"
 )
 
 // The controlled study with 16 trials side by side stays near what no order could beat, and costs no more than one after another.
@@ -19,7 +21,7 @@ func TestControlledSideBySide(t *testing.T) {
 				l.Spec.NodeGroups[i].Max = most
 			}
 		}
-		list, err := l.Paces(s)
+		list, err := l.Paces(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,8 +42,35 @@ func TestControlledSideBySide(t *testing.T) {
 			}
 		}
 	}
-	if sixteen, err := l.Paces(s); err != nil || sixteen[3].Hours > 1 {
+	if sixteen, err := l.Paces(t.Context(), s); err != nil || sixteen[3].Hours > 1 {
 		t.Errorf("the study does not fit into an hour: %+v, %v", sixteen, err)
+	}
+}
+
+// No forecast of a study is above its worst case, however many trials run side by side and however long nodes idle.
+func TestWorstCaseIsNeverPassed(t *testing.T) {
+	for _, name := range templates.Studies() {
+		l := assembled(t, "sim", "experiment: {study: "+name+"}\n")
+		s, err := LoadStudy(l.Spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := l.Costs(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, idle := range []time.Duration{0, time.Minute, 10 * time.Minute, time.Hour} {
+			c.ScaleDownAfter = idle
+			for _, parallel := range []int{1, 3, 16} {
+				f, least, err := l.play(c, s, parallel)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if f.USD > f.WorstUSD || f.Hours > f.WorstHours || f.Hours < least.Hours() {
+					t.Errorf("%s, %d side by side, idle %s: $%.2f in %.2f h, the worst case is $%.2f in %.2f h, the bound %s", name, parallel, idle, f.USD, f.Hours, f.WorstUSD, f.WorstHours, least)
+				}
+			}
+		}
 	}
 }
 
@@ -67,7 +96,17 @@ func TestTypesAreDecided(t *testing.T) {
 		t.Errorf("all arms come to %v", types)
 	}
 	s.Arms[1].Model = "mine"
-	if _, err := l.Paces(s); err == nil {
-		t.Error("a model of one's own is decided")
+	own, err := l.decided(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn := map[string]bool{}
+	for _, x := range own {
+		if x.Arm == s.Arms[1].Name {
+			drawn[x.Type] = true
+		}
+	}
+	if len(drawn) < 5 {
+		t.Errorf("a model of one's own was decided for: %v", drawn)
 	}
 }

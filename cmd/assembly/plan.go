@@ -21,7 +21,7 @@ type Plan struct {
 	Arms       []PlannedArm   `json:"arms"`
 	Trials     int            `json:"trials"`
 	WorstCase  WorstCase      `json:"worstCase"`
-	// Paces compares numbers of trials side by side; empty when not every arm's choice is known beforehand.
+	// Paces compares numbers of trials side by side.
 	Paces      []Pace             `json:"sideBySide,omitempty"`
 	Forecast   *cost.Forecast     `json:"forecast"`        // of the study when all goes well
 	Power      *Power             `json:"power,omitempty"` // what the study can show
@@ -108,13 +108,14 @@ func (l *Lab) Plan(ctx context.Context, s *study.Study) (*Plan, error) {
 	if p.Bill, err = l.bill(ctx); err != nil {
 		return nil, err
 	}
-	// A model of one's own is in the artifact, and is asked when trials run.
-	p.Paces, _ = l.Paces(s)
+	if p.Paces, err = l.Paces(ctx, s); err != nil {
+		return nil, err
+	}
 	if p.Forecast, err = l.Forecast(ctx, s, 1); err != nil {
 		return nil, err
 	}
 	p.WorstCase = WorstCase{Hours: p.Forecast.WorstHours, CostUSD: p.Forecast.WorstUSD, Rule: p.Forecast.Rule}
-	p.Power = l.power(s, p.WorstCase.CostUSD/float64(max(1, p.Trials)))
+	p.Power = l.power(s, p.Forecast.USD/float64(max(1, p.Trials)))
 	return p, nil
 }
 

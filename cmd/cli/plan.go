@@ -133,6 +133,9 @@ func planText(w io.Writer, p *assembly.Plan) error {
 	for _, kind := range f.Bill.Kinds() {
 		fmt.Fprintf(w, "  %8s  %s\n", ui.Dollars(f.Bill.Parts[kind]), kind)
 	}
+	if tails := f.USD - f.Bill.USD; tails >= 0.005 {
+		fmt.Fprintf(w, "  %8s  nodes that idle after the last trial\n", ui.Dollars(tails))
+	}
 	if len(f.Bill.Unpriced) > 0 {
 		fmt.Fprintf(w, "  without a price, and so not in the sum: %s\n", strings.Join(f.Bill.Unpriced, ", "))
 	}
@@ -187,9 +190,6 @@ func billText(w io.Writer, p *assembly.Bill) error {
 
 // pacesText shows what trials side by side save, and what keeps them from saving more.
 func pacesText(w io.Writer, p *assembly.Plan) error {
-	if len(p.Paces) == 0 {
-		return nil
-	}
 	fmt.Fprintln(w, "\non AWS, when all goes as it ordinarily does, for so many trials side by side (experiment --parallel)")
 	var rows [][]string
 	for _, x := range p.Paces {

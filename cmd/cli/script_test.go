@@ -2,12 +2,15 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +38,7 @@ func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: *update,
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "awaits": awaits, "counts": counts},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "awaits": awaits, "counts": counts, "within": within},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			repository, err := filepath.Abs(filepath.Join("..", ".."))
@@ -99,6 +102,42 @@ func counts(ts *testscript.TestScript, neg bool, args []string) {
 	if len(found) != want {
 		ts.Fatalf("%d match %s, want %d: %v", len(found), args[1], want, found)
 	}
+}
+
+// within demands that two numbers of JSON files differ by a share of the second at most: within 0.1 plan.json forecast.usd status.json
+// spent.usd. With below as the share, the first must not be above the second.
+func within(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: within SHARE|below FILE PATH FILE PATH")
+	}
+	a, b := figureAt(ts, args[1], args[2]), figureAt(ts, args[3], args[4])
+	ts.Logf("%s %.4f, %s %.4f, ratio %.4f", args[2], a, args[4], b, a/b)
+	if args[0] == "below" {
+		if a > b {
+			ts.Fatalf("%s is %v, above %s, which is %v", args[2], a, args[4], b)
+		}
+		return
+	}
+	share, err := strconv.ParseFloat(args[0], 64)
+	ts.Check(err)
+	if !(math.Abs(a-b) <= share*math.Abs(b)) {
+		ts.Fatalf("%s is %v, and %s is %v", args[2], a, args[4], b)
+	}
+}
+
+// figureAt is the number at a path of names with dots between.
+func figureAt(ts *testscript.TestScript, file, path string) float64 {
+	var at any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &at))
+	for name := range strings.SplitSeq(path, ".") {
+		object, _ := at.(map[string]any)
+		at = object[name]
+	}
+	v, ok := at.(float64)
+	if !ok {
+		ts.Fatalf("%s has no number at %s", file, path)
+	}
+	return v
 }
 
 func downAll(t *testing.T, dir string) {

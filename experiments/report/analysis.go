@@ -7,6 +7,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/experiments/stats"
 	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/provision/cost"
 )
 
 // SchemaVersion is the version of the Analysis as JSON.
@@ -31,6 +32,8 @@ type Analysis struct {
 	Choices     []Choice     `json:"choices"` // what the arms came to
 	Excluded    []Excluded   `json:"excluded"`
 	Forecast    *Forecast    `json:"forecast,omitempty"`
+	// Bill is what the run's trials cost with the cluster around them, by the model of plan and of the limit; nil where it is not known.
+	Bill *cost.Bill `json:"bill,omitempty"`
 
 	// Looks is how often the comparison was read before the run was whole, Plans how the plan changed meanwhile.
 	Looks int                `json:"looks,omitempty"`

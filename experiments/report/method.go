@@ -50,6 +50,26 @@ func dateText(t time.Time, layout string) string {
 	return t.UTC().Format(layout)
 }
 
+// billText is the bill with its parts.
+func billText(a *Analysis) string {
+	b := a.Bill
+	if b == nil || b.Committed == 0 {
+		return ""
+	}
+	parts := make([]string, 0, len(b.Parts))
+	for _, k := range b.Kinds() {
+		parts = append(parts, fmt.Sprintf("%s $%.2f", k, b.Parts[k]))
+	}
+	text := fmt.Sprintf("$%.2f until the last idle node is gone; until the last trial ended $%.2f: %s", b.Committed, b.USD, strings.Join(parts, ", "))
+	if a.Simulated {
+		text = "what the same would have cost on AWS: " + text
+	}
+	if len(b.Unpriced) > 0 {
+		text += "; without a price, and so not in the sum: " + strings.Join(b.Unpriced, ", ")
+	}
+	return text
+}
+
 func runFacts(a *Analysis) []fact {
 	r := a.Run
 	facts := []fact{
@@ -60,6 +80,7 @@ func runFacts(a *Analysis) []fact {
 		{"Provider", r.Provider},
 		{"Lab", r.Lab},
 		{"Imported from", r.Imported},
+		{"Bill", billText(a)},
 		{"Prices", r.PriceNote},
 		{"Program", r.Program},
 	}

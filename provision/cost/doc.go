@@ -7,8 +7,8 @@
 //
 //	lab := cost.Lab{Prices: prices, Groups: groups, ControlPlane: true, StandardUntil: until, ScaleDownAfter: 10 * time.Minute}
 //
-//	// plan: what a study is expected to cost, and its worst case, which is also the default limit.
-//	f := lab.Forecast(cost.Study{Trials: trials, Parallel: 1}, times, time.Now())
+//	// plan: what a study that was played through is expected to cost, and its worst case, which is also the default limit.
+//	f := lab.Forecast(cost.Study{May: types, Uses: uses, Took: took}, times, time.Now())
 //
 //	// status: dollars an hour with these nodes.
 //	rate := lab.Hourly(time.Now(), map[string]int{"sticky": 1, "c7a-12xlarge": 1})

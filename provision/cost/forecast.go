@@ -2,7 +2,6 @@ package cost
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 )
 
@@ -21,53 +20,59 @@ type Times struct {
 // attempt is how long one attempt takes at its worst.
 func (t Times) attempt() time.Duration { return t.Start + max(t.Run, t.LongRun) + t.Between }
 
-// Trial is one trial of a study as far as it costs money.
-type Trial struct {
-	Arm   string   `json:"arm"`   // no two trials of an arm run at the same time
-	Types []string `json:"types"` // on which it is expected to run; one when that is decided
-	May   []string `json:"may"`   // on which it could run all the same, for the worst case; empty is Types
-	Fresh bool     `json:"fresh"` // a node on which its arm ran before is ended and another started
+// Study is a set of trials, and how it was played through.
+type Study struct {
+	// May are, for each trial, the types on which it could run, for the worst case.
+	May     [][]string
+	Retries int // further attempts of a trial that fails
+	// Uses are what the trials use of nodes when all goes well. Times are since the first trial could begin; Gone is when a node was ended for
+	// another one, and 0 when it was not.
+	Uses []PlayedUse
+	Took time.Duration // until the last trial is over
 }
 
-// Study is a set of trials in their order.
-type Study struct {
-	Trials   []Trial
-	Parallel int // trials that run side by side
-	Retries  int // further attempts of a trial that fails
+// PlayedUse is a trial's use of a node in a study that was played through.
+type PlayedUse struct {
+	Node, InstanceType    string
+	From, Ready, To, Gone time.Duration
 }
 
 // Forecast is what a study will cost.
 type Forecast struct {
 	Hours      float64 `json:"hours"` // from the control plane's beginning to its end
-	USD        float64 `json:"usd"`   // when all goes as it ordinarily does
-	Bill       *Bill   `json:"bill"`  // the parts of USD
+	USD        float64 `json:"usd"`   // when all goes as it ordinarily does, until the last idle node is gone
+	Bill       *Bill   `json:"bill"`  // its parts
 	WorstHours float64 `json:"worstHours"`
 	WorstUSD   float64 `json:"worstUSD"`
 	Rule       string  `json:"rule"` // of the worst case
 }
 
-// Forecast plays the study through: every trial takes the node of its type that is there, or starts one and leaves it idle after. A trial
-// whose type is not decided draws one, from a fixed seed. The worst case starts a node of the dearest type for every attempt, all retries
-// are used, every run is as long as the longest, and nothing runs side by side.
+// Forecast prices a study that was played through. The worst case starts a node of the dearest type for every attempt, all retries are used,
+// every run is as long as the longest, and nothing runs side by side.
 func (l *Lab) Forecast(s Study, t Times, begin time.Time) *Forecast {
 	m := NewMeter(*l)
 	m.Start(begin)
-	end := l.play(m, s, t, begin.Add(t.Create)).Add(t.Delete)
+	first := begin.Add(t.Create)
+	for _, u := range s.Uses {
+		m.Use(Use{Node: u.Node, InstanceType: u.InstanceType, From: first.Add(u.From), Ready: first.Add(u.Ready), To: first.Add(u.To)})
+	}
+	for _, u := range s.Uses {
+		if u.Gone > 0 {
+			m.Gone(u.Node, first.Add(u.Gone))
+		}
+	}
+	end := first.Add(s.Took + t.Delete)
 	f := &Forecast{Hours: end.Sub(begin).Hours(), Bill: m.Bill(end)}
-	f.USD = f.Bill.USD
+	f.USD = f.Bill.Committed
 	attempts := 1 + s.Retries
 	worst := t.Create + t.Delete
-	for _, trial := range s.Trials {
+	for _, may := range s.May {
 		worst += time.Duration(attempts) * t.attempt()
-		may := trial.May
-		if len(may) == 0 {
-			may = trial.Types
-		}
 		f.WorstUSD += float64(attempts) * l.attempt(may, t)
 	}
 	f.WorstHours = worst.Hours()
 	f.Rule = fmt.Sprintf("each of %d attempts starts a node of the dearest type and none is used twice: %s for the start, %s for the run and %s idle after it; "+
-		"control plane and standing nodes all the time", attempts*len(s.Trials), t.Start, max(t.Run, t.LongRun), l.ScaleDownAfter)
+		"control plane and standing nodes all the time", attempts*len(s.May), t.Start, max(t.Run, t.LongRun), l.ScaleDownAfter)
 	if l.ScaleDownAfter == 0 {
 		f.WorstUSD += l.everything(worst)
 		f.Rule = "every node group runs at its largest all the time, as no node is ever taken away; all retries are used"
@@ -95,87 +100,4 @@ func (l *Lab) everything(d time.Duration) float64 {
 		sum += float64(g.Max-g.Min) * l.bill(n, n.from.Add(d)).USD
 	}
 	return sum
-}
-
-// machine is a node of the played study.
-type machine struct {
-	name string
-	free time.Time       // when its trial ends
-	gone time.Time       // when the autoscaler takes it; zero: never
-	arms map[string]bool // that ran on it
-}
-
-// play tells the meter every use of a node and returns when the last trial ends.
-func (l *Lab) play(m *Meter, s Study, t Times, at time.Time) time.Time {
-	draw := rand.New(rand.NewPCG(1, 1))
-	workers := make([]time.Time, max(1, s.Parallel))
-	for i := range workers {
-		workers[i] = at
-	}
-	arms := map[string]time.Time{}
-	machines := map[string][]*machine{}
-	count, end := 0, at
-	for _, trial := range s.Trials {
-		if len(trial.Types) == 0 {
-			continue
-		}
-		w := 0
-		for i := range workers {
-			if workers[i].Before(workers[w]) {
-				w = i
-			}
-		}
-		kind := trial.Types[0]
-		if len(trial.Types) > 1 {
-			kind = trial.Types[draw.IntN(len(trial.Types))]
-		}
-		begin := later(workers[w], arms[trial.Arm])
-		node := l.take(m, machines, kind, trial, &begin)
-		delay := t.Warm
-		if node == nil {
-			count++
-			node = &machine{name: fmt.Sprintf("%s-%d", kind, count), arms: map[string]bool{}}
-			machines[kind] = append(machines[kind], node)
-			delay = t.Start
-		}
-		stop := begin.Add(delay + t.Run)
-		m.Use(Use{Node: node.name, InstanceType: kind, From: begin, Ready: begin.Add(delay), To: stop})
-		node.free, node.gone = stop, time.Time{}
-		if l.ScaleDownAfter > 0 {
-			node.gone = stop.Add(l.ScaleDownAfter)
-		}
-		node.arms[trial.Arm] = true
-		workers[w] = stop.Add(t.Between)
-		arms[trial.Arm] = workers[w]
-		end = later(end, workers[w])
-	}
-	return end
-}
-
-// take finds a node of the type that is there at the moment, or waits for one when the group is at its largest. Nil starts one.
-func (l *Lab) take(m *Meter, machines map[string][]*machine, kind string, trial Trial, begin *time.Time) *machine {
-	there := 0
-	var first *machine
-	for _, n := range machines[kind] {
-		if !n.gone.IsZero() && !n.gone.After(*begin) {
-			continue
-		}
-		there++
-		if first == nil || n.free.Before(first.free) {
-			first = n
-		}
-	}
-	if first == nil || (first.free.After(*begin) && there < l.group(kind).Max) {
-		return nil
-	}
-	*begin = later(*begin, first.free)
-	if !first.gone.IsZero() && !first.gone.After(*begin) {
-		return nil
-	}
-	if trial.Fresh && first.arms[trial.Arm] {
-		first.gone = *begin
-		m.Gone(first.name, *begin)
-		return nil
-	}
-	return first
 }
