@@ -47,7 +47,7 @@ demo: build ## run the whole study on provider sim: why procedure cannot tell, a
 	../ocifit-lab up && \
 	../ocifit-lab experiment all --repeats $(TRIALS) && \
 	../ocifit-lab results report && \
-	../ocifit-lab experiment all --study controlled --repeats $(TRIALS) --parallel 3 && \
+	../ocifit-lab experiment all --study controlled --repeats $(TRIALS) && \
 	../ocifit-lab results report --study controlled && \
 	../ocifit-lab results show && \
 	../ocifit-lab results show --study controlled

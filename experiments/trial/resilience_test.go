@@ -252,6 +252,28 @@ func TestOnlyTheSameReasonCounts(t *testing.T) {
 	}
 }
 
+// A node may go as soon as its pod has ended; the trial that ran there counts all the same.
+func TestNodeThatWent(t *testing.T) {
+	pod := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n"}}
+	labels := map[string]string{corev1.LabelInstanceTypeStable: "c7a.12xlarge"}
+	client := fake.NewClientset(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: labels}})
+	a := &attempt{Runner: &Runner{Cluster: &kube.Cluster{Clientset: client}}, pod: pod}
+	if err := a.lookAtNode(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.CoreV1().Nodes().Delete(t.Context(), "n", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.lookAtNode(t.Context()); err != nil || a.node.Labels[corev1.LabelInstanceTypeStable] != "c7a.12xlarge" {
+		t.Errorf("%v, %v", a.node, err)
+	}
+	a.pod = &corev1.Pod{Spec: corev1.PodSpec{NodeName: "other"}}
+	var failure *Failure
+	if err := a.lookAtNode(t.Context()); !errors.As(err, &failure) || failure.Phase != "node" {
+		t.Errorf("a node that was never seen: %v", err)
+	}
+}
+
 func TestSweepRemovesWhatAKilledProgramLeft(t *testing.T) {
 	mine := map[string]string{LabelRun: "20260101-000000-aaaaaaaa"}
 	h := &helm{names: []string{"hpcg-1a2b3c4d-1", "hpcg-1a2b3c4d-w2", "grafana"}}

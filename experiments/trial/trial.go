@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/compspec/ocifit-lab/experiments/release"
@@ -210,7 +211,7 @@ func (a *attempt) awaitScheduled(ctx context.Context) error {
 }
 
 func (a *attempt) awaitStarted(ctx context.Context) error {
-	return a.await(ctx, func(p *corev1.Pod) (bool, error) {
+	err := a.await(ctx, func(p *corev1.Pod) (bool, error) {
 		for _, s := range p.Status.ContainerStatuses {
 			if s.Name == a.release && (s.State.Running != nil || s.State.Terminated != nil) {
 				return true, nil
@@ -218,6 +219,24 @@ func (a *attempt) awaitStarted(ctx context.Context) error {
 		}
 		return over(p), nil
 	})
+	if err != nil {
+		return err
+	}
+	return a.lookAtNode(ctx)
+}
+
+// lookAtNode reads the node of the pod. One that went since the last look is known from then: a trial that ended well may lose it to the
+// autoscaler, or to whoever lent it.
+func (a *attempt) lookAtNode(ctx context.Context) error {
+	node, err := a.Cluster.Clientset.CoreV1().Nodes().Get(ctx, a.pod.Spec.NodeName, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err) && a.node != nil && a.node.Name == a.pod.Spec.NodeName:
+		return nil
+	case err != nil:
+		return &Failure{"node", err}
+	}
+	a.node = node
+	return nil
 }
 
 func (a *attempt) await(ctx context.Context, cond func(*corev1.Pod) (bool, error)) error {
@@ -276,11 +295,9 @@ func over(p *corev1.Pod) bool {
 
 // settle records the finished pod and checks what it claims.
 func (a *attempt) settle(ctx context.Context) error {
-	node, err := a.Cluster.Clientset.CoreV1().Nodes().Get(ctx, a.pod.Spec.NodeName, metav1.GetOptions{})
-	if err != nil {
-		return &Failure{"node", err}
+	if err := a.lookAtNode(ctx); err != nil { // again: labels of what is discovered may come after the pod
+		return err
 	}
-	a.node = node
 	if err := a.describe(); err != nil {
 		return &Failure{"record", err}
 	}

@@ -3,10 +3,12 @@ package scaler
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcehelper "k8s.io/component-helpers/resource"
 )
 
 // world is what a decision to grow looks at.
@@ -15,6 +17,7 @@ type world struct {
 	places  []*placement // existing and booting nodes with their pods
 	sizes   map[string]int
 	pending []*corev1.Pod // unschedulable, oldest first
+	daemons []*corev1.Pod // a pod of each daemon set: what they take of a node that is to come
 }
 
 // growth is a decision about one pod: the group that gets a node for it, or why none does.
@@ -25,7 +28,7 @@ type growth struct {
 	refusals string
 }
 
-// plan decides for each pending pod: wait for an existing or booting place, let the cheapest fitting group grow, or refuse.
+// plan decides for each pending pod: wait for an existing or booting place, let the fitting group grow that wastes least, or refuse.
 // newName draws the name of a new node.
 func (w *world) plan(newName func(Group) string) (decisions []growth, nodes []*corev1.Node) {
 	if w.sizes == nil {
@@ -36,7 +39,7 @@ func (w *world) plan(newName func(Group) string) (decisions []growth, nodes []*c
 			at.pods = append(at.pods, pod)
 			continue
 		}
-		group, refusals := w.cheapest(pod)
+		group, refusals := w.leastWaste(pod)
 		if group == nil {
 			decisions = append(decisions, growth{pod: pod, refusals: refusals})
 			continue
@@ -45,7 +48,9 @@ func (w *world) plan(newName func(Group) string) (decisions []growth, nodes []*c
 		w.sizes[group.Name] = size + 1
 		node := group.node(newName(*group))
 		nodes = append(nodes, node)
-		w.places = append(w.places, &placement{node: node, pods: []*corev1.Pod{pod}})
+		at := w.empty(node)
+		at.pods = append(at.pods, pod)
+		w.places = append(w.places, at)
 		decisions = append(decisions, growth{pod: pod, group: group, from: size, to: size + 1})
 	}
 	return decisions, nodes
@@ -60,13 +65,26 @@ func (w *world) roomFor(pod *corev1.Pod) *placement {
 	return nil
 }
 
-// cheapest picks the group of least price that fits and may grow; the first of equals.
-func (w *world) cheapest(pod *corev1.Pod) (*Group, string) {
+// empty is a node that is to come, with the daemon sets' pods that will be on it.
+func (w *world) empty(node *corev1.Node) *placement {
+	p := &placement{node: node}
+	for _, d := range w.daemons {
+		if p.refuse(d) == "" {
+			p.pods = append(p.pods, d)
+		}
+	}
+	return p
+}
+
+// leastWaste picks the group that fits, may grow, and of which the pod leaves the smallest share of CPU and memory idle, as cluster-autoscaler's
+// default expander does; the cheaper of equals, and the first of those.
+func (w *world) leastWaste(pod *corev1.Pod) (*Group, string) {
 	var best *Group
+	least := math.Inf(1)
 	reasons := map[string]int{}
 	for i := range w.groups {
 		g := &w.groups[i]
-		template := placement{node: g.node(g.Name + "-template")}
+		template := w.empty(g.node(g.Name + "-template"))
 		if reason := template.refuse(pod); reason != "" {
 			reasons[reason]++
 			continue
@@ -75,11 +93,26 @@ func (w *world) cheapest(pod *corev1.Pod) (*Group, string) {
 			reasons[reasonMaxSize]++
 			continue
 		}
-		if best == nil || g.price() < best.price() {
-			best = g
+		wasted := waste(template.node, pod)
+		if best == nil || wasted < least || wasted == least && g.price() < best.price() {
+			best, least = g, wasted
 		}
 	}
 	return best, joinReasons(reasons)
+}
+
+// waste is the sum of the shares of CPU and memory that a pod leaves idle: 0 for one that fills the node, 2 for one that asks for nothing.
+func waste(node *corev1.Node, pod *corev1.Pod) float64 {
+	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	sum := 0.0
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		all, asked := node.Status.Capacity[name], requests[name]
+		if all.IsZero() {
+			continue
+		}
+		sum += 1 - asked.AsApproximateFloat64()/all.AsApproximateFloat64()
+	}
+	return sum
 }
 
 func joinReasons(reasons map[string]int) string {

@@ -77,7 +77,8 @@ func TestPlan(t *testing.T) {
 		want   []string
 	}{
 		{"the selector decides", []Group{small, big, dear}, nil, nil, []*corev1.Pod{pod("a", onType("p.dear"))}, []string{"a: dear 0->1"}},
-		{"the cheapest that is big enough", []Group{dear, big, small}, nil, nil, []*corev1.Pod{pod("a", cpu("20"))}, []string{"a: big 0->1"}},
+		{"the cheaper of equals", []Group{dear, big, small}, nil, nil, []*corev1.Pod{pod("a", cpu("20"))}, []string{"a: big 0->1"}},
+		{"the one that wastes least, though it is dearer", []Group{big, group("tight", "p.tight", 24, 9)}, nil, nil, []*corev1.Pod{pod("a", cpu("20"))}, []string{"a: tight 0->1"}},
 		{"unknown price is dearest", []Group{unknown, dear}, nil, nil, []*corev1.Pod{pod("a")}, []string{"a: dear 0->1"}},
 		{"affinity", []Group{small, big, dear}, nil, nil, []*corev1.Pod{pod("a", notIn("t.small", "c.big"))}, []string{"a: dear 0->1"}},
 		{"two pods share a new node", []Group{big}, nil, nil, []*corev1.Pod{pod("a", cpu("10")), pod("b", cpu("10"))}, []string{"a: big 0->1"}},
@@ -215,7 +216,7 @@ func TestUnneeded(t *testing.T) {
 	sticky := group("sticky", "s", 4, 1)
 	sticky.Sticky = true
 	nodes := []*corev1.Node{g.node("g-0"), g.node("g-1"), sticky.node("sticky-0"), {ObjectMeta: metav1.ObjectMeta{Name: "foreign"}}}
-	s := scaler{Options: Options{Groups: []Group{g, sticky}, UnneededTime: 10 * time.Minute}, idle: map[string]time.Time{}}
+	s := scaler{Options: Options{Groups: []Group{g, sticky}, UnneededTime: 10 * time.Minute}, idle: map[string]idleness{}}
 	steps := []struct {
 		minute int
 		used   []string
@@ -320,5 +321,41 @@ func TestGroupValidate(t *testing.T) {
 		if err := g.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v", want, err)
 		}
+	}
+}
+
+// Daemon sets take their part of a node that is to come, where they run; a group that has no room beside them does not grow.
+func TestDaemonsTakeRoom(t *testing.T) {
+	big := group("big", "c.big", 32, 1)
+	tight := group("tight", "c.tight", 31, 0.5)
+	everywhere, elsewhere := pod("agent", cpu("2")), pod("gpu-agent", cpu("30"), onType("p.gpu"))
+	for name, c := range map[string]struct {
+		daemons []*corev1.Pod
+		want    string
+	}{
+		"none":      {nil, "tight"},
+		"elsewhere": {[]*corev1.Pod{elsewhere}, "tight"},
+		"on it":     {[]*corev1.Pod{everywhere, elsewhere}, "big"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := world{groups: []Group{big, tight}, pending: []*corev1.Pod{pod("a", cpu("29.5"))}, daemons: c.daemons}
+			decisions, _ := w.plan(func(g Group) string { return g.Name })
+			if len(decisions) != 1 || decisions[0].group == nil || decisions[0].group.Name != c.want {
+				t.Errorf("%+v", decisions)
+			}
+		})
+	}
+	w := world{groups: []Group{tight}, pending: []*corev1.Pod{pod("a", cpu("29.5"))}, daemons: []*corev1.Pod{everywhere}}
+	decisions, _ := w.plan(func(g Group) string { return g.Name })
+	if len(decisions) != 1 || decisions[0].group != nil || decisions[0].refusals != "1 Insufficient cpu" {
+		t.Errorf("%+v", decisions)
+	}
+	// What boots already has them too: two pods of half a node each do not fit beside them.
+	half := group("half", "c.half", 32, 1)
+	half.Max = 2
+	w = world{groups: []Group{half}, pending: []*corev1.Pod{pod("a", cpu("15")), pod("b", cpu("15"))}, daemons: []*corev1.Pod{everywhere}}
+	n := 0
+	if _, nodes := w.plan(func(g Group) string { n++; return fmt.Sprint(g.Name, n) }); len(nodes) != 2 {
+		t.Errorf("%d nodes", len(nodes))
 	}
 }

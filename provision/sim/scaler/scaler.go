@@ -1,8 +1,9 @@
 // Package scaler lets node groups of simulated nodes grow and shrink by the rules of cluster-autoscaler.
 //
-// A group grows by one node for a pod that the scheduler cannot place, when the group's template fits the pod and the group is
-// below its maximum; of several groups the cheapest. A node goes when, for the unneeded time, it has had no pods but those of
-// daemon sets, and at once when it is marked to be replaced. What cluster-autoscaler does beyond that (moving pods off little-used nodes, pauses after a scale-up) is left out.
+// A group grows by one node for a pod that the scheduler cannot place, when the group's template fits the pod beside those of daemon sets and
+// the group is below its maximum; of several groups the one that wastes least. A node goes when, for the unneeded time, it has had no pods but
+// those of daemon sets, and at once when it is marked to be replaced. What cluster-autoscaler does beyond that (moving pods off little-used
+// nodes, pauses after a scale-up) is left out.
 package scaler
 
 import (
@@ -24,6 +25,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	appslisters "k8s.io/client-go/listers/apps/v1"
 	listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -59,17 +61,21 @@ type scaler struct {
 	client   kubernetes.Interface
 	nodes    listers.NodeLister
 	pods     listers.PodLister
+	daemons  appslisters.DaemonSetLister
 	recorder record.EventRecorder
 	wake     chan struct{}
 
 	// Of the loop alone.
 	refused map[types.UID]string // the last refusal told about a pod
-	idle    map[string]time.Time // since when a node has had no pods
+	idle    map[string]idleness  // since when a node has had no pods
 
 	mu      sync.Mutex
 	booting map[string]*corev1.Node // by name, until the lister shows it
 	failed  error
 }
+
+// idleness is since when a node has had nothing to do, in simulated and in real time.
+type idleness struct{ simulated, real time.Time }
 
 // Run makes the desired nodes and then scales until the context ends or the API server refuses a node.
 func Run(ctx context.Context, o Options) error {
@@ -87,7 +93,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	s := &scaler{
 		Options: o, client: client, wake: make(chan struct{}, 1),
-		booting: map[string]*corev1.Node{}, refused: map[types.UID]string{}, idle: map[string]time.Time{},
+		booting: map[string]*corev1.Node{}, refused: map[types.UID]string{}, idle: map[string]idleness{},
 	}
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	defer broadcaster.Shutdown()
@@ -107,14 +113,14 @@ func Run(ctx context.Context, o Options) error {
 
 func (s *scaler) watch(ctx context.Context) error {
 	factory := informers.NewSharedInformerFactory(s.client, 0)
-	nodes, pods := factory.Core().V1().Nodes(), factory.Core().V1().Pods()
-	s.nodes, s.pods = nodes.Lister(), pods.Lister()
+	nodes, pods, daemons := factory.Core().V1().Nodes(), factory.Core().V1().Pods(), factory.Apps().V1().DaemonSets()
+	s.nodes, s.pods, s.daemons = nodes.Lister(), pods.Lister(), daemons.Lister()
 	poke := cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { s.poke() },
 		UpdateFunc: func(any, any) { s.poke() },
 		DeleteFunc: func(any) { s.poke() },
 	}
-	for _, informer := range []cache.SharedIndexInformer{nodes.Informer(), pods.Informer()} {
+	for _, informer := range []cache.SharedIndexInformer{nodes.Informer(), pods.Informer(), daemons.Informer()} {
 		if _, err := informer.AddEventHandler(poke); err != nil {
 			return fmt.Errorf("watch for the scaler: %w", err)
 		}
@@ -261,7 +267,14 @@ func (s *scaler) snapshot() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	sets, err := s.daemons.List(labels.Everything())
+	if err != nil {
+		return nil, err
+	}
 	w := &world{groups: s.Groups, sizes: map[string]int{}}
+	for _, d := range sets {
+		w.daemons = append(w.daemons, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Labels: d.Spec.Template.Labels}, Spec: d.Spec.Template.Spec})
+	}
 	byName := map[string]*placement{}
 	for _, n := range nodes {
 		byName[n.Name] = &placement{node: n}
@@ -272,7 +285,7 @@ func (s *scaler) snapshot() (*world, error) {
 			delete(s.booting, name)
 			continue
 		}
-		byName[name] = &placement{node: n}
+		byName[name] = w.empty(n)
 	}
 	s.mu.Unlock()
 	for _, pod := range pods {

@@ -27,10 +27,14 @@ func (s *scaler) shrink(ctx context.Context) (next time.Time, err error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	used := map[string]bool{}
+	used, read := map[string]bool{}, map[string]bool{}
 	for _, p := range pods {
-		if p.Spec.NodeName != "" && occupies(p) {
+		switch {
+		case p.Spec.NodeName == "":
+		case occupies(p):
 			used[p.Spec.NodeName] = true
+		case finished(p):
+			read[p.Spec.NodeName] = true
 		}
 	}
 	var errs *multierror.Error
@@ -51,6 +55,7 @@ func (s *scaler) shrink(ctx context.Context) (next time.Time, err error) {
 	if s.UnneededTime > 0 {
 		var due []*corev1.Node
 		due, next = s.unneeded(nodes, used, s.Clock.Now())
+		due = slices.DeleteFunc(due, func(n *corev1.Node) bool { return read[n.Name] && s.tooSoon(n.Name) })
 		for _, n := range due {
 			remove(n, fmt.Sprintf("unneeded for %s", s.UnneededTime))
 		}
@@ -92,6 +97,19 @@ func (s *scaler) keepMinimum(ctx context.Context, nodes []*corev1.Node) {
 	}
 }
 
+// reading is the real time that whoever reads the log of a pod that has ended has for it: where time is compressed, the simulated time until
+// its node goes may be none.
+const reading = 10 * time.Second
+
+// tooSoon tells whether a node has not been idle for the real time that its pods' readers have, and sees to it that the loop looks again.
+func (s *scaler) tooSoon(node string) bool {
+	left := reading - time.Since(s.idle[node].real)
+	if left > 0 {
+		time.AfterFunc(left, s.poke)
+	}
+	return left > 0
+}
+
 // unneeded keeps the book of idle nodes: those that are due, and when the next will be.
 func (s *scaler) unneeded(nodes []*corev1.Node, used map[string]bool, now time.Time) (due []*corev1.Node, next time.Time) {
 	minimum, size, alive := map[string]int{}, map[string]int{}, map[string]bool{}
@@ -116,10 +134,10 @@ func (s *scaler) unneeded(nodes []*corev1.Node, used map[string]bool, now time.T
 		}
 		since, ok := s.idle[n.Name]
 		if !ok {
-			since = now
-			s.idle[n.Name] = now
+			since = idleness{now, time.Now()}
+			s.idle[n.Name] = since
 		}
-		end := since.Add(s.UnneededTime)
+		end := since.simulated.Add(s.UnneededTime)
 		switch {
 		case end.After(now):
 			if next.IsZero() || end.Before(next) {

@@ -43,7 +43,7 @@ func fakeScaler(t *testing.T, objects ...runtime.Object) *scaler {
 	s := &scaler{
 		Options: Options{Clock: clock, Groups: []Group{group("g", "t", 2, 5)}, UnneededTime: time.Minute, Log: t.Logf},
 		client:  client, nodes: factory.Core().V1().Nodes().Lister(), pods: factory.Core().V1().Pods().Lister(),
-		recorder: record.NewFakeRecorder(10), booting: map[string]*corev1.Node{}, idle: map[string]time.Time{},
+		recorder: record.NewFakeRecorder(10), booting: map[string]*corev1.Node{}, idle: map[string]idleness{},
 	}
 	factory.StartWithContext(t.Context())
 	factory.WaitForCacheSync(t.Context().Done())
@@ -129,5 +129,34 @@ func TestShrinkClearsTaintsThatWereLeft(t *testing.T) {
 	}
 	if _, err := s.client.CoreV1().Nodes().Get(t.Context(), "left", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the node is still there: %v", err)
+	}
+}
+
+// However much simulated time has passed at once, the log of a pod that has ended can still be read: its node stays for a real while, or
+// until the pod is gone.
+func TestNodeStaysWhileItsLogIsRead(t *testing.T) {
+	ended := podOn("n")
+	ended.Status.Phase = corev1.PodSucceeded
+	for name, c := range map[string]struct {
+		pods []runtime.Object
+		idle time.Duration
+		gone bool
+	}{
+		"read now":         {[]runtime.Object{ended}, 0, false},
+		"read long ago":    {[]runtime.Object{ended}, time.Minute, true},
+		"nothing to read":  {nil, 0, true},
+		"a pod that works": {[]runtime.Object{podOn("n")}, time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fakeScaler(t, append(c.pods, simulatedNode("n"))...)
+			s.idle["n"] = idleness{s.Clock.Now().Add(-time.Hour), time.Now().Add(-c.idle)}
+			if _, err := s.shrink(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.client.CoreV1().Nodes().Get(t.Context(), "n", metav1.GetOptions{})
+			if gone := apierrors.IsNotFound(err); gone != c.gone {
+				t.Errorf("gone: %v, %v", gone, err)
+			}
+		})
 	}
 }
