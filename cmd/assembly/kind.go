@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/kind"
 	"github.com/compspec/ocifit-lab/provision/lab"
@@ -62,6 +63,17 @@ func newKind(given *lab.Spec, dir *labstate.Dir, _ Options) (made, error) {
 		o.Archives = append(o.Archives, bundleArchive(file))
 	}
 	return made{&spec, kind.New(o)}, nil
+}
+
+// namedKind finds a cluster by the names and labels of its containers.
+func namedKind(n Name, dir *labstate.Dir, _ Options) (provision.Provider, error) {
+	executable, err := thisProgram()
+	if err != nil {
+		return nil, err
+	}
+	return kind.New(kind.Options{
+		Lab: n.Name, Cluster: clusterPrefix + n.Name, Dir: dir.Path(), Kubeconfig: dir.Kubeconfig(), Program: executable, Abandoned: true,
+	}), nil
 }
 
 // kindImages are what the nodes have to have before a trial is timed.

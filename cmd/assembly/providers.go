@@ -34,7 +34,7 @@ type made struct {
 
 var constructors = map[string]constructor{
 	"sim":  {make: newSim},
-	"kind": {make: newKind, priceless: "no price applies: the nodes are containers of one machine"},
+	"kind": {make: newKind, named: namedKind, priceless: "no price applies: the nodes are containers of one machine"},
 	"eks":  {make: newEKS, named: namedEKS},
 }
 
@@ -75,7 +75,7 @@ func Named(spec *lab.Spec, stateDir string, n Name, o Options) (*Lab, *labstate.
 	case err != nil:
 		return nil, nil, err
 	case constructors[state.Provider].named == nil:
-		return nil, nil, step.Try(fmt.Errorf("lab %s is on %s", n.Name, state.Provider), "leave out --name and --region")
+		return nil, nil, step.Try(fmt.Errorf("lab %s is on %s", n.Name, state.Provider), "leave out --name")
 	}
 	p, err := c.named(n, dir, o)
 	if err != nil {

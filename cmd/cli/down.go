@@ -24,25 +24,41 @@ func (a *app) downCmd() *cobra.Command {
 		Short: "Remove the cluster and prove that nothing is left; results stay",
 		Long: `down removes everything that up made, also after an up that failed half-way. It needs the state folder only. At the
 end it looks for what is left and exits with 4 if there is anything. Results stay. Without the state folder, --name and
---region are enough for a lab on eks.`,
-		Example: "  ocifit-lab down\n  ocifit-lab down --name ocifit --region us-east-1",
+--region are enough for a lab on eks, and --name with --local for one on kind. A lab on sim ends with its state folder.`,
+		Example: "  ocifit-lab down\n  ocifit-lab down --name ocifit --region us-east-1\n  ocifit-lab down --name ocifit --local",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.down(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
 	f.DurationVar(&o.timeout, "timeout", time.Hour, "deadline for all steps together")
-	f.StringVar(&o.name, "name", "", "eks: name of the cluster, for when the state folder is gone")
+	f.StringVar(&o.name, "name", "", "name of the lab, for when its state folder is gone: with --region for one on eks, with --local for one on kind")
+	f.BoolVar(&o.local, "local", false, "kind: with --name")
 	f.StringVar(&o.region, "region", "", "eks: region of the cluster, with --name")
 	f.StringVar(&o.profile, "profile", "", "eks: profile of the shared AWS configuration")
 	f.BoolVar(&o.verify, "verify-empty", true, "look for what is left")
-	cmd.MarkFlagsRequiredTogether("name", "region")
+	cmd.MarkFlagsMutuallyExclusive("region", "local")
 	return cmd
 }
 
 type downOptions struct {
 	timeout               time.Duration
 	name, region, profile string
-	verify                bool
+	verify, local         bool
+}
+
+// named is the lab that the flags name; ok is false when they name none.
+func (o *downOptions) named() (n assembly.Name, ok bool, err error) {
+	switch {
+	case o.name == "" && (o.region != "" || o.local):
+		return n, false, errors.New("--region and --local go with --name, the name of a lab whose state folder is gone")
+	case o.name == "":
+		return n, false, nil
+	case o.region != "":
+		return assembly.Name{Provider: "eks", Name: o.name, Region: o.region}, true, nil
+	case o.local:
+		return assembly.Name{Provider: "kind", Name: o.name}, true, nil
+	}
+	return n, false, fmt.Errorf("where is lab %s? Add --region for one on eks, or --local for one on kind", o.name)
 }
 
 type downSummary struct {
@@ -112,8 +128,11 @@ func (a *app) toRemove(ctx context.Context, o downOptions) (*assembly.Lab, *labs
 	}
 	options := a.assembly()
 	options.Profile = o.profile
-	if o.name != "" {
-		return assembly.Named(spec, a.stateDir, assembly.Name{Provider: "eks", Name: o.name, Region: o.region}, options)
+	if n, ok, err := o.named(); err != nil || ok {
+		if err != nil {
+			return nil, nil, err
+		}
+		return assembly.Named(spec, a.stateDir, n, options)
 	}
 	return assembly.Existing(ctx, spec, a.stateDir, options)
 }

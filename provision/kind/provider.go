@@ -77,6 +77,9 @@ type Options struct {
 	Mirrors map[string][]string
 	// Retain keeps the nodes of a cluster that could not be created.
 	Retain bool
+	// Abandoned says that the cluster may be one whose state folder is gone: it is found by its name, and one of a lab that still has its
+	// folder is left alone.
+	Abandoned bool
 }
 
 // Provider makes, finds and removes a cluster of containers.

@@ -112,7 +112,7 @@ func (p *Provider) createNetwork(ctx context.Context, log step.Log) error {
 		return nil
 	case err == nil:
 		return step.Try(fmt.Errorf("network %s belongs to another lab, with its state in %q", p.opts.Cluster, owner),
-			"give this lab another name, or take that one down")
+			"give this lab another name, or take that one down: in its folder, or with `ocifit-lab down --local --name %s` if its state folder is gone", p.opts.Lab)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -128,10 +128,14 @@ func (p *Provider) removeNetwork(ctx context.Context, _ step.Log) error {
 		return p.nothingWithout(err)
 	}
 	owner, err := p.networkOwner(ctx, e)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && owner != p.opts.Dir {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	}
-	if err != nil {
+	case err == nil && !p.owns(owner) && p.opts.Abandoned:
+		return step.Try(fmt.Errorf("lab %s has its state in %q", p.opts.Lab, owner), "take it down there, with `ocifit-lab down`")
+	case err == nil && !p.owns(owner):
+		return nil
+	case err != nil:
 		return err
 	}
 	_, err = e.ask(ctx, "network", "rm", p.opts.Cluster)
@@ -152,7 +156,16 @@ func (p *Provider) nothingWithout(err error) error {
 // ours tells whether the cluster's containers belong to this lab's state folder.
 func (p *Provider) ours(ctx context.Context, e engine) bool {
 	owner, err := p.networkOwner(ctx, e)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && owner == p.opts.Dir
+	return errors.Is(err, fs.ErrNotExist) || err == nil && p.owns(owner)
+}
+
+// owns tells whether what was made for a state folder is this lab's: its own, or one that is gone and was asked for by name.
+func (p *Provider) owns(owner string) bool {
+	if owner == p.opts.Dir {
+		return true
+	}
+	_, err := os.Stat(owner)
+	return p.opts.Abandoned && filepath.IsAbs(owner) && errors.Is(err, fs.ErrNotExist)
 }
 
 // Leftovers lists containers, networks, volumes, images and files of the lab that still exist.
