@@ -2,7 +2,6 @@ package playback
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/application"
 	"github.com/compspec/ocifit-lab/provision/simulated"
 	"github.com/compspec/ocifit-lab/templates"
+	"github.com/hashicorp/go-multierror"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
@@ -245,14 +245,17 @@ func (e *engine) sweep(store cache.Store) error {
 			keep[filepath.Base(e.folder(pod))] = true
 		}
 	}
-	var all error
+	var all *multierror.Error
 	for _, entry := range entries {
-		if !keep[entry.Name()] {
-			all = errors.Join(all, os.RemoveAll(filepath.Join(e.LogDir, entry.Name())))
+		if keep[entry.Name()] {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(e.LogDir, entry.Name())); err != nil {
+			all = multierror.Append(all, err)
 		}
 	}
-	if all != nil {
-		return fmt.Errorf("playback: remove old logs: %w", all)
+	if err := all.ErrorOrNil(); err != nil {
+		return fmt.Errorf("playback: remove old logs: %w", err)
 	}
 	return nil
 }

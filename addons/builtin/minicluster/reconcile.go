@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/hashicorp/go-multierror"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -176,10 +177,10 @@ func (c *controller) sweep(ctx context.Context, key string) error {
 	if err != nil {
 		return nil
 	}
-	var all error
+	var all *multierror.Error
 	note := func(err error) {
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			all = errors.Join(all, err)
+			all = multierror.Append(all, err)
 		}
 	}
 	if job, ok := lookup[*batchv1.Job](c.jobs, namespace, name); ok && ownedBy(job, name) {
@@ -195,7 +196,7 @@ func (c *controller) sweep(ctx context.Context, key string) error {
 			note(c.kube.CoreV1().Services(namespace).Delete(ctx, svc.Name, only(svc)))
 		}
 	}
-	return all
+	return all.ErrorOrNil()
 }
 
 // orphaned tells whether none of the MiniClusters that own the service is left.

@@ -9,12 +9,12 @@ package scaler
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,7 +71,7 @@ type scaler struct {
 
 	mu      sync.Mutex
 	booting map[string]*corev1.Node // by name, until the lister shows it
-	failed  error
+	failed  *multierror.Error
 }
 
 // idleness is since when a node has had nothing to do, in simulated and in real time.
@@ -245,7 +245,7 @@ func (s *scaler) boot(ctx context.Context, node *corev1.Node, at time.Time) {
 	if err := s.create(ctx, node.DeepCopy()); err != nil && ctx.Err() == nil {
 		s.mu.Lock()
 		delete(s.booting, node.Name)
-		s.failed = errors.Join(s.failed, err)
+		s.failed = multierror.Append(s.failed, err)
 		s.mu.Unlock()
 	}
 	s.poke()
@@ -254,7 +254,7 @@ func (s *scaler) boot(ctx context.Context, node *corev1.Node, at time.Time) {
 func (s *scaler) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failed
+	return s.failed.ErrorOrNil()
 }
 
 // snapshot gathers nodes, pods and sizes as they are now.
