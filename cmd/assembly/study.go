@@ -15,6 +15,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/lab"
+	"github.com/compspec/ocifit-lab/provision/nearest"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
@@ -46,7 +47,10 @@ func ReadStudy(name string) (*study.Study, error) {
 	}
 	data, err := templates.Study(name)
 	if err != nil {
-		return nil, err
+		if near := nearest.Within(name, templates.Studies(), 3); near != "" {
+			err = fmt.Errorf("%w (did you mean %s?)", err, near)
+		}
+		return nil, step.Try(err, "name a study that ships, or give the path of a file: ./mine.yaml")
 	}
 	return study.Load(data, name+".yaml")
 }
