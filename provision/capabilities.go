@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"time"
 
 	"github.com/compspec/ocifit-lab/provision/cost"
 )
@@ -108,6 +109,13 @@ type KubeconfigMerger interface {
 // LogCollector is a provider that can export what its nodes and pods said.
 type LogCollector interface {
 	CollectLogs(ctx context.Context, dir string) error
+}
+
+// ShortageTeller is a provider that learns why no machine of a type comes.
+type ShortageTeller interface {
+	// Shortage says, in the words of whoever lends machines, why the latest attempt since a moment to get one of a type failed; empty when
+	// none failed, or not for want of machines.
+	Shortage(ctx context.Context, instanceType string, since time.Time) (string, error)
 }
 
 // NodeReplacer is a provider that can end a machine on demand.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/compspec/ocifit-lab/experiments/release"
 	"github.com/compspec/ocifit-lab/experiments/schedule"
@@ -110,8 +111,12 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 	helm := release.ForCluster(cluster, namespace, func(string, ...any) {})
 	helm.LeaveDependents() // the trial waits for its job and pods
 	limits, exclusive := l.limits(prices, s)
+	var shortage func(context.Context, string, time.Time) (string, error)
+	if p, ok := l.Provider.(provision.ShortageTeller); ok {
+		shortage = p.Shortage
+	}
 	return &trial.Runner{
-		Limits: limits, Exclusive: exclusive, Study: s, Store: run, Cluster: cluster, Helm: helm,
+		Shortage: shortage, Limits: limits, Exclusive: exclusive, Study: s, Store: run, Cluster: cluster, Helm: helm,
 		Chart: application, Replacer: replacer, Namespace: namespace,
 		ArtifactRef: ref, Skip: l.Spec.Webhook.Skip, Prices: prices, Budget: budget,
 	}, nil

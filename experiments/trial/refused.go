@@ -1,8 +1,10 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,28 +20,69 @@ const (
 	refusedTimes = 3
 )
 
-// unlessRefused does what waits for the trial's pod and ends it when the pod cannot be made: by a quota, by PodSecurity, by another
-// webhook. The API server tells that in events of the job only.
+// unlessRefused does what waits for the trial's pod and its node, and ends it when the pod cannot be made (by a quota, by PodSecurity, by
+// another webhook: the API server tells that in events of the job only), or when no machine of its type can be had.
 func (a *attempt) unlessRefused(ctx context.Context, await func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	looked := make(chan struct{})
-	go func() {
-		defer close(looked)
-		cancel(a.awaitRefusal(ctx))
-	}()
+	var looking sync.WaitGroup
+	for _, look := range []func(context.Context) *Failure{a.awaitRefusal, a.awaitShortage} {
+		looking.Go(func() {
+			if failure := look(ctx); failure != nil {
+				cancel(failure)
+			}
+		})
+	}
 	err := await(ctx)
 	refusal := context.Cause(ctx)
 	cancel(nil)
-	<-looked
+	looking.Wait()
 	if failure, refused := refusal.(*Failure); err != nil && refused {
 		return failure
 	}
 	return err
 }
 
+const (
+	// shortageAfter is how long a node may take before the provider is asked why it does not come: a scaling group tries other zones first.
+	shortageAfter = 3 * time.Minute
+	shortageLook  = 30 * time.Second
+)
+
+// awaitShortage returns the failure of a trial whose machine cannot be had, or nil when ctx ends before.
+func (a *attempt) awaitShortage(ctx context.Context) *Failure {
+	if a.Shortage == nil || a.bound == "" {
+		return nil
+	}
+	began := time.Now()
+	if wait.Pause(ctx, a.pauses.or(shortageAfter)) != nil {
+		return nil
+	}
+	var shortage *Failure
+	err := wait.Until(ctx, "", wait.Every(a.pauses.or(shortageLook)), func(ctx context.Context) (bool, string, error) {
+		why, err := a.Shortage(ctx, a.bound, began.Add(-clockSkew))
+		if err != nil || why == "" {
+			return false, "", nil //nolint:nilerr // who cannot be asked knows of no shortage; the wait itself has a deadline
+		}
+		shortage = &Failure{"node", fmt.Errorf("%s cannot be had: %s", a.bound, why)}
+		return true, "", nil
+	})
+	if err != nil {
+		return nil
+	}
+	return shortage
+}
+
+// clockSkew is how far the clock of whoever lends machines may be behind.
+const clockSkew = 30 * time.Second
+
+// pauses shorten the waits of tests; the zero value leaves them as they are.
+type pauses struct{ all time.Duration }
+
+func (p pauses) or(d time.Duration) time.Duration { return cmp.Or(p.all, d) }
+
 // awaitRefusal returns the failure of a pod that cannot be made, or nil when ctx ends before.
-func (a *attempt) awaitRefusal(ctx context.Context) error {
+func (a *attempt) awaitRefusal(ctx context.Context) *Failure {
 	began := time.Now()
 	var refusal *Failure
 	err := wait.Until(ctx, "", wait.Every(refusedLook), func(ctx context.Context) (bool, string, error) {
@@ -61,7 +104,7 @@ func (a *attempt) awaitRefusal(ctx context.Context) error {
 		refusal = &Failure{"pod", fmt.Errorf("its creation failed %d times: %s", times, last)}
 		return true, "", nil
 	})
-	if err != nil || refusal == nil {
+	if err != nil {
 		return nil
 	}
 	return refusal

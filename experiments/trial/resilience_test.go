@@ -252,6 +252,36 @@ func TestOnlyTheSameReasonCounts(t *testing.T) {
 	}
 }
 
+// A trial does not wait for a machine that cannot be had, nor gives up one of which nothing is known.
+func TestShortageEndsTheWait(t *testing.T) {
+	asked := 0
+	a := &attempt{bound: "hpc7g.16xlarge", Runner: &Runner{Namespace: "trials", Cluster: fakeCluster(), pauses: pauses{time.Millisecond}}}
+	a.Shortage = func(_ context.Context, instanceType string, since time.Time) (string, error) {
+		if instanceType != "hpc7g.16xlarge" || since.After(time.Now()) {
+			t.Errorf("asked for %s since %s", instanceType, since)
+		}
+		switch asked++; asked {
+		case 1:
+			return "", nil
+		case 2:
+			return "", errRefused
+		}
+		return "InsufficientInstanceCapacity - none in us-east-1a", nil
+	}
+	err := a.unlessRefused(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+	var failure *Failure
+	if !errors.As(err, &failure) || failure.Phase != "node" || !strings.Contains(err.Error(), "hpc7g.16xlarge cannot be had: InsufficientInstanceCapacity") || asked != 3 {
+		t.Errorf("%v after %d looks", err, asked)
+	}
+	for name, change := range map[string]func(*attempt){"nobody to ask": func(a *attempt) { a.Shortage = nil }, "no type": func(a *attempt) { a.bound = "" }} {
+		quiet := &attempt{bound: a.bound, Runner: &Runner{Namespace: "trials", Cluster: fakeCluster(), pauses: a.pauses, Shortage: a.Shortage}}
+		change(quiet)
+		if err := quiet.unlessRefused(t.Context(), func(context.Context) error { return nil }); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A node may go as soon as its pod has ended; the trial that ran there counts all the same.
 func TestNodeThatWent(t *testing.T) {
 	pod := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n"}}

@@ -69,5 +69,6 @@ func (a *attempt) awaitDecision(ctx context.Context) error {
 	if err != nil {
 		return &Failure{"webhook", err}
 	}
+	a.bound = decision.InstanceType
 	return a.artifact.same(decision.ArtifactDigest)
 }

@@ -55,7 +55,10 @@ type Runner struct {
 	Exclusive bool
 	// Replacer is needed for a study with fresh nodes.
 	Replacer NodeReplacer
+	// Shortage says why no machine of a type came since a moment, or "" when nobody knows; nil where nobody can be asked.
+	Shortage func(ctx context.Context, instanceType string, since time.Time) (string, error)
 
+	pauses   pauses
 	served   served
 	artifact artifact
 	// one runs a trial once; tests put their own in its place.
@@ -99,6 +102,7 @@ type attempt struct {
 	pod     *corev1.Pod
 	node    *corev1.Node
 	place   *store.Attempt
+	bound   string         // the instance type that the decision chose; empty when it bound none
 	seen    atomic.Bool    // there was a pod
 	pods    *kube.PodWatch // the trial's pods, from before its installation until they are gone
 }

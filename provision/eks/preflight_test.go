@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/compspec/ocifit-lab/provision"
-	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 )
 

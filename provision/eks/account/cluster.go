@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
@@ -136,6 +139,40 @@ func (c *Cloud) scalingGroups(ctx context.Context, cluster string) ([]asgtypes.A
 		groups = append(groups, page.AutoScalingGroups...)
 	}
 	return groups, nil
+}
+
+// shortages are the codes by which EC2 says that it lends no machine, now or to this account.
+var shortages = []string{
+	"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientReservedInstanceCapacity", "UnfulfillableCapacity",
+	"VcpuLimitExceeded", "InstanceLimitExceeded",
+}
+
+// Shortage says why the latest attempt of a node group to start a machine since a moment failed for want of machines; empty when it did not.
+func (c *Cloud) Shortage(ctx context.Context, cluster, group string, since time.Time) (string, error) {
+	groups, err := c.scalingGroups(ctx, cluster)
+	if err != nil {
+		return "", err
+	}
+	for _, g := range groups {
+		if scalingTags(g)["eks:nodegroup-name"] != group {
+			continue
+		}
+		// The newest come first.
+		out, err := c.asg.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: g.AutoScalingGroupName, MaxRecords: aws.Int32(10)})
+		if err != nil {
+			return "", Explain(fmt.Errorf("look at the activity of the scaling group of %s: %w", group, err))
+		}
+		for _, a := range out.Activities {
+			if aws.ToTime(a.StartTime).Before(since) || a.StatusCode == asgtypes.ScalingActivityStatusCodeSuccessful {
+				break
+			}
+			text := aws.ToString(a.StatusMessage)
+			if slices.ContainsFunc(shortages, func(code string) bool { return strings.Contains(text, code) }) {
+				return text, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // ScalingTags maps the managed node groups of a cluster to the tags of their scaling groups.

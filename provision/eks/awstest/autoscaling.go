@@ -13,7 +13,7 @@ var asgOperations = map[string]operation{
 	"SetDesiredCapacity":                  setDesired,
 	"TerminateInstanceInAutoScalingGroup": terminateInGroup,
 	"DescribeAutoScalingInstances":        func(*Server, Call) (answer, error) { return xmlAnswer(el("AutoScalingInstances")), nil },
-	"DescribeScalingActivities":           func(*Server, Call) (answer, error) { return xmlAnswer(el("Activities")), nil },
+	"DescribeScalingActivities":           describeActivities,
 	"DescribeLaunchConfigurations":        func(*Server, Call) (answer, error) { return xmlAnswer(el("LaunchConfigurations")), nil },
 }
 
@@ -47,6 +47,22 @@ func describeASGs(s *Server, c Call) (answer, error) {
 			}))))
 	}
 	return xmlAnswer(el("AutoScalingGroups", items)), nil
+}
+
+// describeActivities lists the newest first, as AWS does.
+func describeActivities(s *Server, c Call) (answer, error) {
+	a, err := s.mustASG(c.get("AutoScalingGroupName"))
+	if err != nil {
+		return answer{}, err
+	}
+	list := slices.Clone(a.activities)
+	slices.Reverse(list)
+	return xmlAnswer(el("Activities", each("member", list, func(x activity) []node {
+		return []node{
+			el("ActivityId", x.id), el("AutoScalingGroupName", a.name), el("Description", "Launching a new EC2 instance"), el("Cause", "a user request changed the desired capacity"),
+			el("StartTime", x.at), el("EndTime", x.at), el("StatusCode", x.status), el("StatusMessage", x.message), el("Progress", 100),
+		}
+	}))), nil
 }
 
 func describeASGTags(s *Server, c Call) (answer, error) {

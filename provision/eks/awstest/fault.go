@@ -85,6 +85,16 @@ func NoCapacity(stack string, times int) ResourceFault {
 	}
 }
 
+// Exhaust has EC2 out of machines of a type, or have some again: scaling groups then fail to start them.
+func (s *Server) Exhaust(instanceType string, out bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.exhausted == nil {
+		s.exhausted = map[string]bool{}
+	}
+	s.exhausted[instanceType] = out
+}
+
 // Break adds a resource fault.
 func (s *Server) Break(f ResourceFault) {
 	s.mu.Lock()

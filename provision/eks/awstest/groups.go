@@ -24,6 +24,13 @@ type asg struct {
 	made              time.Time
 	tags              map[string]string
 	instances         []*instance
+	activities        []activity // the newest last
+}
+
+// activity is an attempt of a scaling group to start a machine.
+type activity struct {
+	id, status, message string
+	at                  time.Time
 }
 
 type instance struct {
@@ -134,10 +141,21 @@ func (s *Server) scale(name string) error {
 			return
 		}
 		for len(a.instances) < a.desired {
+			done := activity{id: s.id("act"), status: "Successful", at: time.Now()}
+			if s.exhausted[a.group.instanceType] {
+				done.status = "Failed"
+				done.message = fmt.Sprintf("Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have sufficient %s capacity in the "+
+					"Availability Zone you requested (%s). Our system will be working on provisioning additional capacity. Launching EC2 instance failed.",
+					a.group.instanceType, s.opts.Region+"a")
+				a.activities = append(a.activities, done)
+				break
+			}
+			a.activities = append(a.activities, done)
 			a.instances = append(a.instances, s.launch(a))
 		}
-		a.instances = a.instances[:max(a.desired, 0)]
+		a.instances = a.instances[:min(max(a.desired, 0), len(a.instances))]
 		spec = s.groupSpec(a)
+		spec.Desired = len(a.instances)
 	})
 	if spec.Cluster == "" {
 		return apiError(400, "ValidationError", "AutoScalingGroup name not found - %s", name)

@@ -91,9 +91,11 @@ type Server struct {
 	acct   *account
 	faults []*Fault
 	broken []*ResourceFault
-	watch  []func(Call)
-	calls  []Call
-	serial int
+	// exhausted are the instance types of which EC2 has none.
+	exhausted map[string]bool
+	watch     []func(Call)
+	calls     []Call
+	serial    int
 }
 
 // New starts an endpoint. Close ends it.
