@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/compspec/ocifit-lab/experiments/schedule"
@@ -64,6 +65,9 @@ func (l *Lab) play(c *cost.Lab, s *study.Study, parallel int) (f *cost.Forecast,
 	uses, took := schedule.Play(limits, trials, times, rule)
 	played := cost.Study{Retries: s.Retries, Took: took}
 	for _, u := range uses {
+		if u.Type == "" {
+			continue
+		}
 		played.Uses = append(played.Uses, cost.PlayedUse{Node: u.Node, InstanceType: u.Type, From: u.From, Ready: u.Ready, To: u.To, Gone: u.Gone})
 	}
 	for range trials {
@@ -107,11 +111,12 @@ func (l *Lab) decided(s *study.Study, prices map[string]float64) ([]schedule.Tri
 	for _, t := range s.Trials() {
 		kind, known := chosen[t.Arm.Model]
 		if !known || t.Arm.Model == compat.Random {
-			drawn, err := pool.Draw(trial.Seed(s.Seed, t))
-			if err != nil {
+			switch drawn, err := pool.Draw(trial.Seed(s.Seed, t)); {
+			case err == nil:
+				kind = drawn.Selected
+			case !errors.Is(err, predict.ErrNoCandidate): // the preflight says why a lab has no type to choose; its trials take no node
 				return nil, err
 			}
-			kind = drawn.Selected
 		}
 		out = append(out, schedule.Trial{Arm: t.Arm.Name, Block: trial.Block(s, t), Type: kind})
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compspec/ocifit-lab/provision/cost"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/templates"
 )
@@ -44,6 +45,23 @@ func TestControlledSideBySide(t *testing.T) {
 	}
 	if sixteen, err := l.Paces(t.Context(), s); err != nil || sixteen[3].Hours > 1 {
 		t.Errorf("the study does not fit into an hour: %+v, %v", sixteen, err)
+	}
+}
+
+// A lab in which nothing may be chosen is planned all the same, so that the preflight can say why.
+func TestNothingToChoose(t *testing.T) {
+	l := assembled(t, "sim", "")
+	l.Spec.Webhook.Skip = l.Spec.InstanceTypes()
+	s, err := LoadStudy(l.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.Forecast(t.Context(), s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Bill.Unpriced) > 0 || f.Bill.Parts[cost.BusyNodes] > 0 {
+		t.Errorf("%+v", f.Bill)
 	}
 }
 
