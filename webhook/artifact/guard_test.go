@@ -106,7 +106,7 @@ func TestPublic(t *testing.T) {
 	for ip, want := range map[string]bool{
 		"8.8.8.8": true, "2606:4700::1": true, "127.0.0.1": false, "::1": false, "10.0.0.1": false, "172.20.0.1": false, "192.168.1.1": false,
 		"169.254.169.254": false, "fe80::1": false, "fd00:ec2::254": false, "100.64.0.1": false, "0.0.0.0": false, "::ffff:127.0.0.1": false,
-		"64:ff9b::7f00:1": false, "224.0.0.1": false, "255.255.255.255": false,
+		"64:ff9b::7f00:1": false, "::169.254.169.254": false, "::10.0.0.1": false, "224.0.0.1": false, "255.255.255.255": false,
 	} {
 		if got := public(netip.MustParseAddr(ip)); got != want {
 			t.Errorf("%s: %v", ip, got)
