@@ -146,7 +146,11 @@ func TestNeverReady(t *testing.T) {
 	var err error
 	for _, deadline := range []time.Duration{3 * time.Second, 15 * time.Second, time.Minute} {
 		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		begin := time.Now()
 		err = steps[0].Run(ctx, quiet)
+		if took := time.Since(begin); took > deadline+7*time.Second {
+			t.Errorf("gave up after %s of %s", took, deadline)
+		}
 		if ended := ctx.Err(); err == nil || ended == nil {
 			t.Errorf("it ended with %v before its deadline (%v)", err, ended)
 		}

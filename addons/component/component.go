@@ -89,27 +89,21 @@ func (c *Component) Install(ctx context.Context, cluster *kube.Cluster, log step
 
 // Reach fetches what would be installed, checks it against its digest as far as that is known, and changes nothing.
 func (c *Component) Reach(ctx context.Context) error {
-	ref := c.Ref
-	if ref.Digest == "" {
-		known, err := c.Lock.get(ref)
-		if err != nil {
-			return err
-		}
-		ref.Digest = known
-	}
-	_, err := chart.Fetch(ctx, ref, c.Source)
-	return wrapped(c.Name, err)
+	_, err := c.get(ctx, nil)
+	return err
 }
 
-func wrapped(name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", name, err)
-}
-
-// fetch brings the content. What has no pinned digest must stay what it was when it was installed first.
+// fetch brings the content, and remembers its digest.
 func (c *Component) fetch(ctx context.Context, before *Record) (chart.Content, error) {
+	content, err := c.get(ctx, before)
+	if err != nil {
+		return content, err
+	}
+	return content, c.Lock.put(c.Ref, content.Digest)
+}
+
+// get brings the content. What has no pinned digest must stay what it was when it was installed first.
+func (c *Component) get(ctx context.Context, before *Record) (chart.Content, error) {
 	ref := c.Ref
 	if ref.Digest == "" && before != nil && before.Location == ref.Location && before.Version == ref.Version {
 		ref.Digest = before.Digest
@@ -125,7 +119,7 @@ func (c *Component) fetch(ctx context.Context, before *Record) (chart.Content, e
 	if err != nil {
 		return content, fmt.Errorf("%s: %w", c.Name, err)
 	}
-	return content, c.Lock.put(c.Ref, content.Digest)
+	return content, nil
 }
 
 // foreign refuses to take over definitions of custom resources that something else has brought.

@@ -4,40 +4,17 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
-	"path/filepath"
-	"strings"
 	"testing"
 )
 
 // TestErrorsOfManyAreGathered wants go-multierror where the errors of independent operations come together: errors.Join adds one error to
 // another, and in a loop it is a list in disguise.
 func TestErrorsOfManyAreGathered(t *testing.T) {
-	root := filepath.Join("..", "..")
-	files := 0
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root:
-			return fs.SkipDir
-		case d.IsDir(), !strings.HasSuffix(path, ".go"), strings.HasSuffix(path, "_test.go"):
-			return nil
+	files := eachFile(t, "", func(name string, fset *token.FileSet, f *ast.File) {
+		for _, at := range joinedInLoops(f) {
+			t.Errorf("%s:%d: errors.Join gathers in a loop; use multierror.Append", name, fset.Position(at).Line)
 		}
-		files++
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		for _, at := range joinedInLoops(file) {
-			t.Errorf("%s: errors.Join gathers in a loop; use multierror.Append", set.Position(at))
-		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if files < 100 {
 		t.Errorf("looked at %d files only", files)
 	}

@@ -21,15 +21,28 @@ var (
 // TestNobodyTellsProvidersApart wants providers to be asked for what they can do: outside of provision nothing asserts a concrete provider's
 // type and nothing compares a provider's name. The constructors stand in a table, which does neither.
 func TestNobodyTellsProvidersApart(t *testing.T) {
+	files := eachFile(t, "provision", func(name string, fset *token.FileSet, f *ast.File) {
+		for _, found := range tellsApart(f) {
+			t.Errorf("%s:%d: %s", name, fset.Position(found.at).Line, found.what)
+		}
+	})
+	if files < 50 {
+		t.Errorf("looked at %d files only", files)
+	}
+}
+
+// eachFile parses the Go files of the repository that are no tests, without those of one folder unless it is "", and returns how many there
+// were.
+func eachFile(t *testing.T, without string, look func(name string, fset *token.FileSet, f *ast.File)) (files int) {
+	t.Helper()
 	root := filepath.Join("..", "..")
-	files := 0
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		name, _ := filepath.Rel(root, path)
 		if d.IsDir() {
-			if strings.HasPrefix(d.Name(), ".") && name != "." || name == "provision" {
+			if strings.HasPrefix(d.Name(), ".") && name != "." || name == without {
 				return fs.SkipDir
 			}
 			return nil
@@ -43,17 +56,13 @@ func TestNobodyTellsProvidersApart(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for _, found := range tellsApart(f) {
-			t.Errorf("%s:%d: %s", name, fset.Position(found.at).Line, found.what)
-		}
+		look(name, fset, f)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files < 50 {
-		t.Errorf("looked at %d files only", files)
-	}
+	return files
 }
 
 type finding struct {

@@ -60,12 +60,12 @@ func (l *Lab) times(s *study.Study) cost.Times {
 // Forecast is what the trials of a study will cost with so many side by side. It plays the study by the rules by which it is run, and asks
 // nobody: types are decided by the node features that the lab installs, as the webhook does.
 func (l *Lab) Forecast(ctx context.Context, s *study.Study, parallel int) (*cost.Forecast, error) {
-	c, err := l.Costs(ctx, false)
+	p, err := l.player(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	f, _, err := l.play(c, s, parallel)
-	return f, err
+	f, _ := p.play(parallel)
+	return f, nil
 }
 
 // chooseable are the types that the webhook may choose.

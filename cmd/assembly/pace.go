@@ -3,6 +3,7 @@ package assembly
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/compspec/ocifit-lab/experiments/schedule"
@@ -29,28 +30,44 @@ var paces = []int{1, 4, 8, 16}
 
 // Paces forecasts the study with more and more trials side by side.
 func (l *Lab) Paces(ctx context.Context, s *study.Study) ([]Pace, error) {
+	p, err := l.player(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return p.paces(), nil
+}
+
+// player plays a study whose trials are decided, on a clock of its own.
+type player struct {
+	lab    *Lab
+	study  *study.Study
+	costs  *cost.Lab
+	trials []schedule.Trial
+}
+
+func (l *Lab) player(ctx context.Context, s *study.Study) (*player, error) {
 	c, err := l.Costs(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	var out []Pace
-	for _, n := range paces {
-		f, least, err := l.play(c, s, n)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, Pace{Parallel: n, Hours: f.Hours, USD: f.USD, LeastHours: least.Hours()})
-	}
-	return out, nil
-}
-
-// play runs the study on a clock of its own, and prices it. least is a time below which no order of the trials can come.
-func (l *Lab) play(c *cost.Lab, s *study.Study, parallel int) (f *cost.Forecast, least time.Duration, err error) {
 	prices, _ := templates.Prices()
 	trials, err := l.decided(s, prices)
-	if err != nil {
-		return nil, 0, err
+	return &player{l, s, c, trials}, err
+}
+
+func (p *player) paces() []Pace {
+	var out []Pace
+	for _, n := range paces {
+		f, least := p.play(n)
+		out = append(out, Pace{Parallel: n, Hours: f.Hours, USD: f.USD, LeastHours: least.Hours()})
 	}
+	return out
+}
+
+// play prices the study with so many trials side by side. least is a time below which no order of the trials can come.
+func (p *player) play(parallel int) (f *cost.Forecast, least time.Duration) {
+	l, s, c, trials := p.lab, p.study, p.costs, p.trials
+	prices, _ := templates.Prices()
 	limits, exclusive := l.limits(prices, s)
 	limits.Parallel = parallel
 	rule := schedule.Reused
@@ -70,10 +87,8 @@ func (l *Lab) play(c *cost.Lab, s *study.Study, parallel int) (f *cost.Forecast,
 		}
 		played.Uses = append(played.Uses, cost.PlayedUse{Node: u.Node, InstanceType: u.Type, From: u.From, Ready: u.Ready, To: u.To, Gone: u.Gone})
 	}
-	for range trials {
-		played.May = append(played.May, l.chooseable())
-	}
-	return c.Forecast(played, t, time.Now()), t.Create + schedule.LowerBound(limits, trials, times, rule) + t.Delete, nil
+	played.May = slices.Repeat([][]string{l.chooseable()}, len(trials))
+	return c.Forecast(played, t, time.Now()), t.Create + schedule.LowerBound(limits, trials, times, rule) + t.Delete
 }
 
 // limits are those of the lab's node groups. Without a chart that keeps trials apart on a node, a type has one trial at a time.

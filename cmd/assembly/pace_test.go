@@ -73,17 +73,14 @@ func TestWorstCaseIsNeverPassed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := l.Costs(t.Context(), false)
+		p, err := l.player(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, idle := range []time.Duration{0, time.Minute, 10 * time.Minute, time.Hour} {
-			c.ScaleDownAfter = idle
+			p.costs.ScaleDownAfter = idle
 			for _, parallel := range []int{1, 3, 16} {
-				f, least, err := l.play(c, s, parallel)
-				if err != nil {
-					t.Fatal(err)
-				}
+				f, least := p.play(parallel)
 				if f.USD > f.WorstUSD || f.Hours > f.WorstHours || f.Hours < least.Hours() {
 					t.Errorf("%s, %d side by side, idle %s: $%.2f in %.2f h, the worst case is $%.2f in %.2f h, the bound %s", name, parallel, idle, f.USD, f.Hours, f.WorstUSD, f.WorstHours, least)
 				}

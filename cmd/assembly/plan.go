@@ -108,12 +108,12 @@ func (l *Lab) Plan(ctx context.Context, s *study.Study) (*Plan, error) {
 	if p.Bill, err = l.bill(ctx); err != nil {
 		return nil, err
 	}
-	if p.Paces, err = l.Paces(ctx, s); err != nil {
+	player, err := l.player(ctx, s)
+	if err != nil {
 		return nil, err
 	}
-	if p.Forecast, err = l.Forecast(ctx, s, 1); err != nil {
-		return nil, err
-	}
+	p.Paces = player.paces()
+	p.Forecast, _ = player.play(1)
 	p.WorstCase = WorstCase{Hours: p.Forecast.WorstHours, CostUSD: p.Forecast.WorstUSD, Rule: p.Forecast.Rule}
 	p.Power = l.power(s, p.Forecast.USD/float64(max(1, p.Trials)))
 	return p, nil

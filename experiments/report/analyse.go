@@ -66,9 +66,7 @@ func Analyse(ctx context.Context, r *store.Run, opt Options) (*Analysis, error) 
 		return nil, err
 	}
 	a.Looks, a.Plans = len(looks), info.Plans
-	if a.Bill, err = r.Bill(ctx); err != nil {
-		return nil, err
-	}
+	a.Bill = r.Bill(records)
 	a.Arms = make([]Arm, len(info.Study.Arms))
 	inParallel(len(a.Arms), func(i int) {
 		a.Arms[i] = newArm(info.Study, info.Study.Arms[i], rows[info.Study.Arms[i].Name], records, a.Metric)

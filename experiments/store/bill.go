@@ -36,24 +36,30 @@ func (r *Run) Meter(ctx context.Context, lab cost.Lab) (*cost.Meter, error) {
 			uses = append(uses, u)
 		}
 	}
-	// In the order of time, for the start of a node tells the meter of the end of the one in whose place it came.
+	return metered(lab, uses), nil
+}
+
+// metered tells a meter of the uses in the order of time, for the start of a node tells it of the end of the one in whose place it came.
+func metered(lab cost.Lab, uses []cost.Use) *cost.Meter {
 	slices.SortStableFunc(uses, func(a, b cost.Use) int { return a.From.Compare(b.From) })
 	m := cost.NewMeter(lab)
 	for _, u := range uses {
 		m.Use(u)
 	}
-	return m, nil
+	return m
 }
 
-// Bill is what the run has cost until its last trial ended, idle tails included in what is committed; nil when the run does not say what
-// prices it depends on.
-func (r *Run) Bill(ctx context.Context) (*cost.Bill, error) {
+// Bill is what the run, of which these are all records, has cost until its last trial ended, idle tails included in what is committed; nil
+// when the run does not say what prices it depends on.
+func (r *Run) Bill(records []Record) *cost.Bill {
 	if r.info.Costs == nil {
-		return nil, nil
+		return nil
 	}
-	m, err := r.Meter(ctx, *r.info.Costs)
-	if err != nil {
-		return nil, err
+	var uses []cost.Use
+	for i := range records {
+		if u, ok := records[i].Trial.Use(); ok && records[i].Trial.Run == r.info.ID {
+			uses = append(uses, u)
+		}
 	}
-	return m.Last(), nil
+	return metered(*r.info.Costs, uses).Last()
 }

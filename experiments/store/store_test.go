@@ -495,9 +495,17 @@ func TestBillGoesByTime(t *testing.T) {
 			Log: log2(uint64(i)), Node: fmt.Sprint("machine-", i), InstanceType: "c7g.16xlarge", Created: storetest.Start.Add(time.Duration(i) * 3 * time.Minute),
 		})
 	}
-	bill, err := r.Bill(context.Background())
+	records, err := r.Records(context.Background())
 	if err != nil {
 		t.Fatal(err)
+	}
+	meter, err := r.Meter(context.Background(), lab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bill := r.Bill(records)
+	if read := meter.Last(); read.Committed != bill.Committed {
+		t.Errorf("$%.3f of the records, $%.3f of the folder", bill.Committed, read.Committed)
 	}
 	// A trial takes 73 s. The first three machines are paid for three minutes, the last one until ten minutes after its trial.
 	if want := 3*3 + 73.0/60 + 10; math.Abs(bill.Committed-want) > 1e-6 {

@@ -47,6 +47,8 @@ const (
 	// shortageAfter is how long a node may take before the provider is asked why it does not come: a scaling group tries other zones first.
 	shortageAfter = 3 * time.Minute
 	shortageLook  = 30 * time.Second
+	// clockSkew is how far the clock of whoever lends machines may be behind.
+	clockSkew = 30 * time.Second
 )
 
 // awaitShortage returns the failure of a trial whose machine cannot be had, or nil when ctx ends before.
@@ -55,11 +57,11 @@ func (a *attempt) awaitShortage(ctx context.Context) *Failure {
 		return nil
 	}
 	began := time.Now()
-	if wait.Pause(ctx, a.pauses.or(shortageAfter)) != nil {
+	if wait.Pause(ctx, cmp.Or(a.shortagePause, shortageAfter)) != nil {
 		return nil
 	}
 	var shortage *Failure
-	err := wait.Until(ctx, "", wait.Every(a.pauses.or(shortageLook)), func(ctx context.Context) (bool, string, error) {
+	err := wait.Until(ctx, "", wait.Every(cmp.Or(a.shortagePause, shortageLook)), func(ctx context.Context) (bool, string, error) {
 		why, err := a.Shortage(ctx, a.bound, began.Add(-clockSkew))
 		if err != nil || why == "" {
 			return false, "", nil //nolint:nilerr // who cannot be asked knows of no shortage; the wait itself has a deadline
@@ -72,14 +74,6 @@ func (a *attempt) awaitShortage(ctx context.Context) *Failure {
 	}
 	return shortage
 }
-
-// clockSkew is how far the clock of whoever lends machines may be behind.
-const clockSkew = 30 * time.Second
-
-// pauses shorten the waits of tests; the zero value leaves them as they are.
-type pauses struct{ all time.Duration }
-
-func (p pauses) or(d time.Duration) time.Duration { return cmp.Or(p.all, d) }
 
 // awaitRefusal returns the failure of a pod that cannot be made, or nil when ctx ends before.
 func (a *attempt) awaitRefusal(ctx context.Context) *Failure {

@@ -255,7 +255,7 @@ func TestOnlyTheSameReasonCounts(t *testing.T) {
 // A trial does not wait for a machine that cannot be had, nor gives up one of which nothing is known.
 func TestShortageEndsTheWait(t *testing.T) {
 	asked := 0
-	a := &attempt{bound: "hpc7g.16xlarge", Runner: &Runner{Namespace: "trials", Cluster: fakeCluster(), pauses: pauses{time.Millisecond}}}
+	a := &attempt{bound: "hpc7g.16xlarge", Runner: &Runner{Namespace: "trials", Cluster: fakeCluster(), shortagePause: time.Millisecond}}
 	a.Shortage = func(_ context.Context, instanceType string, since time.Time) (string, error) {
 		if instanceType != "hpc7g.16xlarge" || since.After(time.Now()) {
 			t.Errorf("asked for %s since %s", instanceType, since)
@@ -274,7 +274,7 @@ func TestShortageEndsTheWait(t *testing.T) {
 		t.Errorf("%v after %d looks", err, asked)
 	}
 	for name, change := range map[string]func(*attempt){"nobody to ask": func(a *attempt) { a.Shortage = nil }, "no type": func(a *attempt) { a.bound = "" }} {
-		quiet := &attempt{bound: a.bound, Runner: &Runner{Namespace: "trials", Cluster: fakeCluster(), pauses: a.pauses, Shortage: a.Shortage}}
+		quiet := &attempt{bound: a.bound, Runner: &Runner{Namespace: "trials", Cluster: fakeCluster(), shortagePause: a.shortagePause, Shortage: a.Shortage}}
 		change(quiet)
 		if err := quiet.unlessRefused(t.Context(), func(context.Context) error { return nil }); err != nil {
 			t.Errorf("%s: %v", name, err)

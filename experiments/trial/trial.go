@@ -58,7 +58,7 @@ type Runner struct {
 	// Shortage says why no machine of a type came since a moment, or "" when nobody knows; nil where nobody can be asked.
 	Shortage func(ctx context.Context, instanceType string, since time.Time) (string, error)
 
-	pauses   pauses
+	shortagePause time.Duration // tests: in the place of both pauses before Shortage is asked
 	served   served
 	artifact artifact
 	// one runs a trial once; tests put their own in its place.
