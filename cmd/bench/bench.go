@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"time"
 )
 
@@ -120,21 +119,28 @@ func (b *bench) kubeconfig() string {
 	return filepath.Join(b.dir, ".ocifit-lab", "ocifit", "kubeconfig")
 }
 
-// supervisor is the process that carries the lab.
-func (b *bench) supervisor(ctx context.Context) (int, error) {
+// facts are what status tells of the cluster.
+func (b *bench) facts(ctx context.Context) (map[string]string, error) {
 	out, _, err := b.output(ctx, "status", "-o", "json")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var status struct {
 		Cluster struct{ Facts map[string]string }
 	}
 	if err := json.Unmarshal(out, &status); err != nil {
-		return 0, fmt.Errorf("status of the lab: %w", err)
+		return nil, fmt.Errorf("status of the lab: %w", err)
 	}
-	pid, err := strconv.Atoi(status.Cluster.Facts["pid"])
+	return status.Cluster.Facts, nil
+}
+
+// timed runs the program once and makes a row of the seconds it took.
+func (b *bench) timed(ctx context.Context, row Row, args ...string) error {
+	seconds, err := b.call(ctx, args...)
 	if err != nil {
-		return 0, fmt.Errorf("status of the lab names no process of the simulated cluster: %w", err)
+		return err
 	}
-	return pid, nil
+	row.Value, row.Unit = seconds, "s"
+	b.row(row)
+	return nil
 }

@@ -3,7 +3,6 @@ package bench
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -48,12 +47,7 @@ func (b *bench) bareSeconds(ctx context.Context) (float64, error) {
 // control measures what needs no lab.
 func (b *bench) control(ctx context.Context) error {
 	b.Say("a command that does nothing")
-	help, err := b.call(ctx, "--help")
-	if err != nil {
-		return err
-	}
-	b.row(Row{Name: "ocifit-lab --help", Value: help, Unit: "s"})
-	return nil
+	return b.timed(ctx, Row{Name: "ocifit-lab --help"}, "--help")
 }
 
 func (b *bench) life(ctx context.Context) error {
@@ -63,24 +57,22 @@ func (b *bench) life(ctx context.Context) error {
 		return err
 	}
 	b.Say("up")
-	up, err := b.call(ctx, "up")
-	if err != nil {
+	up := Row{Name: "up, everything the study needs", Against: "etcd and kube-apiserver alone", Reference: bare}
+	if err := b.timed(ctx, up, "up"); err != nil {
 		return err
 	}
-	b.row(Row{Name: "up, everything the study needs", Value: up, Unit: "s", Against: "etcd and kube-apiserver alone", Reference: bare})
-	again, err := b.call(ctx, "up")
-	if err != nil {
-		return err
-	}
-	b.row(Row{Name: "up again, nothing to do", Value: again, Unit: "s"})
-	return nil
+	return b.timed(ctx, Row{Name: "up again, nothing to do"}, "up")
 }
 
 // study runs the whole study and tells what a trial takes of the supervisor: figures that a busy machine changes little.
 func (b *bench) study(ctx context.Context) error {
-	pid, err := b.supervisor(ctx)
+	facts, err := b.facts(ctx)
 	if err != nil {
 		return err
+	}
+	pid, err := strconv.Atoi(facts["pid"])
+	if err != nil {
+		return fmt.Errorf("status of the lab names no process of the simulated cluster: %w", err)
 	}
 	cluster, err := kube.Connect(b.kubeconfig())
 	if err != nil {
@@ -93,11 +85,10 @@ func (b *bench) study(ctx context.Context) error {
 	trials := float64(b.report.Trials)
 	cpuBefore, known := cpu(pid)
 	b.Say("the study, %.0f trials", trials)
-	seconds, err := b.call(ctx, "experiment", "all", "--repeats", strconv.Itoa(b.Repeats), "-q")
-	if err != nil {
+	all := Row{Name: fmt.Sprintf("experiment all, %.0f trials", trials)}
+	if err := b.timed(ctx, all, "experiment", "all", "--repeats", strconv.Itoa(b.Repeats), "-q"); err != nil {
 		return err
 	}
-	b.row(Row{Name: fmt.Sprintf("experiment all, %.0f trials", trials), Value: seconds, Unit: "s"})
 	after, err := requests(ctx, cluster)
 	if err != nil {
 		return err
@@ -112,32 +103,19 @@ func (b *bench) study(ctx context.Context) error {
 }
 
 func (b *bench) end(ctx context.Context) error {
-	out, _, err := b.output(ctx, "status", "-o", "json")
+	facts, err := b.facts(ctx)
 	if err != nil {
 		return err
 	}
-	var status struct {
-		Cluster struct{ Facts map[string]string }
+	peak := Row{Name: "supervisor's peak memory", Unit: "MiB"}
+	if peak.Value, err = strconv.ParseFloat(facts["peakMemoryMiB"], 64); err != nil {
+		peak.Skipped = "this system does not tell the peak of another process"
 	}
-	if err := json.Unmarshal(out, &status); err != nil {
-		return fmt.Errorf("status of the lab: %w", err)
-	}
-	if peak, err := strconv.ParseFloat(status.Cluster.Facts["peakMemoryMiB"], 64); err == nil {
-		b.row(Row{Name: "supervisor's peak memory", Value: peak, Unit: "MiB"})
-	} else {
-		b.row(Row{Name: "supervisor's peak memory", Unit: "MiB", Skipped: "this system does not tell the peak of another process"})
-	}
-	report, err := b.call(ctx, "results", "report", "-q")
-	if err != nil {
+	b.row(peak)
+	if err := b.timed(ctx, Row{Name: "results report"}, "results", "report", "-q"); err != nil {
 		return err
 	}
-	b.row(Row{Name: "results report", Value: report, Unit: "s"})
-	down, err := b.call(ctx, "down", "-q")
-	if err != nil {
-		return err
-	}
-	b.row(Row{Name: "down", Value: down, Unit: "s"})
-	return nil
+	return b.timed(ctx, Row{Name: "down"}, "down", "-q")
 }
 
 // requests is the number of requests that the API server has answered.
