@@ -34,6 +34,7 @@ require (
 	github.com/mattn/go-runewidth v0.0.19 // width of text on a terminal
 	github.com/opencontainers/go-digest v1.0.0 // digests of OCI content
 	github.com/opencontainers/image-spec v1.1.1 // types of OCI content
+	github.com/parquet-go/parquet-go v0.32.0 // tables of measurements as Parquet
 	github.com/prometheus/client_golang v1.23.2 // the webhook's metrics
 	github.com/rogpeppe/go-internal v1.14.1 // tests: testscript
 	github.com/sirupsen/logrus v1.9.4 // distribution's logger, which is kept quiet
@@ -47,7 +48,7 @@ require (
 	golang.org/x/sync v0.22.0 // errgroup
 	golang.org/x/sys v0.47.0 // tests: a terminal that does not answer
 	golang.org/x/term v0.45.0 // whether somebody looks, and how wide the terminal is
-	gonum.org/v1/gonum v0.17.0 // distributions of the statistics
+	gonum.org/v1/gonum v0.17.0 // distributions of the statistics, linear algebra of the models
 	helm.sh/helm/v3 v3.21.4 // trials and components are Helm releases; eksctl wants v3
 	k8s.io/api v0.36.3 // Kubernetes: the minor of k8s.io/kubernetes
 	k8s.io/apiextensions-apiserver v0.36.2 // Kubernetes: definition of MiniClusters
@@ -342,6 +343,13 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.0 // indirect
 )
 
+require (
+	github.com/andybalholm/brotli v1.1.1 // indirect
+	github.com/parquet-go/bitpack v1.0.0 // indirect
+	github.com/parquet-go/jsonlite v1.0.0 // indirect
+	github.com/pierrec/lz4/v4 v4.1.21 // indirect
+	github.com/twpayne/go-geom v1.6.1 // indirect
+)
 
 // k8s.io/kubernetes is no library: it requires its staging modules at v0.0.0, and whoever imports it has to say which ones are meant. All
 // of them are at the release that goes with it; raise them together with it.

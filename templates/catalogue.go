@@ -3,12 +3,35 @@ package templates
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strconv"
 	"sync"
 
 	"sigs.k8s.io/yaml"
 )
 
 const featurePrefix = "feature.node.kubernetes.io/"
+
+// The numbers of an instance type, as labels of its row among the node features: models multiply by them. Nodes do not carry them.
+const (
+	FactPrefix = "instance.ocifit-lab/"
+	// FactCores are physical cores, FactVCPUs hardware threads.
+	FactCores = FactPrefix + "cores"
+	FactVCPUs = FactPrefix + "vcpus"
+	// FactMemory in GiB.
+	FactMemory = FactPrefix + "memory-gib"
+	// FactClock in GHz, with all cores at work where the vendor tells it.
+	FactClock = FactPrefix + "clock-ghz"
+	// FactBandwidth is the type's share, by cores, of the peak memory bandwidth of a socket, in GB/s.
+	FactBandwidth = FactPrefix + "memory-bandwidth-gbs"
+	// FactPrice in USD per hour, on demand.
+	FactPrice = FactPrefix + "price-usd"
+)
+
+// Facts lists the labels of an instance type's numbers.
+func Facts() []string {
+	return []string{FactCores, FactVCPUs, FactMemory, FactClock, FactBandwidth, FactPrice}
+}
 
 // InstanceType is what the catalogue knows of one EC2 instance type.
 type InstanceType struct {
@@ -22,6 +45,8 @@ type InstanceType struct {
 	// Labels are those of every node of the type: features, instance type, architecture and operating system,
 	// without what belongs to one machine, such as its host name.
 	Labels map[string]string
+	// Facts are the type's numbers, by Facts' labels.
+	Facts map[string]string
 }
 
 type catalogue struct {
@@ -32,8 +57,12 @@ type catalogue struct {
 		Description    string
 		Model          map[string]string
 		Multithreading bool
-		CPUID          []string `json:"cpuid"`
-		Labels         map[string]string
+		// ClockGHz; SocketCores and SocketGBps describe a whole socket.
+		ClockGHz    float64
+		SocketCores int
+		SocketGBps  float64  `json:"socketGBps"`
+		CPUID       []string `json:"cpuid"`
+		Labels      map[string]string
 	} `json:"processors"`
 	Systems map[string]map[string]string `json:"systems"`
 	Devices map[string]map[string]string `json:"devices"`
@@ -91,10 +120,17 @@ func InstanceTypes() []InstanceType {
 		out = append(out, InstanceType{
 			Name: t.Name, Architecture: t.Architecture, VCPU: t.VCPU, Cores: t.Cores, MemoryMiB: t.MemoryGiB << 10,
 			PriceUSD: t.PriceUSD, Zone: t.Zone, Labels: labels,
+			Facts: map[string]string{
+				FactCores: strconv.Itoa(t.Cores), FactVCPUs: strconv.Itoa(t.VCPU), FactMemory: strconv.FormatInt(t.MemoryGiB, 10),
+				FactClock: figure(p.ClockGHz), FactBandwidth: figure(p.SocketGBps * float64(t.Cores) / float64(p.SocketCores)), FactPrice: figure(t.PriceUSD),
+			},
 		})
 	}
 	return out
 }
+
+// figure has six digits, as far as a figure of a catalogue goes.
+func figure(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
 
 func addFeatures(labels, features map[string]string) {
 	for k, v := range features {
@@ -113,12 +149,14 @@ func Prices() (prices map[string]float64, note string) {
 }
 
 // NodeFeatures renders the cached node features of the types that keep accepts, all with a nil keep: a JSON list with one
-// label map per instance type, the format that the webhook reads from the node-features ConfigMap.
+// label map per instance type, its facts among them, the format that the webhook reads from the node-features ConfigMap.
 func NodeFeatures(keep func(instanceType string) bool) []byte {
 	rows := []map[string]string{}
 	for _, t := range InstanceTypes() {
 		if keep == nil || keep(t.Name) {
-			rows = append(rows, t.Labels)
+			row := maps.Clone(t.Labels)
+			maps.Copy(row, t.Facts)
+			rows = append(rows, row)
 		}
 	}
 	data, err := json.MarshalIndent(rows, "", " ")

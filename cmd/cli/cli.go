@@ -128,7 +128,7 @@ a real control plane with simulated nodes, whose benchmark figures are replayed,
 	_ = root.RegisterFlagCompletionFunc("progress", words(ui.Kinds()...))
 	root.AddCommand(
 		a.initCmd(), a.planCmd(), a.upCmd(), a.downCmd(), a.statusCmd(), a.doctorCmd(), a.logsCmd(),
-		a.experimentCmd(), a.resultsCmd(), a.modelsCmd(), a.applicationsCmd(), a.artifactCmd(), a.webhookCmd(), a.versionCmd(), a.supervisorCmd(),
+		a.experimentCmd(), a.resultsCmd(), a.measurementsCmd(), a.modelsCmd(), a.applicationsCmd(), a.artifactCmd(), a.webhookCmd(), a.versionCmd(), a.supervisorCmd(),
 		a.addonsCmd(), a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(), a.eksCmd(), a.benchCmd(), a.bareControlPlaneCmd(),
 	)
 	return root

@@ -19,8 +19,8 @@ import (
 )
 
 func (a *app) modelsCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "models", Short: "List the published models, import new ones, score instance types with one"}
-	cmd.AddCommand(a.modelsListCmd(), a.modelsScoreCmd(), a.modelsImportCmd())
+	cmd := &cobra.Command{Use: "models", Short: "Train models, import them, check them against measurements, score instance types with one"}
+	cmd.AddCommand(a.modelsListCmd(), a.modelsScoreCmd(), a.modelsImportCmd(), a.modelsTrainCmd(), a.modelsEvaluateCmd())
 	return cmd
 }
 
@@ -171,12 +171,23 @@ func scoreTable(w io.Writer, t *predict.Table) error {
 		case len(l.OutOfDomain) > 0:
 			mark = "out of domain: " + strings.Join(l.OutOfDomain, "; ")
 		}
-		rows = append(rows, []string{l.InstanceType, l.Architecture, score, price, mark})
+		between := ""
+		if l.Low != nil {
+			between = fmt.Sprintf("%.4g to %.4g", *l.Low, *l.High)
+		}
+		rows = append(rows, []string{l.InstanceType, l.Architecture, score, between, price, mark})
 	}
 	for _, s := range t.Skipped {
-		rows = append(rows, []string{s, "", "-", "", "skipped"})
+		rows = append(rows, []string{s, "", "-", "", "", "skipped"})
 	}
-	if err := ui.Table(w, []string{"INSTANCE TYPE", "ARCH", "SCORE", "$/HOUR", ""}, rows); err != nil {
+	header := []string{"INSTANCE TYPE", "ARCH", "SCORE", "INTERVAL", "$/HOUR", ""}
+	if !slices.ContainsFunc(t.Scores, func(l predict.Line) bool { return l.Low != nil }) {
+		header = slices.Delete(header, 3, 4)
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 3, 4)
+		}
+	}
+	if err := ui.Table(w, header, rows); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "\nmodel %s, %s; equal scores broken by %s\n", t.Model, t.Direction, t.TieBreak)

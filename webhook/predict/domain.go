@@ -58,7 +58,7 @@ func (m *Model) train(numbers map[string]int) error {
 		t.degree = max(t.degree, len(term.when))
 	}
 	for i, r := range t.rows {
-		score := m.total(r)
+		score := m.finish(m.total(r, nil))
 		if i == 0 {
 			t.lowest, t.highest = score, score
 		}
@@ -112,7 +112,10 @@ func (m *Model) outOfTraining(codes []int) []string {
 	if !t.base.spans(codes) {
 		return []string{fmt.Sprintf("model %s saw each pair of this node's values, but nothing that the whole of them can be worked out from", m.Name)}
 	}
-	if score := m.total(codes); score < t.lowest || score > t.highest {
+	if len(m.Numbers) > 0 {
+		return nil // the numbers move the score; each has its own range
+	}
+	if score := m.finish(m.total(codes, nil)); score < t.lowest || score > t.highest {
 		return []string{fmt.Sprintf("model %s extrapolates to %.6g; the rows it was fitted on have %.6g to %.6g", m.Name, score, t.lowest, t.highest)}
 	}
 	return nil
@@ -139,7 +142,10 @@ func (m *Model) value(label, code int) string { return m.KnownValues[m.labels[la
 // WithCombinations returns a copy of the model that carries the rows that it was fitted on: label maps of which only the
 // model's labels count. Rows that lack one of them, or have a value that the model does not know, are an error.
 func (m *Model) WithCombinations(rows []map[string]string) (*Model, error) {
-	out := Model{Name: m.Name, Direction: m.Direction, Intercept: m.Intercept, Terms: m.Terms, KnownValues: m.KnownValues, Source: m.Source}
+	out := Model{
+		Name: m.Name, Direction: m.Direction, Intercept: m.Intercept, Terms: m.Terms, KnownValues: m.KnownValues, Source: m.Source,
+		Numbers: m.Numbers, Exponential: m.Exponential, Interval: m.Interval, Validation: m.Validation,
+	}
 	seen := map[string]bool{}
 	for i, row := range rows {
 		if why := m.unknownLabels(row); len(why) > 0 {

@@ -20,7 +20,7 @@ const Format = "ocifit-lab.model/v1"
 const MaxModelBytes = 8 << 20
 
 // file is the model format: labels under short aliases with the values that the model knows, and terms that
-// say when to add what.
+// say when to add what, times which numbers.
 type file struct {
 	Format    string               `json:"format"`
 	Name      string               `json:"name"`
@@ -29,8 +29,20 @@ type file struct {
 	Labels    map[string]fileLabel `json:"labels"`
 	// Combinations are the rows of the fit: a value by alias.
 	Combinations []map[string]string `json:"combinations,omitempty"`
-	Intercept    float64             `json:"intercept"`
-	Terms        []fileTerm          `json:"terms"`
+	// Numbers are labels that count as numbers, under their aliases.
+	Numbers     map[string]fileNumber `json:"numbers,omitempty"`
+	Exponential bool                  `json:"exponential,omitempty"`
+	Interval    *Interval             `json:"interval,omitempty"`
+	Validation  *Validation           `json:"validation,omitempty"`
+	Intercept   float64               `json:"intercept"`
+	Terms       []fileTerm            `json:"terms"`
+}
+
+type fileNumber struct {
+	Label string  `json:"label"`
+	Log   bool    `json:"log,omitempty"`
+	Min   float64 `json:"min"`
+	Max   float64 `json:"max"`
 }
 
 type fileLabel struct {
@@ -39,8 +51,9 @@ type fileLabel struct {
 }
 
 type fileTerm struct {
-	When map[string]string `json:"when"`
-	Add  float64           `json:"add"`
+	When  map[string]string `json:"when"`
+	Times []string          `json:"times,omitempty"`
+	Add   float64           `json:"add"`
 }
 
 // DecodeModel reads a model file strictly: unknown or repeated fields, another format, an alias that is not
@@ -57,7 +70,10 @@ func DecodeModel(data []byte) (*Model, error) {
 	if f.Format != Format {
 		return nil, fmt.Errorf("model file: format is %q, this program reads %q", f.Format, Format)
 	}
-	m := Model{Name: f.Name, Direction: f.Direction, Intercept: f.Intercept, KnownValues: make(map[string][]string, len(f.Labels))}
+	m := Model{
+		Name: f.Name, Direction: f.Direction, Intercept: f.Intercept, KnownValues: make(map[string][]string, len(f.Labels)),
+		Exponential: f.Exponential, Interval: f.Interval, Validation: f.Validation,
+	}
 	if f.Source != nil {
 		m.Source = *f.Source
 	}
@@ -70,6 +86,10 @@ func DecodeModel(data []byte) (*Model, error) {
 		}
 		m.KnownValues[l.Label] = l.Known
 	}
+	for _, n := range f.Numbers {
+		m.Numbers = append(m.Numbers, Number(n))
+	}
+	sortNumbers(m.Numbers)
 	for i, c := range f.Combinations {
 		row := make(map[string]string, len(c))
 		for alias, value := range c {
@@ -90,6 +110,13 @@ func DecodeModel(data []byte) (*Model, error) {
 			}
 			term.When = append(term.When, Condition{l.Label, value})
 		}
+		for _, alias := range t.Times {
+			n, ok := f.Numbers[alias]
+			if !ok {
+				return nil, fmt.Errorf("model file %q: term %d multiplies by %q, which is not in numbers", f.Name, i+1, alias)
+			}
+			term.Times = append(term.Times, n.Label)
+		}
 		slices.SortFunc(term.When, func(a, b Condition) int { return strings.Compare(a.Label, b.Label) })
 		m.Terms = append(m.Terms, term)
 	}
@@ -98,7 +125,10 @@ func DecodeModel(data []byte) (*Model, error) {
 
 // EncodeModel writes a model file that DecodeModel reads back to the same formula.
 func EncodeModel(m *Model) ([]byte, error) {
-	f := file{Format: Format, Name: m.Name, Direction: m.Direction, Intercept: m.Intercept, Labels: map[string]fileLabel{}}
+	f := file{
+		Format: Format, Name: m.Name, Direction: m.Direction, Intercept: m.Intercept, Labels: map[string]fileLabel{},
+		Exponential: m.Exponential, Interval: m.Interval, Validation: m.Validation,
+	}
 	if m.Source != (Source{}) {
 		f.Source = &m.Source
 	}
@@ -106,6 +136,14 @@ func EncodeModel(m *Model) ([]byte, error) {
 	for i, label := range m.labels {
 		alias[label] = fmt.Sprintf("l%d", i+1)
 		f.Labels[alias[label]] = fileLabel{label, m.KnownValues[label]}
+	}
+	numbers := make(map[string]string, len(m.Numbers))
+	for i, n := range m.Numbers {
+		if f.Numbers == nil {
+			f.Numbers = map[string]fileNumber{}
+		}
+		numbers[n.Label] = fmt.Sprintf("n%d", i+1)
+		f.Numbers[numbers[n.Label]] = fileNumber(n)
 	}
 	for _, values := range m.sortedCombinations() {
 		row := make(map[string]string, len(values))
@@ -122,7 +160,11 @@ func EncodeModel(m *Model) ([]byte, error) {
 			}
 			when[alias[c.Label]] = c.Equals
 		}
-		f.Terms = append(f.Terms, fileTerm{when, t.Coefficient})
+		var times []string
+		for _, label := range t.Times {
+			times = append(times, numbers[label])
+		}
+		f.Terms = append(f.Terms, fileTerm{when, times, t.Coefficient})
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -16,10 +16,10 @@ type guarded struct {
 // guard bounds the scores of a model that does not carry the rows it was fitted on: away from them its coefficients no
 // longer cancel, and a score is off by many orders of magnitude. One order beyond the catalogue's range passes, for a
 // catalogue may be small and a new machine better. A model with its rows needs no guard, and without a catalogue there is
-// none.
+// none, nor for one that reads numbers alone: it carries their ranges.
 func (m *Model) guard(catalogue []features.Candidate) *guarded {
 	g := &guarded{m, math.Inf(-1), math.Inf(1)}
-	if m.training != nil {
+	if m.training != nil || len(m.labels) == 0 {
 		return g
 	}
 	low, high, known := 0.0, 0.0, false
@@ -69,19 +69,16 @@ func (g *guarded) scorer() func(labels map[string]string) (float64, []string) {
 	}
 	m := g.Model
 	codes := make([]int, len(m.labels))
-	key := make([]byte, 0, 2*len(m.labels))
+	key := make([]byte, 0, 2*len(m.labels)+16*len(m.Numbers))
 	known := map[string]result{}
 	return func(labels map[string]string) (float64, []string) {
 		if !m.encode(labels, codes) {
 			return math.NaN(), m.unknownLabels(labels)
 		}
-		key = pack(key[:0], codes)
+		key = m.key(key[:0], codes, labels)
 		r, ok := known[string(key)]
 		if !ok {
-			if r.out = m.outOfTraining(codes); len(r.out) > 0 {
-				r.score = math.NaN()
-			} else {
-				r.score = m.total(codes)
+			if r.score, r.out = m.score(codes, labels); len(r.out) == 0 {
 				r.out = g.outOfBounds(r.score)
 			}
 			known[string(key)] = r

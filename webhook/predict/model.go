@@ -17,8 +17,8 @@ const (
 	maxTerms  = 100_000
 )
 
-// Model is an exact formula over node labels: the intercept plus the coefficient of every term whose
-// conditions all hold. A Model does not change once made; it is safe for concurrent use.
+// Model is an exact formula over node labels: the intercept plus, for every term whose conditions all hold, its
+// coefficient times its numbers. A Model does not change once made; it is safe for concurrent use.
 type Model struct {
 	Name      string
 	Direction compat.Direction
@@ -32,6 +32,13 @@ type Model struct {
 	// is out of the model's domain unless the rows determine its score. Without any, only KnownValues are checked; see
 	// Options.Catalogue for the guard that is left then.
 	Combinations []map[string]string
+	// Numbers are the labels that terms multiply by.
+	Numbers []Number
+	// Exponential says that the sum is the natural logarithm of the score.
+	Exponential bool
+	// Interval and Validation are nil for a model that does not carry them.
+	Interval   *Interval
+	Validation *Validation
 	// Source says where the figures come from.
 	Source Source
 
@@ -48,10 +55,11 @@ type Source struct {
 	SHA256 string `json:"sha256,omitempty"`
 }
 
-// Term adds Coefficient to the score of nodes whose labels fulfil every condition of When.
+// Term adds Coefficient times the numbers of the labels in Times to the sum of nodes whose labels fulfil every condition of When.
 type Term struct {
 	Coefficient float64
 	When        []Condition
+	Times       []string
 }
 
 // Condition holds for nodes whose Label has exactly the value Equals.
@@ -61,6 +69,7 @@ type Condition struct{ Label, Equals string }
 type compiledTerm struct {
 	coefficient float64
 	when        []compiledCondition
+	times       []int
 }
 
 type compiledCondition struct{ label, code int }
@@ -104,17 +113,20 @@ func (m *Model) compile() error {
 		}
 		m.codes = append(m.codes, codes)
 	}
+	at, err := m.compileNumbers()
+	if err != nil {
+		return err
+	}
 	m.terms = make([]compiledTerm, len(m.Terms))
 	for i, t := range m.Terms {
-		var err error
-		if m.terms[i], err = compileTerm(t, numbers, m.codes); err != nil {
+		if m.terms[i], err = compileTerm(t, numbers, m.codes, at); err != nil {
 			return fmt.Errorf("term %d: %w", i+1, err)
 		}
 	}
 	return m.train(numbers)
 }
 
-func compileTerm(t Term, numbers map[string]int, codes []map[string]int) (compiledTerm, error) {
+func compileTerm(t Term, numbers map[string]int, codes []map[string]int, at map[string]int) (compiledTerm, error) {
 	if err := checkNumber(t.Coefficient); err != nil {
 		return compiledTerm{}, err
 	}
@@ -130,6 +142,16 @@ func compileTerm(t Term, numbers map[string]int, codes []map[string]int) (compil
 		}
 		out.when[i] = compiledCondition{label, code}
 	}
+	if len(t.Times) > maxFactors {
+		return compiledTerm{}, fmt.Errorf("multiplies %d numbers, the limit is %d", len(t.Times), maxFactors)
+	}
+	for _, label := range t.Times {
+		n, ok := at[label]
+		if !ok {
+			return compiledTerm{}, fmt.Errorf("multiplies by the label %s, which is not among the numbers", label)
+		}
+		out.times = append(out.times, n)
+	}
 	return out, nil
 }
 
@@ -140,10 +162,7 @@ func checkNumber(x float64) error {
 	return nil
 }
 
-// Labels lists the labels that the model reads, sorted.
-func (m *Model) Labels() []string { return slices.Clone(m.labels) }
-
-// Score returns the model's exact score for a node with the given labels, correctly rounded. When the node is
+// Score returns the model's score for a node with the given labels; that of a formula without numbers is exact, correctly rounded. When the node is
 // out of the model's domain the score is NaN and outOfDomain says why: a label is absent or has a value that the model
 // does not know, or values that are known were never seen together: the formula's terms would no longer cancel there.
 func (m *Model) Score(labels map[string]string) (score float64, outOfDomain []string) {
@@ -152,10 +171,22 @@ func (m *Model) Score(labels map[string]string) (score float64, outOfDomain []st
 	if !m.encode(labels, codes) {
 		return math.NaN(), m.unknownLabels(labels)
 	}
+	return m.score(codes, labels)
+}
+
+// score is Score for labels whose values are known, with their codes.
+func (m *Model) score(codes []int, labels map[string]string) (float64, []string) {
 	if out := m.outOfTraining(codes); len(out) > 0 {
 		return math.NaN(), out
 	}
-	return m.total(codes), nil
+	var values []float64
+	if len(m.Numbers) > 0 {
+		values = make([]float64, len(m.Numbers))
+		if out := m.measure(labels, values); len(out) > 0 {
+			return math.NaN(), out
+		}
+	}
+	return m.finish(m.total(codes, values)), nil
 }
 
 // encode writes the code of each label's value and reports whether all are known.
@@ -172,18 +203,26 @@ func (m *Model) encode(labels map[string]string, codes []int) bool {
 	return true
 }
 
-func (m *Model) total(codes []int) float64 {
+// total sums up the terms. Without values, those with numbers are left out.
+func (m *Model) total(codes []int, values []float64) float64 {
 	var s sum
 	s.add(m.Intercept)
 next:
 	for i := range m.terms {
 		t := &m.terms[i]
+		if len(t.times) > 0 && values == nil {
+			continue
+		}
 		for _, c := range t.when {
 			if codes[c.label] != c.code {
 				continue next
 			}
 		}
-		s.add(t.coefficient)
+		x := t.coefficient
+		for _, n := range t.times {
+			x *= values[n]
+		}
+		s.add(x)
 	}
 	return s.round()
 }

@@ -61,6 +61,9 @@ type Line struct {
 	Architecture string `json:"architecture,omitempty"`
 	// Score is nil when the model cannot score the type, and in a random draw.
 	Score *float64 `json:"score"`
+	// Low and High are the ends of the model's interval around the score; nil for a model without one.
+	Low  *float64 `json:"low,omitempty"`
+	High *float64 `json:"high,omitempty"`
 	// OutOfDomain names the labels that the model cannot judge; such a type is not chosen.
 	OutOfDomain []string `json:"outOfDomain"`
 	// Live says that the labels of a running node were scored; Note why those of the cache were, instead.
@@ -108,6 +111,7 @@ func Rank(m *Model, direction compat.Direction, candidates []features.Candidate,
 			continue
 		}
 		t.Scores[i].Score = &score
+		t.Scores[i].Low, t.Scores[i].High = m.Between(score)
 		switch {
 		case len(best) == 0 || direction.Better(score, top):
 			best, top = append(best[:0], c), score

@@ -98,7 +98,7 @@ func name(labels map[string]string, i int) string {
 // missing lists the labels of the model that some node lacks.
 func missing(m *Model, nodes []map[string]string) []string {
 	var out []string
-	for _, l := range m.labels {
+	for _, l := range m.Labels() {
 		if slices.ContainsFunc(nodes, func(n map[string]string) bool { _, ok := n[l]; return !ok }) {
 			out = append(out, l)
 		}
