@@ -80,6 +80,9 @@ func Analyse(ctx context.Context, r *store.Run, opt Options) (*Analysis, error) 
 	if a.Simulated {
 		a.Simulation = simulation(info, a.Sources)
 	}
+	a.setRegrets(rows)
+	a.setMeasured(rows)
+	a.Types = byType(a.Trials, a.Metric)
 	a.compare(info.Study, rows)
 	a.Checks = a.runChecks(info.Study, rows)
 	a.Question, a.Answer = a.question(), a.answer()

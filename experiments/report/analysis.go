@@ -30,8 +30,11 @@ type Analysis struct {
 	Checks      []Check      `json:"checks"`
 	Comparisons []Comparison `json:"comparisons"`
 	Choices     []Choice     `json:"choices"` // what the arms came to
-	Excluded    []Excluded   `json:"excluded"`
-	Forecast    *Forecast    `json:"forecast,omitempty"`
+	// Types are the figures of all trials by instance type, Best is the arm with the best figure.
+	Types    []TypeFigures `json:"types,omitempty"`
+	Best     string        `json:"best,omitempty"`
+	Excluded []Excluded    `json:"excluded"`
+	Forecast *Forecast     `json:"forecast,omitempty"`
 	// Bill is what the run's trials cost with the cluster around them, by the model of plan and of the limit; nil where it is not known.
 	Bill *cost.Bill `json:"bill,omitempty"`
 
@@ -105,6 +108,9 @@ type Arm struct {
 	PerDollarHour *Figures `json:"perDollarHour,omitempty"`
 	// TimeToSolution is in seconds from the pod's creation to its end; a machine's start is shared by the trials that it served.
 	TimeToSolution *Figures `json:"timeToSolution,omitempty"`
+	// Regret is how much worse the figure of merit is than that of the best arm, as a share of it; nil where the arm was not launched as
+	// that one.
+	Regret *float64 `json:"regret,omitempty"`
 
 	Ranks         []int          `json:"ranks"`
 	Threads       []int          `json:"threads"`
@@ -147,6 +153,9 @@ type Decision struct {
 	TieBreak     string   `json:"tieBreak,omitempty"`
 	Candidates   int      `json:"candidates,omitempty"`
 	OutOfDomain  int      `json:"outOfDomain,omitempty"`
+	// Measured is the mean of what the model predicted by its score, MeasuredBy the figure's name; nil where the logs do not show it.
+	Measured   *float64 `json:"measured,omitempty"`
+	MeasuredBy string   `json:"measuredBy,omitempty"`
 }
 
 // Excluded is an attempt that does not count, and why.

@@ -33,11 +33,11 @@ var lowerIsBetter = []string{"duration", "mpi_allreduce_avg"}
 func endpointOf(rule string, metric store.Metric, p pair) Endpoint {
 	whole := Endpoint{Key: study.EndpointFOM, Name: metric.Unit, HigherIsBetter: metric.HigherIsBetter, of: fom}
 	model := p.arm.Model
-	whole.Own = model == modelFOM
+	whole.Own = model == modelFOM || model == metric.Key
 	key := rule
 	if rule == "" || rule == study.EndpointOwn {
 		switch model {
-		case study.RandomModel, modelFOM:
+		case study.RandomModel, modelFOM, metric.Key:
 			return whole
 		case modelFOMPerDollar:
 			key = study.EndpointPerDollar
@@ -47,7 +47,7 @@ func endpointOf(rule string, metric store.Metric, p pair) Endpoint {
 	}
 	e := Endpoint{Key: key, Own: key == model || key == study.EndpointPerDollar && model == modelFOMPerDollar, HigherIsBetter: true}
 	switch key {
-	case study.EndpointFOM:
+	case study.EndpointFOM, metric.Key:
 		return whole
 	case study.EndpointPerRank:
 		e.Name, e.HigherIsBetter, e.of = metric.Unit+" per rank", metric.HigherIsBetter, fomPerRank

@@ -21,7 +21,7 @@ var pageStyle string
 // WriteHTML writes the report as one file that needs nothing else: no network, no scripts, plots as inline SVG, the data embedded.
 func WriteHTML(w io.Writer, a *Analysis) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"num": num, "interval": interval, "meanOf": meanOf, "rangeText": rangeText, "usd": usd,
+		"num": num, "interval": interval, "meanOf": meanOf, "rangeText": rangeText, "usd": usd, "regretText": regretText,
 		"join":       func(s []string) string { return strings.Join(s, ", ") },
 		"rest":       func(items []findingItem) []findingItem { return items[1:] },
 		"statusText": statusText,
@@ -83,8 +83,8 @@ func newHTMLTable(comparisons []Comparison) htmlTable {
 }
 
 type decisionRow struct {
-	Arm, Model, Type, Score, RunnerUp, Tied string
-	Trials                                  int
+	Arm, Model, Type, Score, Measured, RunnerUp, Tied string
+	Trials                                            int
 }
 
 type fact struct{ Name, Value string }
@@ -144,7 +144,7 @@ func decisionRows(a *Analysis) []decisionRow {
 		ds := arm.Decisions
 		if len(ds) == 0 {
 			for _, t := range sortedTypes(arm.InstanceTypes) {
-				out = append(out, decisionRow{Arm: arm.Name, Model: arm.Model, Type: t + " (decision not recorded)", Trials: arm.InstanceTypes[t], Score: "-"})
+				out = append(out, decisionRow{Arm: arm.Name, Model: arm.Model, Type: t + " (decision not recorded)", Trials: arm.InstanceTypes[t], Score: "-", Measured: "-"})
 			}
 			continue
 		}
@@ -157,11 +157,17 @@ func decisionRows(a *Analysis) []decisionRow {
 			for _, t := range sortedTypes(arm.InstanceTypes) {
 				counts = append(counts, fmt.Sprintf("%s (%d)", t, arm.InstanceTypes[t]))
 			}
-			out = append(out, decisionRow{Arm: arm.Name, Model: arm.Model, Type: strings.Join(counts, ", "), Trials: n, Score: "-"})
+			out = append(out, decisionRow{Arm: arm.Name, Model: arm.Model, Type: strings.Join(counts, ", "), Trials: n, Score: "-", Measured: "-"})
 			continue
 		}
 		for _, d := range ds {
-			row := decisionRow{Arm: arm.Name, Model: arm.Model, Type: d.InstanceType, Trials: d.Trials, Score: "-", RunnerUp: d.RunnerUp}
+			row := decisionRow{Arm: arm.Name, Model: arm.Model, Type: d.InstanceType, Trials: d.Trials, Score: "-", Measured: "-", RunnerUp: d.RunnerUp}
+			if d.Measured != nil {
+				row.Measured = num(*d.Measured)
+				if d.MeasuredBy != a.Metric.Unit {
+					row.Measured += " (" + d.MeasuredBy + ")"
+				}
+			}
 			if d.Score != nil {
 				row.Score = num(*d.Score)
 			}

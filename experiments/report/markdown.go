@@ -29,6 +29,7 @@ func WriteMarkdown(w io.Writer, a *Analysis) error {
 		}
 	}
 	m.line("")
+	m.markdownTypes(a)
 	m.markdownDecisions(a)
 	m.markdownExcluded(a)
 	if f := a.Forecast; f != nil {
@@ -76,22 +77,35 @@ func (t *textWriter) markdownArms(a *Analysis) {
 	var rows [][]string
 	for i := range a.Arms {
 		arm := &a.Arms[i]
-		row := []string{arm.Name, fmt.Sprintf("%d of %d", arm.Complete, arm.Trials), typesText(arm.InstanceTypes, 2), fmt.Sprint(arm.Nodes), rangeText(arm.Ranks), "-", "-", "-", "-"}
+		row := []string{arm.Name, fmt.Sprintf("%d of %d", arm.Complete, arm.Trials), typesText(arm.InstanceTypes, 2), fmt.Sprint(arm.Nodes), rangeText(arm.Ranks), "-", "-", "-", "-", regretText(arm.Regret)}
 		if f := arm.FOM(); f != nil {
 			row[5], row[6], row[7], row[8] = num(f.Mean), num(f.SD), num(f.GeometricMean), interval(f.CI95)
 		}
 		rows = append(rows, append(row, meanOf(arm.PerRank()), meanOf(arm.TimeToSolution), usd(arm.CostUSD)))
 	}
-	t.markdownTable([]string{"Arm", "Trials", "Types", "Nodes", "Ranks", "Mean", "SD", "Geo. mean", "95%", "Per rank", "Time, s", "Cost"}, rows)
+	t.markdownTable([]string{"Arm", "Trials", "Types", "Nodes", "Ranks", "Mean", "SD", "Geo. mean", "95%", "Regret", "Per rank", "Time, s", "Cost"}, rows)
 }
 
 func (t *textWriter) markdownDecisions(a *Analysis) {
 	t.line("## What the models chose%s\n", simulatedSuffix(a))
 	var rows [][]string
 	for _, d := range decisionRows(a) {
-		rows = append(rows, []string{d.Arm, d.Model, d.Type, fmt.Sprint(d.Trials), d.Score, d.RunnerUp, d.Tied})
+		rows = append(rows, []string{d.Arm, d.Model, d.Type, fmt.Sprint(d.Trials), d.Score, d.Measured, d.RunnerUp, d.Tied})
 	}
-	t.markdownTable([]string{"Arm", "Model", "Instance type", "Trials", "Score", "Runner-up", "Tied with"}, rows)
+	t.markdownTable([]string{"Arm", "Model", "Instance type", "Trials", "Predicted", "Measured", "Runner-up", "Tied with"}, rows)
+}
+
+func (t *textWriter) markdownTypes(a *Analysis) {
+	if len(a.Types) == 0 {
+		return
+	}
+	t.line("## %s by instance type%s\n", a.Metric.Unit, simulatedSuffix(a))
+	rows := make([][]string, len(a.Types))
+	for i := range a.Types {
+		g := &a.Types[i]
+		rows[i] = []string{g.InstanceType, fmt.Sprint(g.Trials), fmt.Sprint(g.Nodes), num(g.Figure.GeometricMean), interval(g.Figure.CI95), meanOf(g.PerDollarHour), g.Launch, strings.Join(g.Arms, ", ")}
+	}
+	t.markdownTable([]string{"Instance type", "Trials", "Nodes", "Geo. mean", "95%", "Per $/h", "Launch", "Arms"}, rows)
 }
 
 func (t *textWriter) markdownExcluded(a *Analysis) {

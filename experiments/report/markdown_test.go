@@ -66,7 +66,7 @@ func TestMarkdownSaysSimulatedFirst(t *testing.T) {
 	if err := report.WriteMarkdown(&md, analysis(t, "controlled", 2, reporttest.Options{Simulated: true})); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(md.String(), "> **SIMULATED.** ") || strings.Count(md.String(), "(simulated)") != 3 {
+	if !strings.HasPrefix(md.String(), "> **SIMULATED.** ") || strings.Count(md.String(), "(simulated)") != 4 {
 		t.Error(md.String())
 	}
 }

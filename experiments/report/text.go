@@ -51,22 +51,22 @@ func (t *textWriter) table(rows [][]string) {
 
 func (t *textWriter) arms(a *Analysis) {
 	t.line("%s by arm, %s%s", a.Metric.Unit, captionUnit, simulatedSuffix(a))
-	rows := [][]string{{"ARM", "TRIALS", "TYPES", "NODES", "RANKS", "MEAN", "SD", "GEO. MEAN", "95%", "PER RANK", "PER $/H", "USD"}}
+	rows := [][]string{{"ARM", "TRIALS", "TYPES", "NODES", "RANKS", "MEAN", "SD", "GEO. MEAN", "95%", "REGRET", "PER RANK", "PER $/H", "USD"}}
 	for i := range a.Arms {
 		arm := &a.Arms[i]
 		row := []string{arm.Name, fmt.Sprintf("%d/%d", arm.Complete, arm.Trials), typesText(arm.InstanceTypes, 2), fmt.Sprint(arm.Nodes), rangeText(arm.Ranks)}
 		f := arm.FOM()
 		if f == nil {
-			rows = append(rows, append(row, "-", "-", "-", "-", "-", "-", usd(arm.CostUSD)))
+			rows = append(rows, append(row, "-", "-", "-", "-", "-", "-", "-", usd(arm.CostUSD)))
 			continue
 		}
-		rows = append(rows, append(row, num(f.Mean), num(f.SD), num(f.GeometricMean), interval(f.CI95), meanOf(arm.PerRank()), meanOf(arm.PerDollarHour), usd(arm.CostUSD)))
+		rows = append(rows, append(row, num(f.Mean), num(f.SD), num(f.GeometricMean), interval(f.CI95), regretText(arm.Regret), meanOf(arm.PerRank()), meanOf(arm.PerDollarHour), usd(arm.CostUSD)))
 	}
 	t.table(rows)
 	t.line("")
 }
 
-const captionUnit = "one figure per trial; geometric means are over machines, with their 95% t-interval"
+const captionUnit = "one figure per trial; geometric means are over machines, with their 95% t-interval; regret is against the best arm"
 
 func simulatedSuffix(a *Analysis) string {
 	if a.Simulated {
