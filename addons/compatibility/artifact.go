@@ -2,10 +2,12 @@
 package compatibility
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"slices"
 
-	"github.com/opencontainers/go-digest"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/compspec/ocifit-lab/addons"
@@ -34,7 +36,7 @@ func (t Target) options() oci.Options {
 	return oci.Options{PlainHTTP: t.PlainHTTP, Credential: t.Credential}
 }
 
-// Addon is the artifact with all published models and the random choice.
+// Addon is the artifact with all models of the program, those of one's own and the random choice.
 type Addon struct {
 	// Title says in the plan where the artifact goes.
 	Title string
@@ -44,19 +46,56 @@ type Addon struct {
 	Make func(ctx context.Context) error
 	// Images maps an architecture to the application's image.
 	Images map[string]string
+	// Models are the files of models of one's own.
+	Models []string
 }
 
-// Build returns the artifact's layer.
-func Build(images map[string]string) ([]byte, error) {
-	models, err := predict.Published()
+// Own reads model files. Their names must differ from each other and from those of the program's own models.
+func Own(files []string) ([]*predict.Model, [][]byte, error) {
+	builtIn, err := predict.BuiltIn()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	taken := map[string]string{}
+	for _, m := range builtIn {
+		taken[m.Name] = "a model of the program"
+	}
+	var models []*predict.Model
+	var contents [][]byte
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, nil, err
+		}
+		m, err := predict.DecodeModel(data)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if other, twice := taken[m.Name]; twice {
+			return nil, nil, fmt.Errorf("%s: %s is called %s too; give it another name", file, other, m.Name)
+		}
+		taken[m.Name] = file
+		models, contents = append(models, m), append(contents, data)
+	}
+	return models, contents, nil
+}
+
+// Build returns what is pushed.
+func Build(images map[string]string, files []string) (oci.Bundle, error) {
+	models, err := predict.BuiltIn()
+	if err != nil {
+		return oci.Bundle{}, err
+	}
+	own, contents, err := Own(files)
+	if err != nil {
+		return oci.Bundle{}, err
 	}
 	list := []compat.Model{predict.RandomModel()}
-	for _, m := range models {
+	for _, m := range append(models, own...) {
 		list = append(list, m.ArtifactModel())
 	}
-	return oci.Build(list, images)
+	data, err := oci.Build(list, images)
+	return oci.Bundle{MediaType: compat.MediaTypeModels, Data: data, Models: contents}, err
 }
 
 // Name implements addons.Addon.
@@ -70,9 +109,9 @@ func (*Addon) Requires() addons.Requirements { return addons.Requirements{} }
 
 // Plan implements addons.Addon.
 func (a *Addon) Plan() string {
-	what := "the published models and random"
-	if models, err := predict.Published(); err == nil {
-		what = fmt.Sprintf("%d models and random", len(models))
+	what := "the program's models and random"
+	if models, err := predict.BuiltIn(); err == nil {
+		what = fmt.Sprintf("%d models and random", len(models)+len(a.Models))
 	}
 	return fmt.Sprintf("push the compatibility artifact (%s) to %s", what, a.Title)
 }
@@ -88,12 +127,12 @@ func (a *Addon) Install(ctx context.Context, _ *kube.Cluster, log step.Log) erro
 	if err != nil {
 		return err
 	}
-	data, err := Build(a.Images)
+	bundle, err := Build(a.Images, a.Models)
 	if err != nil {
 		return err
 	}
 	for _, ref := range target.refs() {
-		pushed, err := oci.Push(ctx, ref, data, compat.MediaTypeModels, target.options())
+		pushed, err := oci.PushBundle(ctx, ref, bundle, target.options())
 		if err != nil {
 			return err
 		}
@@ -108,7 +147,7 @@ func (a *Addon) Ready(ctx context.Context, _ *kube.Cluster) error {
 	if err != nil {
 		return err
 	}
-	want, err := Build(a.Images)
+	want, err := Build(a.Images, a.Models)
 	if err != nil {
 		return err
 	}
@@ -117,7 +156,7 @@ func (a *Addon) Ready(ctx context.Context, _ *kube.Cluster) error {
 		if err != nil {
 			return err
 		}
-		if digest.FromBytes(got.Data) != digest.FromBytes(want) {
+		if !bytes.Equal(got.Data, want.Data) || !slices.EqualFunc(got.Models, want.Models, bytes.Equal) {
 			return fmt.Errorf("%s holds another artifact than this lab's", ref)
 		}
 	}

@@ -35,7 +35,7 @@ func (l *Lab) outsideAddons() []addons.Addon {
 func (l *Lab) commonAddons() []addons.Addon {
 	return []addons.Addon{
 		&nodefeatures.Addon{Namespace: addons.Namespace, Features: templates.NodeFeatures(l.Spec.HasGroup), Types: len(l.Spec.InstanceTypes())},
-		&compatibility.Addon{Title: l.artifactTitle(), Target: l.ArtifactTarget, Make: l.makeRepository, Images: l.Spec.Artifact.Images},
+		&compatibility.Addon{Title: l.artifactTitle(), Target: l.ArtifactTarget, Make: l.makeRepository, Images: l.Spec.Artifact.Images, Models: l.Spec.Artifact.Models},
 	}
 }
 

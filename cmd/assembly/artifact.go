@@ -8,16 +8,45 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/compspec/ocifit-lab/addons/compatibility"
+	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/step"
 	oci "github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
 	"github.com/compspec/ocifit-lab/webhook/compat"
+	"github.com/compspec/ocifit-lab/webhook/predict"
 	"github.com/compspec/ocifit-lab/webhook/serve"
 )
 
 // artifactName is the repository of the study's artifact in a lab's own registry.
 const artifactName = "compspec/ocifit-k8s-compatibility"
+
+// Models are those that the lab's artifact has: the program's and those of one's own.
+func Models(spec *lab.Spec) ([]*predict.Model, error) {
+	models, err := predict.BuiltIn()
+	if err != nil {
+		return nil, err
+	}
+	own, _, err := compatibility.Own(spec.Artifact.Models)
+	if err != nil {
+		return nil, fmt.Errorf("artifact.models: %w", err)
+	}
+	return append(models, own...), nil
+}
+
+// CheckModels refuses a study with arms whose model the lab's artifact does not have.
+func CheckModels(spec *lab.Spec, s *study.Study) error {
+	models, err := Models(spec)
+	if err != nil {
+		return err
+	}
+	names := []string{compat.Random}
+	for _, m := range models {
+		names = append(names, m.Name)
+	}
+	return s.CheckModels(names)
+}
 
 // sharedRegistry is the registry outside of the cluster that takes the artifact; nil when lab.yaml names a repository or the lab has its own.
 func (l *Lab) sharedRegistry() provision.ImageRegistry {

@@ -100,14 +100,14 @@ func (l *Lab) limits(prices map[string]float64, s *study.Study) (limits schedule
 	return limits, exclusive
 }
 
-// decided are the study's trials with the types that the webhook would choose. What a model of one's own will choose is not known before:
-// any type stands for it.
+// decided are the study's trials with the types that the webhook would choose. What the model of an artifact
+// that is not this lab's will choose is not known before: any type stands for it.
 func (l *Lab) decided(s *study.Study, prices map[string]float64) ([]schedule.Trial, error) {
 	candidates, err := features.ParseCatalogue(templates.NodeFeatures(l.Spec.HasGroup))
 	if err != nil {
 		return nil, err
 	}
-	models, err := predict.Published()
+	models, err := Models(l.Spec)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
 	"github.com/compspec/ocifit-lab/webhook/compat"
+	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
 func (a *app) artifactCmd() *cobra.Command {
@@ -43,15 +45,15 @@ func (a *app) artifactBuildCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data, err := addon.Build(spec.Artifact.Images)
+			bundle, err := addon.Build(spec.Artifact.Images, spec.Artifact.Models)
 			if err != nil {
 				return err
 			}
 			if file == "" {
-				_, err = a.Out.Write(data)
+				_, err = a.Out.Write(bundle.Data)
 				return err
 			}
-			return atomicfile.Output(file, data, 0o644)
+			return atomicfile.Output(file, bundle.Data, 0o644)
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "file to write (default: stdout)")
@@ -107,24 +109,50 @@ func registryOptions(target addon.Target) artifact.Options {
 	return artifact.Options{PlainHTTP: target.PlainHTTP, Credential: credential, Layouts: true}
 }
 
-// bundle reads what is to be pushed.
+// bundle reads what is to be pushed. A model of a name that the program has takes the place of that one.
 func (a *app) bundle(file, mediaType string, models []string) (artifact.Bundle, error) {
-	data, err := a.artifactData(file)
+	layers := make([][]byte, len(models))
+	for i, m := range models {
+		var err error
+		if layers[i], err = os.ReadFile(m); err != nil {
+			return artifact.Bundle{}, err
+		}
+	}
+	if file == "" {
+		return a.studyBundle(mediaType, models, layers)
+	}
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return artifact.Bundle{}, err
 	}
-	b := artifact.Bundle{MediaType: mediaType, Data: data}
 	if mediaType == "" {
-		b.MediaType = mediaTypeOf(data)
+		mediaType = mediaTypeOf(data)
 	}
-	for _, m := range models {
-		data, err := os.ReadFile(m)
+	return artifact.Bundle{MediaType: mediaType, Data: data, Models: layers}, nil
+}
+
+// studyBundle is the lab's artifact with further models.
+func (a *app) studyBundle(mediaType string, files []string, layers [][]byte) (artifact.Bundle, error) {
+	spec, err := a.spec()
+	if err != nil {
+		return artifact.Bundle{}, err
+	}
+	own, instead := spec.Artifact.Models, [][]byte{}
+	for i, file := range files {
+		m, err := predict.DecodeModel(layers[i])
 		if err != nil {
-			return b, err
+			return artifact.Bundle{}, fmt.Errorf("%s: %w", file, err)
 		}
-		b.Models = append(b.Models, data)
+		if slices.Contains(modelNames(), m.Name) {
+			instead = append(instead, layers[i])
+		} else {
+			own = append(own[:len(own):len(own)], file)
+		}
 	}
-	return b, nil
+	b, err := addon.Build(spec.Artifact.Images, own)
+	b.Models = append(b.Models, instead...)
+	b.MediaType = cmp.Or(mediaType, b.MediaType)
+	return b, err
 }
 
 // mediaTypeOf tells a feature specification from a model artifact by what its entries match; YAML is NFD's.
@@ -136,17 +164,6 @@ func mediaTypeOf(data []byte) string {
 		return compat.MediaTypeFeatures
 	}
 	return compat.MediaTypeModels
-}
-
-func (a *app) artifactData(file string) ([]byte, error) {
-	if file != "" {
-		return os.ReadFile(file)
-	}
-	spec, err := a.spec()
-	if err != nil {
-		return nil, err
-	}
-	return addon.Build(spec.Artifact.Images)
 }
 
 // target is the given reference, or the lab's own artifact.

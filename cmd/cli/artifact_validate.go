@@ -201,7 +201,7 @@ func judge(a *artifact.Artifact, n namedLabels) (verdict, error) {
 		}
 		return v, nil
 	}
-	published, err := predict.Published()
+	published, err := predict.BuiltIn()
 	if err != nil {
 		return v, err
 	}

@@ -221,7 +221,7 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := s.CheckModels(modelNames()); err != nil {
+	if err := assembly.CheckModels(l.Spec, s); err != nil {
 		return err
 	}
 	if o.maxCost > 0 {

@@ -35,10 +35,10 @@ type modelRow struct {
 func (a *app) modelsListCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "List the published models",
+		Short: "List the models that the program has: the study's, and rules that need no model",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			models, err := predict.Published()
+			models, err := predict.BuiltIn()
 			if err != nil {
 				return err
 			}
@@ -72,7 +72,7 @@ func (a *app) modelsScoreCmd() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return a.score(o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "published model to score with, or random")
+	f.StringVar(&o.model, "model", "", "model of the program to score with, or random")
 	f.StringVar(&o.file, "file", "", "model file to score with, as written by models import")
 	f.StringVar(&o.features, "features", "", "node features, a JSON list with one label map per instance type, or what kubectl get nodes -o json writes; - is the standard input (default: the study's catalogue)")
 	f.StringSliceVar(&o.skip, "skip", nil, "instance types that must not be chosen")
@@ -90,7 +90,7 @@ func (a *app) modelsScoreCmd() *cobra.Command {
 }
 
 func modelNames() []string {
-	models, err := predict.Published()
+	models, err := predict.BuiltIn()
 	if err != nil {
 		return nil
 	}
@@ -142,7 +142,7 @@ func rank(o scoreOptions, candidates []features.Candidate, options predict.Optio
 		}
 		return predict.Rank(m, compat.Direction(o.direction), candidates, options)
 	}
-	models, err := predict.Published()
+	models, err := predict.BuiltIn()
 	if err != nil {
 		return nil, err
 	}

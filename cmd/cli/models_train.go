@@ -237,7 +237,7 @@ predict; and what needs no model.`,
 
 // namedModels are the published models and files of those names.
 func namedModels(names, files []string) ([]*predict.Model, error) {
-	all, err := predict.Published()
+	all, err := predict.BuiltIn()
 	if err != nil {
 		return nil, err
 	}

@@ -142,7 +142,7 @@ func checkStudy(spec *lab.Spec) error {
 	if err != nil {
 		return err
 	}
-	return s.CheckModels(modelNames())
+	return assembly.CheckModels(spec, s)
 }
 
 func (a *app) runUp(ctx context.Context, l *assembly.Lab, state *labstate.State, merge bool) error {

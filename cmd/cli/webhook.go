@@ -140,7 +140,7 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	models, err := predict.Published()
+	models, err := predict.BuiltIn()
 	if err != nil {
 		return err
 	}

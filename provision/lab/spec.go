@@ -78,6 +78,9 @@ type Artifact struct {
 	Tag string `yaml:"tag"`
 	// Images maps an architecture to the application's image; they are what the webhook sets.
 	Images map[string]string `yaml:"images"`
+	// Models are model files, as models train and models import write them, that the artifact brings beside the study's models; arms name
+	// them by the name in the file.
+	Models []string `yaml:"models,omitempty"`
 }
 
 // Experiment says what runs and where the results go.

@@ -3,30 +3,50 @@ package predict
 import (
 	"embed"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
-// The models that the study published, each as the exact formula that its file computes.
+// The models that the study published, each as the exact formula that its file computes, and rules to hold them against.
 //
-//go:embed published/*.json
-var published embed.FS
+//go:embed published/*.json rules/*.json
+var builtIn embed.FS
 
 // Published returns the study's models, sorted by name.
-func Published() ([]*Model, error) {
-	entries, err := published.ReadDir("published")
+func Published() ([]*Model, error) { return embedded("published") }
+
+// BuiltIn returns the study's models and the rules that need no model: the most cores, the lowest price, the best mean of what the study
+// measured. Sorted by name.
+func BuiltIn() ([]*Model, error) {
+	models, err := Published()
 	if err != nil {
-		return nil, fmt.Errorf("published models: %w", err)
+		return nil, err
+	}
+	rules, err := embedded("rules")
+	if err != nil {
+		return nil, err
+	}
+	models = append(models, rules...)
+	slices.SortFunc(models, func(a, b *Model) int { return strings.Compare(a.Name, b.Name) })
+	return models, nil
+}
+
+func embedded(folder string) ([]*Model, error) {
+	entries, err := builtIn.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("built-in models: %w", err)
 	}
 	models := make([]*Model, 0, len(entries))
 	for _, e := range entries {
-		data, err := published.ReadFile("published/" + e.Name())
+		data, err := builtIn.ReadFile(folder + "/" + e.Name())
 		if err != nil {
-			return nil, fmt.Errorf("published models: %w", err)
+			return nil, fmt.Errorf("built-in models: %w", err)
 		}
 		m, err := DecodeModel(data)
 		if err != nil {
-			return nil, fmt.Errorf("published models: %s: %w", e.Name(), err)
+			return nil, fmt.Errorf("built-in models: %s: %w", e.Name(), err)
 		}
 		models = append(models, m)
 	}
@@ -35,7 +55,11 @@ func Published() ([]*Model, error) {
 
 // ArtifactModel describes the model in the terms of a compatibility artifact, without images.
 func (m *Model) ArtifactModel() compat.Model {
-	return compat.Model{Type: "lasso", Name: m.Name, Direction: m.Direction, Filename: m.Source.File}
+	kind := "lasso"
+	if len(m.Numbers) > 0 || m.Source.SHA256 == "" {
+		kind = "formula"
+	}
+	return compat.Model{Type: kind, Name: m.Name, Direction: m.Direction, Filename: m.Source.File}
 }
 
 // RandomModel is the artifact's entry for a draw over all types, without images.

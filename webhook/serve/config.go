@@ -103,7 +103,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Models == nil {
 		var err error
-		if c.Models, err = predict.Published(); err != nil {
+		if c.Models, err = predict.BuiltIn(); err != nil {
 			return c, err
 		}
 	}
