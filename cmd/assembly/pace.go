@@ -100,6 +100,32 @@ func (l *Lab) limits(prices map[string]float64, s *study.Study) (limits schedule
 	return limits, exclusive
 }
 
+// decide chooses as the webhook will, or gives the pool that an arm draws from.
+func decide(arm study.Arm, models []*predict.Model, candidates []features.Candidate, options predict.Options) (string, *predict.Pool, error) {
+	named := func(name string) *predict.Model {
+		if i := slices.IndexFunc(models, func(m *predict.Model) bool { return m.Name == name }); i >= 0 {
+			return models[i]
+		}
+		return nil
+	}
+	var err error
+	if options.Objective, err = compat.ParseObjective(arm.Objective); err != nil {
+		return "", nil, err
+	}
+	options.Time = named(compat.TimeModel)
+	m := named(arm.Model)
+	if m != nil && options.Objective.Aim == compat.AimTime {
+		m = options.Time
+	}
+	if m != nil {
+		if t, err := predict.Rank(m, "", candidates, options); err == nil {
+			return t.Selected, nil, nil
+		}
+	}
+	pool, err := predict.NewPool(candidates, options)
+	return "", pool, err
+}
+
 // decided are the study's trials with the types that the webhook would choose. What the model of an artifact
 // that is not this lab's will choose is not known before: any type stands for it.
 func (l *Lab) decided(s *study.Study, prices map[string]float64) ([]schedule.Trial, error) {
@@ -112,21 +138,17 @@ func (l *Lab) decided(s *study.Study, prices map[string]float64) ([]schedule.Tri
 		return nil, err
 	}
 	options := predict.Options{TieBreak: l.Spec.Webhook.TieBreak, Prices: prices, Skip: l.Spec.Webhook.Skip}
-	chosen := map[string]string{compat.Random: ""}
-	for _, m := range models {
-		if t, err := predict.Rank(m, "", candidates, options); err == nil {
-			chosen[m.Name] = t.Selected
+	chosen, pools := map[string]string{}, map[string]*predict.Pool{}
+	for _, arm := range s.Arms {
+		if chosen[arm.Name], pools[arm.Name], err = decide(arm, models, candidates, options); err != nil {
+			return nil, err
 		}
-	}
-	pool, err := predict.NewPool(candidates, options)
-	if err != nil {
-		return nil, err
 	}
 	var out []schedule.Trial
 	for _, t := range s.Trials() {
-		kind, known := chosen[t.Arm.Model]
-		if !known || t.Arm.Model == compat.Random {
-			switch drawn, err := pool.Draw(trial.Seed(s.Seed, t)); {
+		kind := chosen[t.Arm.Name]
+		if kind == "" {
+			switch drawn, err := pools[t.Arm.Name].Draw(trial.Seed(s.Seed, t)); {
 			case err == nil:
 				kind = drawn.Selected
 			case !errors.Is(err, predict.ErrNoCandidate): // the preflight says why a lab has no type to choose; its trials take no node

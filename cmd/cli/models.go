@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -56,9 +57,9 @@ func (a *app) modelsListCmd() *cobra.Command {
 }
 
 type scoreOptions struct {
-	model, file, features, direction, tieBreak string
-	skip                                       []string
-	seed                                       uint64
+	model, file, features, direction, tieBreak, objective string
+	skip                                                  []string
+	seed                                                  uint64
 }
 
 func (a *app) modelsScoreCmd() *cobra.Command {
@@ -78,6 +79,7 @@ func (a *app) modelsScoreCmd() *cobra.Command {
 	f.StringSliceVar(&o.skip, "skip", nil, "instance types that must not be chosen")
 	f.StringVar(&o.tieBreak, "tie-break", predict.TieBreakPrice, "equal scores: price (lowest, then name) or first (order of the features)")
 	f.StringVar(&o.direction, "direction", "", "maximize or minimize (default: the model's own)")
+	f.StringVar(&o.objective, "objective", "", "what to make best, and bounds: per-dollar, or usd-per-hour<=2.5 (default: the model's own figure)")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of a random choice")
 	cmd.MarkFlagsOneRequired("model", "file")
 	cmd.MarkFlagsMutuallyExclusive("model", "file")
@@ -118,10 +120,22 @@ func (a *app) score(o scoreOptions) error {
 	if err != nil {
 		return err
 	}
-	table, err := rank(o, candidates, predict.Options{TieBreak: o.tieBreak, Prices: prices, Skip: o.skip, Catalogue: known})
+	objective, err := compat.ParseObjective(o.objective)
+	if err != nil {
+		return err
+	}
+	if objective.Aim == compat.AimTime {
+		return fmt.Errorf("--objective %s: that is --model %s", o.objective, compat.TimeModel)
+	}
+	options := predict.Options{TieBreak: o.tieBreak, Prices: prices, Skip: o.skip, Catalogue: known, Objective: objective}
+	if chosen, err := namedModels([]string{compat.TimeModel}, nil); err == nil {
+		options.Time = chosen[0]
+	}
+	table, err := rank(o, candidates, options)
 	if err != nil && !errors.Is(err, predict.ErrNoCandidate) {
 		return err
 	}
+	table = table.WithFrontier()
 	if e := a.print(table, func(w io.Writer) error { return scoreTable(w, table) }); e != nil {
 		return e
 	}
@@ -153,43 +167,92 @@ func rank(o scoreOptions, candidates []features.Candidate, options predict.Optio
 	return predict.Rank(models[i], compat.Direction(o.direction), candidates, options)
 }
 
+// scoreColumn is a column of the table of scores that is shown where a line has something in it.
+type scoreColumn struct {
+	head string
+	of   func(l *predict.Line) string
+}
+
 func scoreTable(w io.Writer, t *predict.Table) error {
+	number := func(v *float64) string {
+		if v == nil {
+			return ""
+		}
+		return strconv.FormatFloat(*v, 'g', 10, 64)
+	}
+	columns := []scoreColumn{
+		{"INSTANCE TYPE", func(l *predict.Line) string { return l.InstanceType }},
+		{"ARCH", func(l *predict.Line) string { return l.Architecture }},
+		{"SCORE", func(l *predict.Line) string { return cmp.Or(number(l.Score), "-") }},
+		{"INTERVAL", func(l *predict.Line) string {
+			if l.Low == nil {
+				return ""
+			}
+			return fmt.Sprintf("%.4g to %.4g", *l.Low, *l.High)
+		}},
+		{"$/HOUR", func(l *predict.Line) string {
+			if l.PriceUSD == nil {
+				return "unknown"
+			}
+			return ui.Dollars(*l.PriceUSD)
+		}},
+		{"BY OBJECTIVE", func(l *predict.Line) string { return number(l.Value) }},
+		{"FRONTIER", func(l *predict.Line) string {
+			if l.Frontier {
+				return "yes"
+			}
+			return ""
+		}},
+		{"", func(l *predict.Line) string { return markOf(t, l) }},
+	}
+	columns = slices.DeleteFunc(columns, func(c scoreColumn) bool {
+		return c.head != "" && !slices.ContainsFunc(t.Scores, func(l predict.Line) bool { return c.of(&l) != "" })
+	})
+	var header []string
+	for _, c := range columns {
+		header = append(header, c.head)
+	}
 	var rows [][]string
-	for _, l := range t.Scores {
-		score, price, mark := "-", "unknown", ""
-		if l.Score != nil {
-			score = strconv.FormatFloat(*l.Score, 'g', 10, 64)
+	for i := range t.Scores {
+		var row []string
+		for _, c := range columns {
+			row = append(row, c.of(&t.Scores[i]))
 		}
-		if l.PriceUSD != nil {
-			price = ui.Dollars(*l.PriceUSD)
-		}
-		switch {
-		case l.InstanceType == t.Selected:
-			mark = "selected"
-		case slices.Contains(t.Tied, l.InstanceType):
-			mark = "tied"
-		case len(l.OutOfDomain) > 0:
-			mark = "out of domain: " + strings.Join(l.OutOfDomain, "; ")
-		}
-		between := ""
-		if l.Low != nil {
-			between = fmt.Sprintf("%.4g to %.4g", *l.Low, *l.High)
-		}
-		rows = append(rows, []string{l.InstanceType, l.Architecture, score, between, price, mark})
+		rows = append(rows, row)
+	}
+	left := func(instanceType, why string) {
+		row := make([]string, len(columns))
+		row[0], row[len(row)-1] = instanceType, why
+		rows = append(rows, row)
 	}
 	for _, s := range t.Skipped {
-		rows = append(rows, []string{s, "", "-", "", "", "skipped"})
+		left(s, "skipped")
 	}
-	header := []string{"INSTANCE TYPE", "ARCH", "SCORE", "INTERVAL", "$/HOUR", ""}
-	if !slices.ContainsFunc(t.Scores, func(l predict.Line) bool { return l.Low != nil }) {
-		header = slices.Delete(header, 3, 4)
-		for i := range rows {
-			rows[i] = slices.Delete(rows[i], 3, 4)
-		}
+	for _, l := range t.LeftOut {
+		left(l.InstanceType, "left out: "+l.Reason)
 	}
 	if err := ui.Table(w, header, rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nmodel %s, %s; equal scores broken by %s\n", t.Model, t.Direction, t.TieBreak)
+	text := fmt.Sprintf("\nmodel %s, %s; equal scores broken by %s", t.Model, t.Direction, t.TieBreak)
+	if t.Objective != "" {
+		text += "; objective " + t.Objective
+	}
+	if slices.ContainsFunc(t.Scores, func(l predict.Line) bool { return l.Frontier }) {
+		text += "\nfrontier: no other type scores as well for less"
+	}
+	_, err := fmt.Fprintln(w, text)
 	return err
+}
+
+func markOf(t *predict.Table, l *predict.Line) string {
+	switch {
+	case l.InstanceType == t.Selected:
+		return "selected"
+	case slices.Contains(t.Tied, l.InstanceType):
+		return "tied"
+	case len(l.OutOfDomain) > 0:
+		return "out of domain: " + strings.Join(l.OutOfDomain, "; ")
+	}
+	return ""
 }

@@ -91,7 +91,8 @@ type Arm struct {
 	Name        string `json:"name"`
 	Model       string `json:"model"`
 	Tasks       string `json:"tasks"`
-	Launch      string `json:"launch"` // as observed, in words
+	Objective   string `json:"objective,omitempty"` // what the choice made best, where it was not the model's own figure
+	Launch      string `json:"launch"`              // as observed, in words
 	Baseline    bool   `json:"baseline"`
 	Trials      int    `json:"trials"` // planned
 	Complete    int    `json:"complete"`

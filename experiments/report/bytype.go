@@ -11,6 +11,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 // TypeFigures are those of all trials on one instance type that were launched alike, whatever arm they belong to.
@@ -83,7 +84,14 @@ func (a *Analysis) setMeasured(rows map[string][]TrialRow) {
 		if arm.Model == study.RandomModel {
 			continue
 		}
-		e := endpointOf(study.EndpointOwn, a.Metric, pair{arm: arm, a: trials, b: trials})
+		model := *arm
+		if model.Objective != "" {
+			if d, _ := compat.ParseObjective(arm.Objective); d.Aim == compat.AimTime {
+				continue // the scores are another model's
+			}
+			model.Objective = ""
+		}
+		e := endpointOf(study.EndpointOwn, a.Metric, pair{arm: &model, a: trials, b: trials})
 		if !e.Own {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 // Endpoint is the figure that a comparison's answer rests on.
@@ -29,23 +30,34 @@ const (
 // lowerIsBetter are the figures of HPCG that a good machine makes small; it stands in where no decision tells the model's direction.
 var lowerIsBetter = []string{"duration", "mpi_allreduce_avg"}
 
+// ownKey is what an arm's choice makes best.
+func ownKey(arm *Arm, metric store.Metric) string {
+	objective, _ := compat.ParseObjective(arm.Objective) // the study's reader has refused what is none
+	if objective.Aim == compat.AimTime {
+		return study.EndpointTime
+	}
+	switch arm.Model {
+	case study.RandomModel, modelFOM, metric.Key:
+		if objective.Aim == compat.AimPerDollar {
+			return study.EndpointPerDollar
+		}
+		return study.EndpointFOM
+	case modelFOMPerDollar:
+		return study.EndpointPerDollar
+	}
+	return arm.Model
+}
+
 // endpointOf is the primary endpoint of an arm by the study's rule.
 func endpointOf(rule string, metric store.Metric, p pair) Endpoint {
+	model, own := p.arm.Model, ownKey(p.arm, metric)
 	whole := Endpoint{Key: study.EndpointFOM, Name: metric.Unit, HigherIsBetter: metric.HigherIsBetter, of: fom}
-	model := p.arm.Model
-	whole.Own = model == modelFOM || model == metric.Key
+	whole.Own = own == study.EndpointFOM && model != study.RandomModel
 	key := rule
 	if rule == "" || rule == study.EndpointOwn {
-		switch model {
-		case study.RandomModel, modelFOM, metric.Key:
-			return whole
-		case modelFOMPerDollar:
-			key = study.EndpointPerDollar
-		default:
-			key = model
-		}
+		key = own
 	}
-	e := Endpoint{Key: key, Own: key == model || key == study.EndpointPerDollar && model == modelFOMPerDollar, HigherIsBetter: true}
+	e := Endpoint{Key: key, Own: key == own && model != study.RandomModel, HigherIsBetter: true}
 	switch key {
 	case study.EndpointFOM, metric.Key:
 		return whole

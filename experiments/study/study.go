@@ -105,10 +105,13 @@ type Study struct {
 
 // Arm is one way to choose the node: a model, with the launch settings of its trials.
 type Arm struct {
-	Name   string         `yaml:"name" json:"name"`               // the arm's folder: lower-case letters, digits and dashes
-	Model  string         `yaml:"model" json:"model"`             // random, or a model of the artifact
-	Tasks  string         `yaml:"tasks" json:"tasks"`             // launch policy: "" (one rank), "$(nproc)", "cores" or a count such as "4"
-	Values map[string]any `yaml:"values" json:"values,omitempty"` // chart values of this arm; they win over the study's
+	Name  string `yaml:"name" json:"name"`   // the arm's folder: lower-case letters, digits and dashes
+	Model string `yaml:"model" json:"model"` // random, or a model of the artifact
+	// Objective is what the choice makes best, and within which bounds: "" (the model's own figure), "per-dollar", "time", or bounds such as
+	// "fom,usd-per-hour<=2.5" and "minutes<=10".
+	Objective string         `yaml:"objective" json:"objective,omitempty"`
+	Tasks     string         `yaml:"tasks" json:"tasks"`             // launch policy: "" (one rank), "$(nproc)", "cores" or a count such as "4"
+	Values    map[string]any `yaml:"values" json:"values,omitempty"` // chart values of this arm; they win over the study's
 }
 
 // Deadlines bound the phases of one trial. A trial whose phase passes its deadline fails.

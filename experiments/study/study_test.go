@@ -176,6 +176,8 @@ func TestLoadFaults(t *testing.T) {
 		"no name":              {"apiVersion: ocifit-lab/v1alpha1\n" + arm, "name: \"\" is no name"},
 		"same arm":             {head + arm + "- {name: a, model: fom}\n", "f.yaml:5: arms[1].name: \"a\" is also the name of arms[0]"},
 		"tasks all":            {head + "arms:\n- {name: a, model: fom, tasks: all}\n", "f.yaml:4: arms[0].tasks: \"all\" is no launch policy"},
+		"objective":            {head + "arms:\n- {name: a, model: fom, objective: fast}\n", "f.yaml:4: arms[0].objective: objective \"fast\": \"fast\" is not known"},
+		"objective of a draw":  {head + "arms:\n- {name: a, model: random, objective: per-dollar}\n", "arms[0].objective: \"per-dollar\": a random draw"},
 		"tasks zero":           {head + "arms:\n- {name: a, model: fom, tasks: 0}\n", "arms[0].tasks"},
 		"wrong type":           {head + arm + "repeats: many\n", "f.yaml:5: repeats: should be a whole number"},
 		"fraction":             {head + arm + "repeats: 1.5\n", "f.yaml:5: repeats: should be a whole number"},

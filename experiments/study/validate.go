@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
 // Names become folders, Kubernetes labels and parts of release names.
@@ -96,6 +98,11 @@ func (s *Study) validateArms(add func(field, format string, args ...any)) {
 		seen[a.Name] = i
 		if strings.TrimSpace(a.Model) == "" {
 			add(at+".model", "the arm names no model: write %s or a model's name", RandomModel)
+		}
+		if o, err := compat.ParseObjective(a.Objective); err != nil {
+			add(at+".objective", "%v", err)
+		} else if a.Model == RandomModel && o.Aim != "" {
+			add(at+".objective", "%q: a random draw makes nothing best; it can keep bounds such as usd-per-hour<=2.5", a.Objective)
 		}
 		if err := checkTasks(a.Tasks); err != nil {
 			add(at+".tasks", "%v", err)

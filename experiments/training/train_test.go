@@ -115,11 +115,11 @@ func TestTrainRefuses(t *testing.T) {
 				l[i].InstanceType = "only"
 			}
 		}), "1 instance types"},
-		"NaN":          {change(func(l []Sample) { l[2].Value = math.NaN() }), "measurement 3, on type-02"},
-		"no number":    {change(func(l []Sample) { delete(l[1].Labels, "x/cores") }), "type-01: there is no number x/cores"},
-		"word":         {change(func(l []Sample) { l[1].Labels["x/cores"] = "many" }), "x/cores=many is not a number"},
-		"no label":     {change(func(l []Sample) { delete(l[1].Labels, "x/vendor") }), "type-01 has no label x/vendor"},
-		"nothing new":  {change(func(l []Sample) {
+		"NaN":       {change(func(l []Sample) { l[2].Value = math.NaN() }), "measurement 3, on type-02"},
+		"no number": {change(func(l []Sample) { delete(l[1].Labels, "x/cores") }), "type-01: there is no number x/cores"},
+		"word":      {change(func(l []Sample) { l[1].Labels["x/cores"] = "many" }), "x/cores=many is not a number"},
+		"no label":  {change(func(l []Sample) { delete(l[1].Labels, "x/vendor") }), "type-01 has no label x/vendor"},
+		"nothing new": {change(func(l []Sample) {
 			for i := range l {
 				l[i].Value = 5
 			}

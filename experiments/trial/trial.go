@@ -59,8 +59,8 @@ type Runner struct {
 	Shortage func(ctx context.Context, instanceType string, since time.Time) (string, error)
 
 	shortagePause time.Duration // tests: in the place of both pauses before Shortage is asked
-	served   served
-	artifact artifact
+	served        served
+	artifact      artifact
 	// one runs a trial once; tests put their own in its place.
 	one func(ctx context.Context, t study.Trial, now func(format string, args ...any)) (store.Trial, error)
 }

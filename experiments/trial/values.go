@@ -63,14 +63,18 @@ func (r *Runner) values(t study.Trial) (map[string]any, error) {
 		values = chart.Merge(values, of)
 	}
 	labels := map[string]any{LabelRun: r.Store.ID(), LabelArm: t.Arm.Name, LabelTrial: number(t)}
+	annotations := map[string]any{
+		compat.AnnotationImageRef: r.ArtifactRef,
+		compat.AnnotationModel:    t.Arm.Model,
+		compat.AnnotationSeed:     strconv.FormatUint(Seed(r.Study.Seed, t), 10),
+	}
+	if t.Arm.Objective != "" {
+		annotations[compat.AnnotationObjective] = t.Arm.Objective
+	}
 	return chart.Merge(chart.Merge(chart.Merge(values, r.Study.Values), t.Arm.Values), map[string]any{
 		"minicluster": map[string]any{"image": compat.DefaultTargetImage},
 		"label":       chart.Merge(labels, map[string]any{compat.LabelEnabled: "true"}),
 		"podLabel":    labels,
-		"annotation": map[string]any{
-			compat.AnnotationImageRef: r.ArtifactRef,
-			compat.AnnotationModel:    t.Arm.Model,
-			compat.AnnotationSeed:     strconv.FormatUint(Seed(r.Study.Seed, t), 10),
-		},
+		"annotation":  annotations,
 	}), nil
 }

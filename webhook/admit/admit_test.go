@@ -214,6 +214,57 @@ func TestSelect(t *testing.T) {
 	}
 }
 
+// What an object wants to be made best decides, and is written down; answers are kept apart by it.
+func TestObjective(t *testing.T) {
+	d, _ := newDecider(t, func(c *Config) { c.Prices["c7a.12xlarge"] = 1.2 })
+	decide := func(model, objective string) *compat.Decision {
+		t.Helper()
+		e, err := d.Explain(t.Context(), []byte(pod(map[string]string{"image-ref": ref, "model": model, "objective": objective}, "")))
+		if err != nil || e.Decision == nil {
+			t.Fatalf("%s %s: %+v, %v", model, objective, e, err)
+		}
+		return e.Decision
+	}
+	if got := decide("fom", ""); got.InstanceType != "hpc7g.16xlarge" || got.Objective != "" || got.Value != nil {
+		t.Errorf("%+v", got)
+	}
+	// 31.23 at $1.68 and $2.61 against 27.07 at $1.20.
+	if got := decide("fom", "per-dollar"); got.InstanceType != "c7a.12xlarge" || got.Objective != "per-dollar" || *got.Value != *got.Score/1.2 || got.RunnerUp.InstanceType != "hpc7g.16xlarge" {
+		t.Errorf("%+v", got)
+	}
+	if got := decide("fom", "per-dollar, usd-per-hour<=2"); got.InstanceType != "c7a.12xlarge" || got.Objective != "per-dollar,usd-per-hour<=2" || len(got.LeftOut) != 1 || got.LeftOut[0].InstanceType != "m7g.16xlarge" {
+		t.Errorf("%+v", got)
+	}
+	if got := decide("fom", "usd-per-hour<=1.5"); got.InstanceType != "c7a.12xlarge" || got.Value != nil {
+		t.Errorf("%+v", got)
+	}
+	duration := decide("duration", "")
+	if got := decide("fom", "time"); got.InstanceType != duration.InstanceType || *got.Score != *duration.Score || got.Direction != compat.Minimize || got.Model != "fom" {
+		t.Errorf("%+v, model duration decides %+v", got, duration)
+	}
+	if got := decide("fom", "minutes<=100000"); got.InstanceType != "hpc7g.16xlarge" {
+		t.Errorf("%+v", got)
+	}
+	for range 10 {
+		if got := decide("random", "usd-per-hour<=1.5"); got.InstanceType != "c7a.12xlarge" || got.Objective != "usd-per-hour<=1.5" {
+			t.Errorf("%+v", got)
+		}
+	}
+	e, err := d.Explain(t.Context(), []byte(pod(map[string]string{"image-ref": ref, "model": "fom"}, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var frontier []string
+	for _, l := range e.Table.Scores {
+		if l.Frontier {
+			frontier = append(frontier, l.InstanceType)
+		}
+	}
+	if got := strings.Join(frontier, " "); got != "hpc7g.16xlarge c7a.12xlarge" {
+		t.Errorf("on the frontier: %s", got)
+	}
+}
+
 func num(f float64) *float64 { return &f }
 func seed(u uint64) *uint64  { return &u }
 
@@ -244,6 +295,9 @@ func TestDeny(t *testing.T) {
 		"no candidate":         {pod(full, `"nodeSelector":{"kubernetes.io/arch":"riscv64"},`), ReasonNoCandidate, "riscv64", 422},
 		"no candidate to draw": {pod(with("model", "random"), `"nodeSelector":{"feature.node.kubernetes.io/gpu":"1"},`), ReasonNoCandidate, "no such label", 422},
 		"bad seed":             {pod(map[string]string{"image-ref": ref, "model": "random", "seed": "-1"}, ""), ReasonBadAnnotation, "decimal", 422},
+		"objective":            {pod(with("objective", "fastest"), ""), ReasonBadAnnotation, `"fastest" is not known; write fom, per-dollar or time`, 422},
+		"objective of a draw":  {pod(map[string]string{"image-ref": ref, "model": "random", "objective": "per-dollar"}, ""), ReasonBadAnnotation, "a random draw makes nothing best", 422},
+		"out of reach":         {pod(with("objective", "usd-per-hour<=0.1"), ""), ReasonNoCandidate, "an hour costs $1.68", 422},
 		"not a pod":            {`{"kind":"Pod","metadata":{"labels":7}}`, ReasonBadObject, "decode the Pod", 400},
 	} {
 		t.Run(name, func(t *testing.T) {

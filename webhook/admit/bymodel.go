@@ -25,37 +25,70 @@ func (d *Decider) byModel(ctx context.Context, o *patch.Object, namespace string
 	if err != nil {
 		return nil, err
 	}
+	objective, err := d.objective(o, model)
+	if err != nil {
+		return nil, err
+	}
 	if model.Direction == compat.DrawRandom {
 		seed, err := d.seeds.forObject(o, namespace, dryRun)
 		if err != nil {
 			return nil, err
 		}
-		return d.draw(o, a, model, tag, seed), nil
+		return d.draw(o, a, model, tag, objective, seed)
 	}
-	scorer := a.Scorers[model.Name]
+	scorer := d.scorer(a, model.Name)
+	direction := model.Direction
 	switch {
-	case scorer == nil && d.cfg.ModelServer != nil:
+	case objective.Aim == compat.AimTime:
+		scorer, direction = d.scorer(a, compat.TimeModel), compat.Minimize
+		if scorer == nil {
+			return nil, deny(ReasonUnknownModel, http.StatusUnprocessableEntity, "the objective %s needs the model %s, which neither the artifact nor this webhook has", objective, compat.TimeModel)
+		}
+	case a.Scorers[model.Name] == nil && d.cfg.ModelServer != nil:
+		if objective != (compat.Objective{}) {
+			return nil, deny(ReasonBadAnnotation, http.StatusUnprocessableEntity, "the annotation %s is for models that the webhook scores with itself; %s is asked of the model server", compat.AnnotationObjective, model.Name)
+		}
 		table, err := d.ask(ctx, o, model)
 		s := d.conclude(a, model, tag, table, err)
 		s.decision.Server = d.cfg.ModelServerURL
 		return s, nil
-	case scorer == nil:
-		scorer = d.models[model.Name]
 	}
 	if scorer == nil {
 		return nil, deny(ReasonUnknownModel, http.StatusUnprocessableEntity,
 			"the artifact asks for the model %q, which neither it nor this webhook has; the webhook has %s", model.Name, strings.Join(d.Models(), ", "))
 	}
-	return d.cached(cacheKey{model: model, scheduling: o.SchedulingKey()}, func() *selection {
+	return d.cached(cacheKey{model: model, objective: objective.String(), scheduling: o.SchedulingKey()}, func() *selection {
 		catalogue := d.cfg.Features.Cached()
 		rows, opts, err := d.candidates(o, model, scorer.Domain(catalogue))
 		if err != nil {
 			return &selection{err: err}
 		}
-		opts.Catalogue = catalogue
-		table, err := predict.Rank(scorer, model.Direction, rows, opts)
+		opts.Catalogue, opts.Objective, opts.Time = catalogue, objective, d.scorer(a, compat.TimeModel)
+		table, err := predict.Rank(scorer, direction, rows, opts)
 		return d.conclude(a, model, tag, table, err).finish()
 	}), nil
+}
+
+// scorer is the formula of that name: the artifact's, or else the webhook's own; nil when neither has it.
+func (d *Decider) scorer(a *artifact.Artifact, name string) *predict.Model {
+	if m := a.Scorers[name]; m != nil {
+		return m
+	}
+	return d.models[name]
+}
+
+// objective reads what the object wants to be made best.
+func (d *Decider) objective(o *patch.Object, model *compat.Model) (compat.Objective, error) {
+	text, _ := o.Annotation(compat.AnnotationObjective)
+	objective, err := compat.ParseObjective(text)
+	if err != nil {
+		return objective, deny(ReasonBadAnnotation, http.StatusUnprocessableEntity, "the annotation %s: %v", compat.AnnotationObjective, err)
+	}
+	if model.Direction == compat.DrawRandom && objective.Aim != "" {
+		return objective, deny(ReasonBadAnnotation, http.StatusUnprocessableEntity,
+			"the annotation %s is %q, but a random draw makes nothing best; it can keep bounds such as usd-per-hour<=2.5", compat.AnnotationObjective, text)
+	}
+	return objective, nil
 }
 
 // pick finds the model that the object names in its artifact.
@@ -74,19 +107,26 @@ func pick(o *patch.Object, a *artifact.Artifact) (*compat.Model, string, error) 
 }
 
 // draw chooses by chance from the pool, which is the same for many objects.
-func (d *Decider) draw(o *patch.Object, a *artifact.Artifact, model *compat.Model, tag string, seed uint64) *selection {
-	pool, err := d.cachedPool(cacheKey{model: model, scheduling: o.SchedulingKey()}, func() (*predict.Pool, error) {
-		rows, opts, err := d.candidates(o, model, nil)
+func (d *Decider) draw(o *patch.Object, a *artifact.Artifact, model *compat.Model, tag string, objective compat.Objective, seed uint64) (*selection, error) {
+	pool, err := d.cachedPool(cacheKey{model: model, objective: objective.String(), scheduling: o.SchedulingKey()}, func() (*predict.Pool, error) {
+		var domain features.Domain
+		if objective.NeedsTime() { // the labels that it can judge are wanted
+			if m := d.scorer(a, compat.TimeModel); m != nil {
+				domain = m.Domain(d.cfg.Features.Cached())
+			}
+		}
+		rows, opts, err := d.candidates(o, model, domain)
 		if err != nil {
 			return nil, err
 		}
+		opts.Objective, opts.Time = objective, d.scorer(a, compat.TimeModel)
 		return predict.NewPool(rows, opts)
 	})
 	var table *predict.Table
 	if err == nil {
 		table, err = pool.Draw(seed)
 	}
-	return d.conclude(a, model, tag, table, err)
+	return d.conclude(a, model, tag, table, err), nil
 }
 
 // ask lets the model server choose, within nine tenths of the time that the admission has left, so that a denial
@@ -158,7 +198,7 @@ func (d *Decider) conclude(a *artifact.Artifact, model *compat.Model, tag string
 	}
 	chosen, _ := table.Chosen()
 	dec := compat.Decision{
-		Model: tag, Direction: model.Direction,
+		Model: tag, Direction: table.Direction, Objective: table.Objective,
 		InstanceType: chosen.InstanceType, Architecture: chosen.Architecture, Image: model.Platforms[chosen.Architecture],
 		RunnerUp: table.RunnerUp, Tied: table.Tied, TieBreak: table.TieBreak, Seed: table.Seed,
 		ArtifactRef: a.Reference, ArtifactDigest: a.Digest, CatalogueHash: d.cfg.Features.Hash(),
@@ -167,7 +207,7 @@ func (d *Decider) conclude(a *artifact.Artifact, model *compat.Model, tag string
 	for i := range table.Scores {
 		l := &table.Scores[i]
 		if l.InstanceType == table.Selected {
-			dec.Score = l.Score
+			dec.Score, dec.Value = l.Score, l.Value
 		}
 		if len(l.OutOfDomain) > 0 {
 			dec.OutOfDomain = append(dec.OutOfDomain, compat.LeftOut{InstanceType: l.InstanceType, Reason: strings.Join(l.OutOfDomain, "; ")})

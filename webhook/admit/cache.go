@@ -21,6 +21,8 @@ type cache struct {
 type cacheKey struct {
 	model    *compat.Model
 	features *compat.Features
+	// objective is what the choice makes best, in its one way to be written.
+	objective string
 	// scheduling is everything in the object that decides where its pods may run.
 	scheduling string
 }

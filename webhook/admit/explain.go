@@ -82,7 +82,7 @@ func (d *Decider) Explain(ctx context.Context, object []byte) (*Explanation, err
 	}
 	out, err := d.Decide(ctx, o, e.Namespace, true)
 	if out != nil {
-		e.Table, e.Machines = out.Table, out.Machines
+		e.Table, e.Machines = out.Table.WithFrontier(), out.Machines
 	}
 	var denial *Denial
 	switch {

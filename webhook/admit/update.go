@@ -11,7 +11,7 @@ import (
 )
 
 // asked are the annotations that a decision follows from.
-var asked = []string{compat.AnnotationImageRef, compat.AnnotationModel, compat.AnnotationTargetImage, compat.AnnotationSeed}
+var asked = []string{compat.AnnotationImageRef, compat.AnnotationModel, compat.AnnotationObjective, compat.AnnotationTargetImage, compat.AnnotationSeed}
 
 // Update keeps the decision of an object that is changed: whoever applies its manifest again writes the target image
 // back. As long as the annotations ask for the same, the recorded decision is put back as it was, without asking anyone.

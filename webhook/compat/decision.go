@@ -22,6 +22,10 @@ type Decision struct {
 
 	// Score of the chosen type, in the model's unit; absent for a random draw.
 	Score *float64 `json:"score,omitempty"`
+	// Objective is what was made best, and within which bounds, where it is not the model's own figure (AnnotationObjective); Value is what
+	// it compared, where it is not the score.
+	Objective string   `json:"objective,omitempty"`
+	Value     *float64 `json:"value,omitempty"`
 	// RunnerUp is the best type with a strictly worse score; absent when there is none.
 	RunnerUp *RunnerUp `json:"runnerUp,omitempty"`
 	// Tied lists the types that share the best score, the chosen one among them, in catalogue order. One entry

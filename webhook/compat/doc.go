@@ -18,6 +18,9 @@ const (
 	AnnotationModel = Prefix + "model"
 	// AnnotationTargetImage is the image that the selection replaces; DefaultTargetImage when absent.
 	AnnotationTargetImage = Prefix + "target-image"
+	// AnnotationObjective says what the choice makes best, and within which bounds: "per-dollar", "time", "fom,usd-per-hour<=2.5",
+	// "minutes<=10". Absent: the model's own figure.
+	AnnotationObjective = Prefix + "objective"
 	// AnnotationSeed fixes the seed of a random draw: a decimal uint64.
 	AnnotationSeed = Prefix + "seed"
 	// AnnotationDecision is written by the webhook: one JSON object of type Decision.

@@ -31,6 +31,10 @@ type Options struct {
 	Skip []string
 	// Catalogue are the rows whose scores bound those of a model that does not carry the rows it was fitted on.
 	Catalogue []features.Candidate
+	// Objective is what the choice makes best; compat.AimTime is for the caller, who ranks by compat.TimeModel.
+	Objective compat.Objective
+	// Time is the model of that name, for bounds on the time.
+	Time *Model
 	// LeaveOut, if set, returns why a candidate must not be chosen, or "".
 	LeaveOut func(features.Candidate) string
 }
@@ -42,9 +46,11 @@ type Table struct {
 	// Selected is the chosen type; empty when nothing could be chosen.
 	Selected string `json:"selected"`
 	// Tied lists the types with the best score in the order of the candidates, the selected one among them.
-	Tied     []string         `json:"tied"`
-	TieBreak string           `json:"tieBreak,omitempty"`
-	RunnerUp *compat.RunnerUp `json:"runnerUp,omitempty"`
+	Tied     []string `json:"tied"`
+	TieBreak string   `json:"tieBreak,omitempty"`
+	// Objective is empty where the best score is chosen, without bounds.
+	Objective string           `json:"objective,omitempty"`
+	RunnerUp  *compat.RunnerUp `json:"runnerUp,omitempty"`
 	// Seed of a random draw.
 	Seed *uint64 `json:"seed,omitempty"`
 	// Scores has a line per candidate that was neither skipped nor left out, in their order.
@@ -61,6 +67,10 @@ type Line struct {
 	Architecture string `json:"architecture,omitempty"`
 	// Score is nil when the model cannot score the type, and in a random draw.
 	Score *float64 `json:"score"`
+	// Value is what the objective compares, where it is not the score.
+	Value *float64 `json:"value,omitempty"`
+	// Frontier says that no other type has as good a score for less; see Table.WithFrontier.
+	Frontier bool `json:"frontier,omitempty"`
 	// Low and High are the ends of the model's interval around the score; nil for a model without one.
 	Low  *float64 `json:"low,omitempty"`
 	High *float64 `json:"high,omitempty"`
@@ -112,10 +122,18 @@ func Rank(m *Model, direction compat.Direction, candidates []features.Candidate,
 		}
 		t.Scores[i].Score = &score
 		t.Scores[i].Low, t.Scores[i].High = m.Between(score)
+		value, why := valueOf(opts.Objective, score, c.InstanceType, direction, opts.Prices)
 		switch {
-		case len(best) == 0 || direction.Better(score, top):
-			best, top = append(best[:0], c), score
-		case score == top:
+		case why != "":
+			t.Scores[i].OutOfDomain = []string{why}
+			continue
+		case opts.Objective.Aim == compat.AimPerDollar:
+			t.Scores[i].Value = &value
+		}
+		switch {
+		case len(best) == 0 || direction.Better(value, top):
+			best, top = append(best[:0], c), value
+		case value == top:
 			best = append(best, c)
 		}
 	}
@@ -178,7 +196,7 @@ func open(model string, direction compat.Direction, candidates []features.Candid
 		return nil, nil, fmt.Errorf("tie-break is %q, must be %s or %s", opts.TieBreak, TieBreakPrice, TieBreakFirst)
 	}
 	t := &Table{
-		Model: model, Direction: direction, TieBreak: opts.TieBreak,
+		Model: model, Direction: direction, TieBreak: opts.TieBreak, Objective: opts.Objective.String(),
 		Tied: []string{}, Skipped: []string{}, Scores: make([]Line, 0, len(candidates)),
 	}
 	left := make([]features.Candidate, 0, len(candidates))
@@ -193,6 +211,10 @@ func open(model string, direction compat.Direction, candidates []features.Candid
 				continue
 			}
 		}
+		if why := excludes(opts.Objective, c, opts); why != "" {
+			t.LeftOut = append(t.LeftOut, compat.LeftOut{InstanceType: c.InstanceType, Reason: why})
+			continue
+		}
 		left = append(left, c)
 		line := Line{InstanceType: c.InstanceType, Architecture: c.Architecture, OutOfDomain: []string{}, Live: c.Live, Note: c.Note}
 		if p := opts.Prices[c.InstanceType]; p > 0 {
@@ -205,15 +227,20 @@ func open(model string, direction compat.Direction, candidates []features.Candid
 
 func (t *Table) choose(c features.Candidate) { t.chosen, t.Selected = c, c.InstanceType }
 
-// runnerUp finds the best score that is worse than the top one.
+// runnerUp finds the best value that is worse than the top one.
 func (t *Table) runnerUp(top float64) {
+	second := 0.0
 	for i := range t.Scores {
 		l := &t.Scores[i]
-		if l.Score == nil || *l.Score == top {
+		v := l.Score
+		if l.Value != nil {
+			v = l.Value
+		}
+		if v == nil || *v == top || len(l.OutOfDomain) > 0 {
 			continue
 		}
-		if t.RunnerUp == nil || t.Direction.Better(*l.Score, t.RunnerUp.Score) {
-			t.RunnerUp = &compat.RunnerUp{InstanceType: l.InstanceType, Score: *l.Score}
+		if t.RunnerUp == nil || t.Direction.Better(*v, second) {
+			t.RunnerUp, second = &compat.RunnerUp{InstanceType: l.InstanceType, Score: *l.Score}, *v
 		}
 	}
 }
