@@ -3,6 +3,7 @@ package assembly
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -44,6 +45,12 @@ func CheckModels(spec *lab.Spec, s *study.Study) error {
 	names := []string{compat.Random}
 	for _, m := range models {
 		names = append(names, m.Name)
+	}
+	if s.Adaptive != nil {
+		if slices.Contains(names, s.Adaptive.Model) {
+			return fmt.Errorf("adaptive.model: there is a model %s already; give what is learnt another name", s.Adaptive.Model)
+		}
+		names = append(names, s.Adaptive.Model)
 	}
 	return s.CheckModels(names)
 }
@@ -144,6 +151,24 @@ func (l *Lab) ArtifactRef(ctx context.Context) (string, error) {
 	}
 	target, err := l.ArtifactTarget(ctx)
 	return target.Ref, err
+}
+
+// pinnedArtifact is the artifact as the pods of trials name it, with the digest that it has now: whatever is pushed meanwhile, and whatever the
+// webhook remembers of the tag, a run's trials are decided by one artifact.
+func (l *Lab) pinnedArtifact(ctx context.Context) (string, error) {
+	ref, err := l.ArtifactRef(ctx)
+	if err != nil {
+		return "", err
+	}
+	target, err := l.ArtifactTarget(ctx)
+	if err != nil {
+		return "", err
+	}
+	digest, err := oci.Digest(ctx, target.Ref, oci.Options{PlainHTTP: target.PlainHTTP, Credential: target.Credential})
+	if err != nil {
+		return "", step.Try(fmt.Errorf("the artifact that trials would be decided by: %w", err), "see `ocifit-lab status`; `ocifit-lab up` pushes it again")
+	}
+	return ref + "@" + digest, nil
 }
 
 // plainInCluster lists the registries that a pod speaks to without TLS.

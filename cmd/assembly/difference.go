@@ -18,7 +18,7 @@ import (
 // Settings of a lab that may change while its cluster is up: what concerns experiments only is taken over by every call, the rest by `up`.
 var (
 	changesAnyTime = []string{"experiment"}
-	changesByUp    = []string{"eks.profile", "eks.webhookImage"}
+	changesByUp    = []string{"artifact.models", "eks.profile", "eks.webhookImage"}
 )
 
 // ClusterDifferences lists the settings, by their path in lab.yaml, in which two specs describe different clusters.

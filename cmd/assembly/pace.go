@@ -113,6 +113,14 @@ func decide(arm study.Arm, models []*predict.Model, candidates []features.Candid
 		return "", nil, err
 	}
 	options.Time = named(compat.TimeModel)
+	if arm.InstanceType != "" {
+		options.LeaveOut = func(c features.Candidate) string {
+			if c.InstanceType != arm.InstanceType {
+				return "the arm is for " + arm.InstanceType
+			}
+			return ""
+		}
+	}
 	m := named(arm.Model)
 	if m != nil && options.Objective.Aim == compat.AimTime {
 		m = options.Time
@@ -145,6 +153,11 @@ func (l *Lab) decided(s *study.Study, prices map[string]float64) ([]schedule.Tri
 		}
 	}
 	var out []schedule.Trial
+	if s.Adaptive != nil { // at most, all are measured
+		if out, err = l.decided(s.Measuring(l.chooseable()), prices); err != nil {
+			return nil, err
+		}
+	}
 	for _, t := range s.Trials() {
 		kind := chosen[t.Arm.Name]
 		if kind == "" {

@@ -20,7 +20,9 @@ type Plan struct {
 	Study      string         `json:"study"`
 	Arms       []PlannedArm   `json:"arms"`
 	Trials     int            `json:"trials"`
-	WorstCase  WorstCase      `json:"worstCase"`
+	// Measures is the number of instance types that an adaptive study may measure before its arms run.
+	Measures  int       `json:"measures,omitempty"`
+	WorstCase WorstCase `json:"worstCase"`
 	// Paces compares numbers of trials side by side.
 	Paces      []Pace             `json:"sideBySide,omitempty"`
 	Forecast   *cost.Forecast     `json:"forecast"`        // of the study when all goes well
@@ -93,6 +95,9 @@ func (l *Lab) Plan(ctx context.Context, s *study.Study) (*Plan, error) {
 	}
 	for _, g := range l.Spec.NodeGroups {
 		p.NodeGroups = append(p.NodeGroups, PlannedGroup{g.Name, g.InstanceType, g.Min, g.Desired, g.Max, g.Sticky, prices[g.InstanceType]})
+	}
+	if s.Adaptive != nil {
+		p.Measures = len(l.chooseable())
 	}
 	for _, arm := range s.Arms {
 		p.Arms = append(p.Arms, PlannedArm{arm.Name, arm.Model, s.Repeats, study.PolicyText(arm.Tasks)})

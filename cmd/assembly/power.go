@@ -43,7 +43,7 @@ func (l *Lab) power(s *study.Study, trial float64) *Power {
 		return nil
 	}
 	p := &Power{Spread: hpcg.MachineSpread, Rule: "machines of one type differ by 2.4%, as in the published random arm"}
-	if base, ok := s.Arm(s.BaselineArm()); ok && base.Model == study.RandomModel {
+	if base, ok := s.Arm(s.BaselineArm()); ok && base.Draws() {
 		tags := map[string]string{}
 		for arch, image := range l.Spec.Artifact.Images {
 			tags[arch] = image[strings.LastIndexByte(image, ':')+1:]

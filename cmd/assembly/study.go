@@ -74,7 +74,7 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 	if err != nil {
 		return nil, err
 	}
-	ref, err := l.ArtifactRef(ctx)
+	ref, err := l.pinnedArtifact(ctx)
 	if err != nil {
 		return nil, err
 	}

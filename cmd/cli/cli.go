@@ -50,6 +50,9 @@ func (e exit) Unwrap() error { return e.err }
 
 // app is what all commands share.
 type app struct {
+	// said is what was told to be simulated, which is told once.
+	said string
+
 	Streams
 	labFile  string
 	labGiven func() bool

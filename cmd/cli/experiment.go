@@ -227,6 +227,16 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 	if o.maxCost > 0 {
 		s.MaxCostUSD = o.maxCost
 	}
+	if s.Adaptive != nil {
+		if err := a.measure(ctx, l, s, o); err != nil {
+			return err
+		}
+	}
+	return a.runStudy(ctx, l, s, o)
+}
+
+// runStudy runs what is not done of the chosen trials of a study.
+func (a *app) runStudy(ctx context.Context, l *assembly.Lab, s *study.Study, o experimentOptions) error {
 	trials, err := s.Select(study.Selection{Arms: o.arms, Trials: o.trials})
 	if err != nil {
 		return err
@@ -248,28 +258,15 @@ func runDir(spec *lab.Spec, s *study.Study, name string) string {
 	return assembly.RunDir(spec, name)
 }
 
+// runTrials runs what is not done of the trials, and prints how far the run is then.
 func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Trial, o experimentOptions) error {
-	pending, err := r.Store.Unfinished(trials, o.retryFailed)
-	if err != nil {
+	pending, failed, err := a.runPending(ctx, r, trials, o)
+	if err != nil && !errors.Is(err, breaker.ErrOpen) {
 		return err
 	}
-	if sim := r.Store.Info().Simulation; sim != "" && len(pending) > 0 {
-		a.say("simulated: %s", sim)
-	}
-	watch := a.watchTrials(trials, pending)
-	failed, err := r.RunAll(ctx, pending, o.parallel, watch)
-	watch.close()
 	rows := r.Store.Progress(r.Study)
-	switch {
-	case errors.Is(err, trial.ErrMaxCost):
-		return exit{ExitCheck, step.Try(err, "raise --max-cost or the study's maxCost to go on; finished trials are kept in %s", r.Store.Dir())}
-	case err != nil && ctx.Err() != nil:
-		return fmt.Errorf("stopped; finished trials are kept, run the same command again to go on: %w", context.Cause(ctx))
-	case err != nil && !errors.Is(err, breaker.ErrOpen):
-		return step.Try(err, "run the same command again to go on; finished trials are kept in %s", r.Store.Dir())
-	}
 	if err := a.print(rows, func(w io.Writer) error {
-		if len(pending) == 0 {
+		if pending == 0 {
 			fmt.Fprintln(w, "nothing to run: every chosen trial is done")
 		}
 		if err := progressTable(w, rows); err != nil {
@@ -291,10 +288,34 @@ func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Tri
 			"mend the cause, then run the same command again; `ocifit-lab status` and `ocifit-lab doctor` look at the lab")}
 	}
 	if failed > 0 {
-		return exit{ExitTrials, step.Try(fmt.Errorf("%d of %d trials failed", failed, len(pending)),
+		return exit{ExitTrials, step.Try(fmt.Errorf("%d of %d trials failed", failed, pending),
 			"see reason in trial.json of the folders *.failed-* in %s; the same command runs them again", r.Store.Dir())}
 	}
 	return nil
+}
+
+// runPending runs what is not done of the trials. The error says what to do, but for that of an open breaker.
+func (a *app) runPending(ctx context.Context, r *trial.Runner, trials []study.Trial, o experimentOptions) (pending, failed int, err error) {
+	list, err := r.Store.Unfinished(trials, o.retryFailed)
+	if err != nil {
+		return 0, 0, err
+	}
+	if sim := r.Store.Info().Simulation; sim != "" && sim != a.said && len(list) > 0 {
+		a.said = sim
+		a.say("simulated: %s", sim)
+	}
+	watch := a.watchTrials(trials, list)
+	failed, err = r.RunAll(ctx, list, o.parallel, watch)
+	watch.close()
+	switch {
+	case errors.Is(err, trial.ErrMaxCost):
+		err = exit{ExitCheck, step.Try(err, "raise --max-cost or the study's maxCost to go on; finished trials are kept in %s", r.Store.Dir())}
+	case err != nil && ctx.Err() != nil:
+		err = fmt.Errorf("stopped; finished trials are kept, run the same command again to go on: %w", context.Cause(ctx))
+	case err != nil && !errors.Is(err, breaker.ErrOpen):
+		err = step.Try(err, "run the same command again to go on; finished trials are kept in %s", r.Store.Dir())
+	}
+	return len(list), failed, err
 }
 
 // trialWatch shows one counter per arm.

@@ -108,6 +108,9 @@ func planText(w io.Writer, p *assembly.Plan) error {
 		return err
 	}
 	fmt.Fprintf(w, "\nstudy %s: %d trials\n", p.Study, p.Trials)
+	if p.Measures > 0 {
+		fmt.Fprintf(w, "  before them, trials on up to %d instance types, until enough is known; hours and dollars below are for all of them\n", p.Measures)
+	}
 	rows = nil
 	for _, arm := range p.Arms {
 		rows = append(rows, []string{"  " + arm.Name, arm.Model, strconv.Itoa(arm.Trials), arm.Launch})

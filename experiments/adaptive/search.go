@@ -32,8 +32,8 @@ type Rule struct {
 	First int
 	// Most types are measured; 0 is no limit.
 	Most int
-	// Improvement ends the search when no type is expected to be better than the best one by this share.
-	Improvement float64
+	// The search ends when, with a probability of 1 - Doubt, no type is better than the best one by the share Improvement.
+	Improvement, Doubt float64
 	// MaxUSD ends the search before a measurement that would take it above; 0 is no limit.
 	MaxUSD float64
 }
@@ -44,6 +44,7 @@ type Search struct {
 	rule     Rule
 	inputs   [][]float64
 	measured map[int][]float64 // logarithms, turned so that great is good
+	dropped  map[int]bool
 	order    []int
 	spent    float64
 }
@@ -60,12 +61,15 @@ func New(types []Type, rule Rule) (*Search, error) {
 	case !(rule.Improvement > 0 && rule.Improvement < 1):
 		return nil, fmt.Errorf("an improvement of %g ends no search; give a share such as 0.05", rule.Improvement)
 	}
+	if !(rule.Doubt > 0 && rule.Doubt < 1) {
+		return nil, fmt.Errorf("a doubt of %g ends no search; give a probability such as 0.1", rule.Doubt)
+	}
 	for _, t := range types {
 		if !(t.USD > 0) {
 			return nil, fmt.Errorf("what a measurement on %s costs is not known", t.Name)
 		}
 	}
-	return &Search{types: types, rule: rule, inputs: standardize(types), measured: map[int][]float64{}}, nil
+	return &Search{types: types, rule: rule, inputs: standardize(types), measured: map[int][]float64{}, dropped: map[int]bool{}}, nil
 }
 
 // standardize brings each number to mean 0 and variance 1, and the distance of two types to the order of 1.
@@ -98,17 +102,21 @@ type Step struct {
 	Why string `json:"why"`
 	// Expected is the improvement that the measurement is expected to bring, as a share of the best; nil while the model has no say.
 	Expected *float64 `json:"expected,omitempty"`
+	// Doubt is the probability that a type is better than the best one by what counts; nil while the model has no say.
+	Doubt *float64 `json:"doubt,omitempty"`
 }
 
 // Next says what to measure, or why nothing more.
 func (s *Search) Next() (Step, error) {
 	var left []int
 	for i := range s.types {
-		if s.measured[i] == nil {
+		if s.measured[i] == nil && !s.dropped[i] {
 			left = append(left, i)
 		}
 	}
 	switch {
+	case len(left) == 0 && len(s.dropped) > 0:
+		return Step{Why: fmt.Sprintf("every type is measured that can be: %d cannot", len(s.dropped))}, nil
 	case len(left) == 0:
 		return Step{Why: "every type is measured"}, nil
 	case s.rule.Most > 0 && len(s.order) >= s.rule.Most:
@@ -168,22 +176,35 @@ func (s *Search) promising(left, within []int) (Step, error) {
 	for i := range s.measured {
 		best = max(best, stat.Mean(s.measured[i], nil))
 	}
-	expected := map[int]float64{}
-	greatest := 0.0
+	expected, chance := map[int]float64{}, map[int]float64{}
+	none, greatest := 1.0, 0.0
 	for _, i := range left {
 		mean, dev := p.at(s.inputs[i])
 		expected[i] = improvement(mean, dev, best)
-		greatest = max(greatest, expected[i])
+		chance[i] = distuv.UnitNormal.Survival((best + math.Log1p(s.rule.Improvement) - mean) / dev)
+		greatest = max(greatest, chance[i])
+		none *= 1 - chance[i]
 	}
-	if greatest < s.rule.Improvement {
-		return Step{Why: fmt.Sprintf("no type is expected to be better than the best one by %.3g%%; the most promising one has %.2g%%", 100*s.rule.Improvement, 100*greatest), Expected: &greatest}, nil
+	doubt := 1 - none
+	if doubt < s.rule.Doubt {
+		return Step{Why: fmt.Sprintf("with a probability of %.0f%% no type is better than the best one by %.3g%%", 100*none, 100*s.rule.Improvement), Doubt: &doubt}, nil
+	}
+	// What is cheap and hopeless is left.
+	if hopeful := slices.DeleteFunc(slices.Clone(within), func(i int) bool { return chance[i] < greatest/hopeless }); len(hopeful) > 0 {
+		within = hopeful
 	}
 	next := slices.MaxFunc(within, func(a, b int) int {
 		return cmp.Or(cmp.Compare(expected[a]/s.types[a].USD, expected[b]/s.types[b].USD), cmp.Compare(s.types[b].Name, s.types[a].Name))
 	})
 	e := expected[next]
-	return Step{Type: s.types[next].Name, Why: fmt.Sprintf("the most is expected of it for a dollar: %.2g%% better than the best one", 100*e), Expected: &e}, nil
+	return Step{
+		Type: s.types[next].Name, Why: fmt.Sprintf("the most is expected of it for a dollar: it beats the best one by %.3g%% with a probability of %.0f%%", 100*s.rule.Improvement, 100*chance[next]),
+		Expected: &e, Doubt: &doubt,
+	}, nil
 }
+
+// hopeless types have less than one part in so many of the best chance.
+const hopeless = 5
 
 // improvement is the expected amount by which a logarithm with this mean and deviation is above the best (J. Mockus, 1975): near enough the
 // share by which the figure is better.
@@ -265,6 +286,22 @@ func (s *Search) Beliefs() ([]Belief, error) {
 		return cmp.Compare(b.Figure, a.Figure)
 	})
 	return out, nil
+}
+
+// Drop leaves a type out of the search from now on: it cannot be measured.
+func (s *Search) Drop(name string) {
+	if i := slices.IndexFunc(s.types, func(t Type) bool { return t.Name == name }); i >= 0 && s.measured[i] == nil {
+		s.dropped[i] = true
+	}
+}
+
+// Types lists the candidates' names.
+func (s *Search) Types() []string {
+	out := make([]string, len(s.types))
+	for i, t := range s.types {
+		out[i] = t.Name
+	}
+	return out
 }
 
 // Pick is the best of the measured types; empty before the first measurement.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/experiments/stats"
 	"github.com/compspec/ocifit-lab/experiments/store"
+	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision/cost"
 )
 
@@ -91,6 +92,7 @@ type Arm struct {
 	Name        string `json:"name"`
 	Model       string `json:"model"`
 	Tasks       string `json:"tasks"`
+	Only        string `json:"only,omitempty"`      // instance type that the study allows the arm; empty is any
 	Objective   string `json:"objective,omitempty"` // what the choice made best, where it was not the model's own figure
 	Launch      string `json:"launch"`              // as observed, in words
 	Baseline    bool   `json:"baseline"`
@@ -143,6 +145,9 @@ func (a *Arm) PerRank() *Figures {
 	}
 	return a.FigurePerRank
 }
+
+// draws tells whether chance decides where the trials run.
+func (a *Arm) draws() bool { return a.Model == study.RandomModel && a.Only == "" }
 
 // Decision counts the trials for which the webhook made the same choice.
 type Decision struct {

@@ -72,7 +72,7 @@ func iterationMeans(rows []TrialRow) []float64 {
 
 func newArm(s *study.Study, arm study.Arm, rows []TrialRow, records []store.Record, metric store.Metric) Arm {
 	a := Arm{
-		Name: arm.Name, Model: arm.Model, Tasks: arm.Tasks, Objective: arm.Objective, Trials: s.Repeats, Complete: len(rows),
+		Name: arm.Name, Model: arm.Model, Tasks: arm.Tasks, Objective: arm.Objective, Only: arm.InstanceType, Trials: s.Repeats, Complete: len(rows),
 		Ranks:         distinctInts(rows, func(r *TrialRow) int { return r.Ranks }),
 		Threads:       distinctInts(rows, func(r *TrialRow) int { return r.Threads }),
 		Cores:         distinctInts(rows, func(r *TrialRow) int { return r.Cores }),

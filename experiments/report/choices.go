@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/compspec/ocifit-lab/experiments/study"
 )
 
 // Choice is what one or more arms came to: the same instance types, launched alike. Arms of one choice are one treatment, and their
@@ -39,7 +37,7 @@ func (a *Analysis) choices(rows map[string][]TrialRow) []Choice {
 
 func choiceOf(arm *Arm, rows []TrialRow) (key, name string) {
 	types := slices.Collect(maps.Keys(arm.InstanceTypes))
-	if arm.Model == study.RandomModel || len(types) != 1 || types[0] == orUnknown("") {
+	if arm.draws() || len(types) != 1 || types[0] == orUnknown("") {
 		return "arm " + arm.Name, typesText(arm.InstanceTypes, 3)
 	}
 	launch := launchOf(rows)

@@ -189,7 +189,7 @@ func (a *Analysis) firstIterationCheck(s *study.Study) Check {
 // draw is over the nodes that happen to run.
 func (a *Analysis) evenDrawCheck(rows map[string][]TrialRow) Check {
 	base := a.arm(a.Baseline)
-	if base == nil || base.Model != study.RandomModel || base.Complete < 10 {
+	if base == nil || !base.draws() || base.Complete < 10 {
 		return Check{}
 	}
 	drawn := slices.Clone(rows[a.Baseline])

@@ -45,19 +45,26 @@ func ownKey(arm *Arm, metric store.Metric) string {
 	case modelFOMPerDollar:
 		return study.EndpointPerDollar
 	}
+	if slices.Contains(rules, arm.Model) {
+		return study.EndpointFOM
+	}
 	return arm.Model
 }
+
+// rules need no model, and make no figure best.
+var rules = []string{study.RandomModel, "most-cores", "cheapest", "best-measured-hpcg"}
 
 // endpointOf is the primary endpoint of an arm by the study's rule.
 func endpointOf(rule string, metric store.Metric, p pair) Endpoint {
 	model, own := p.arm.Model, ownKey(p.arm, metric)
 	whole := Endpoint{Key: study.EndpointFOM, Name: metric.Unit, HigherIsBetter: metric.HigherIsBetter, of: fom}
-	whole.Own = own == study.EndpointFOM && model != study.RandomModel
+	ruled := slices.Contains(rules, model)
+	whole.Own = own == study.EndpointFOM && !ruled
 	key := rule
 	if rule == "" || rule == study.EndpointOwn {
 		key = own
 	}
-	e := Endpoint{Key: key, Own: key == own && model != study.RandomModel, HigherIsBetter: true}
+	e := Endpoint{Key: key, Own: key == own && !ruled, HigherIsBetter: true}
 	switch key {
 	case study.EndpointFOM, metric.Key:
 		return whole

@@ -93,6 +93,9 @@ type Study struct {
 	// level is then shared among them and the end. Empty: the study is read once, at its end.
 	Looks []int `yaml:"looks" json:"looks,omitempty"`
 
+	// Adaptive measures instance types one by one before the arms run, and learns a model from them that arms can name.
+	Adaptive *Adaptive `yaml:"adaptive" json:"adaptive,omitempty"`
+
 	// MaxCostUSD stops the study before a trial that could take the bill above it; 0 takes the plan's worst case.
 	MaxCostUSD float64        `yaml:"maxCost" json:"maxCost,omitempty"`
 	Deadlines  Deadlines      `yaml:"deadlines" json:"deadlines"`
@@ -107,12 +110,17 @@ type Study struct {
 type Arm struct {
 	Name  string `yaml:"name" json:"name"`   // the arm's folder: lower-case letters, digits and dashes
 	Model string `yaml:"model" json:"model"` // random, or a model of the artifact
+	// InstanceType is the only one that the arm's trials may run on, whatever the model. With it the model may be left out.
+	InstanceType string `yaml:"instanceType" json:"instanceType,omitempty"`
 	// Objective is what the choice makes best, and within which bounds: "" (the model's own figure), "per-dollar", "time", or bounds such as
 	// "fom,usd-per-hour<=2.5" and "minutes<=10".
 	Objective string         `yaml:"objective" json:"objective,omitempty"`
 	Tasks     string         `yaml:"tasks" json:"tasks"`             // launch policy: "" (one rank), "$(nproc)", "cores" or a count such as "4"
 	Values    map[string]any `yaml:"values" json:"values,omitempty"` // chart values of this arm; they win over the study's
 }
+
+// Draws tells whether chance decides where the arm's trials run.
+func (a Arm) Draws() bool { return a.Model == RandomModel && a.InstanceType == "" }
 
 // Deadlines bound the phases of one trial. A trial whose phase passes its deadline fails.
 type Deadlines struct {
@@ -162,7 +170,7 @@ func (s *Study) BaselineArm() string {
 		return s.Baseline
 	}
 	for _, a := range s.Arms {
-		if a.Model == RandomModel {
+		if a.Draws() {
 			return a.Name
 		}
 	}
@@ -200,6 +208,14 @@ func (s *Study) setDefaults() {
 	setDefault(s, "seed", &s.Seed, 1)
 	setDefault(s, "endpoint", &s.Endpoint, EndpointOwn)
 	setDefault(s, "firstIteration", &s.FirstIteration, ReportFirst)
+	for i := range s.Arms {
+		if a := &s.Arms[i]; a.InstanceType != "" && a.Model == "" {
+			a.Model = RandomModel // among one
+		}
+	}
+	if s.Adaptive != nil {
+		s.Adaptive.setDefaults(s)
+	}
 	setDefault(s, "deadlines.scheduled", &s.Deadlines.Scheduled, Duration(20*time.Minute))
 	setDefault(s, "deadlines.ready", &s.Deadlines.Ready, Duration(15*time.Minute))
 	setDefault(s, "deadlines.run", &s.Deadlines.Run, Duration(30*time.Minute))

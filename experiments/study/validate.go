@@ -64,6 +64,7 @@ func (s *Study) Validate() error {
 	s.validateDeadlines(add)
 	s.validateArms(add)
 	s.validateValues(add)
+	s.validateAdaptive(add)
 	return errors.Join(faults...)
 }
 
@@ -101,7 +102,7 @@ func (s *Study) validateArms(add func(field, format string, args ...any)) {
 		}
 		if o, err := compat.ParseObjective(a.Objective); err != nil {
 			add(at+".objective", "%v", err)
-		} else if a.Model == RandomModel && o.Aim != "" {
+		} else if a.Draws() && o.Aim != "" {
 			add(at+".objective", "%q: a random draw makes nothing best; it can keep bounds such as usd-per-hour<=2.5", a.Objective)
 		}
 		if err := checkTasks(a.Tasks); err != nil {

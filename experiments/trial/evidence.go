@@ -59,6 +59,8 @@ func (a *attempt) check() error {
 	switch {
 	case d.Model != a.trial.Arm.Model:
 		return &Failure{"decision", fmt.Errorf("the arm asks for model %s, the webhook decided by %s", a.trial.Arm.Model, d.Model)}
+	case a.trial.Arm.InstanceType != "" && d.InstanceType != a.trial.Arm.InstanceType:
+		return &Failure{"decision", fmt.Errorf("the arm is for %s, the webhook chose %s: does the chart put its value nodeSelector on the pods?", a.trial.Arm.InstanceType, d.InstanceType)}
 	case a.record.Node.InstanceType != d.InstanceType:
 		return &Failure{"decision", fmt.Errorf("the webhook chose %s, the pod ran on %s", d.InstanceType, a.record.Node.InstanceType)}
 	case slices.Contains(a.Skip, d.InstanceType):

@@ -63,6 +63,9 @@ func (r *Runner) values(t study.Trial) (map[string]any, error) {
 		values = chart.Merge(values, of)
 	}
 	labels := map[string]any{LabelRun: r.Store.ID(), LabelArm: t.Arm.Name, LabelTrial: number(t)}
+	if t.Arm.InstanceType != "" {
+		values = chart.Merge(values, map[string]any{"nodeSelector": map[string]any{compat.LabelInstanceType: t.Arm.InstanceType}})
+	}
 	annotations := map[string]any{
 		compat.AnnotationImageRef: r.ArtifactRef,
 		compat.AnnotationModel:    t.Arm.Model,

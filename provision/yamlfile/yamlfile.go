@@ -84,6 +84,9 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 		}
 	}
 	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(n, v.Elem(), path)
 	case reflect.Struct:
 		d.mapping(n, v, path)
 	case reflect.Slice:

@@ -313,6 +313,45 @@ func TestDeny(t *testing.T) {
 	}
 }
 
+// pushed is a source whose cache is behind: its registry has another artifact by now.
+type pushed struct {
+	specs
+	now *artifact.Artifact
+}
+
+func (p pushed) Confirm(context.Context, string) (*artifact.Artifact, error) { return p.now, nil }
+
+// A model that was pushed a moment ago is found, though the tag named another artifact when it was last looked at.
+func TestModelThatWasJustPushed(t *testing.T) {
+	d, _ := newDecider(t, func(c *Config) {
+		data, err := artifact.Build([]compat.Model{{Name: "fom", Direction: compat.Maximize}}, map[string]string{"arm64": "i:new"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		old, err := artifact.Build([]compat.Model{{Name: "duration", Direction: compat.Minimize}}, map[string]string{"arm64": "i:old"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		decode := func(data []byte) *artifact.Artifact {
+			a, err := artifact.Decode(&artifact.Content{Reference: ref, Digest: "sha256:2", MediaType: compat.MediaTypeModels, Data: data})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a
+		}
+		c.Specs = pushed{specs{ref: decode(old)}, decode(data)}
+	})
+	for model, image := range map[string]string{"fom": "i:new", "duration": "i:old"} {
+		e, err := d.Explain(t.Context(), []byte(pod(map[string]string{"image-ref": ref, "model": model}, "")))
+		if err != nil || e.Decision == nil || e.Decision.Image != image {
+			t.Errorf("%s: %+v, %v", model, e, err)
+		}
+	}
+	if e, err := d.Explain(t.Context(), []byte(pod(map[string]string{"image-ref": ref, "model": "speed"}, ""))); err != nil || e.Reason != ReasonUnknownModel {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
 func TestUnchanged(t *testing.T) {
 	d, _ := newDecider(t, nil)
 	good := pod(map[string]string{"image-ref": ref, "model": "fom"}, "")

@@ -145,6 +145,11 @@ func (d *Decider) decide(ctx context.Context, o, asks *patch.Object, namespace, 
 	if err != nil {
 		return nil, denySpec(err)
 	}
+	if a.Models != nil {
+		if tag, ok := o.Annotation(compat.AnnotationModel); ok && tag != "" {
+			a = d.confirmed(ctx, a, ref, tag)
+		}
+	}
 	var s *selection
 	if a.Features != nil {
 		s = d.byFeatures(asks, a)
@@ -158,6 +163,20 @@ func (d *Decider) decide(ctx context.Context, o, asks *patch.Object, namespace, 
 		return &Outcome{Table: s.table, Machines: s.machines}, s.err
 	}
 	return d.outcome(o, a, s, former)
+}
+
+// confirmed looks for another artifact of that name when the one at hand lacks a model: it may have been pushed a moment ago.
+func (d *Decider) confirmed(ctx context.Context, a *artifact.Artifact, ref, tag string) *artifact.Artifact {
+	again, can := d.cfg.Specs.(interface {
+		Confirm(ctx context.Context, ref string) (*artifact.Artifact, error)
+	})
+	if _, has := a.Models.Find(tag); has || !can {
+		return a
+	}
+	if now, err := again.Confirm(ctx, ref); err == nil && now.Models != nil {
+		return now
+	}
+	return a
 }
 
 // selection is a decision before it is written into an object. Selections are shared and do not change.

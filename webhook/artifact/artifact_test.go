@@ -242,6 +242,56 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// What is missing may have been pushed a moment ago: the registry is asked, but not by everybody who misses something.
+func TestCacheConfirms(t *testing.T) {
+	r := artifacttest.New(t)
+	ref := r.Ref("a:v1")
+	if _, err := Push(t.Context(), ref, study(t), compat.MediaTypeModels, plain(r)); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(1e9, 0)
+	c := NewCache(CacheOptions{Options: plain(r), Fresh: time.Hour, MaxStale: 2 * time.Hour, Now: func() time.Time { return now }})
+	old, err := c.Get(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := Build([]compat.Model{{Name: "speed", Direction: compat.Maximize}}, map[string]string{"amd64": "r/i:new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Push(t.Context(), ref, other, compat.MediaTypeModels, plain(r)); err != nil {
+		t.Fatal(err)
+	}
+	confirm := func() *Artifact {
+		t.Helper()
+		a, err := c.Confirm(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	asked := r.Requests()
+	if confirm() != old || r.Requests() != asked {
+		t.Error("the registry was asked within the second")
+	}
+	now = now.Add(time.Second)
+	if a := confirm(); a == old || r.Requests() == asked {
+		t.Errorf("the tag moved, and the cache has %v", a.Models.Tags())
+	}
+	asked = r.Requests()
+	if a, err := c.Get(t.Context(), ref); err != nil || a == old || r.Requests() != asked {
+		t.Error("what was confirmed is fresh")
+	}
+	now = now.Add(time.Minute)
+	r.SetDown(true)
+	if a := confirm(); a.Stale == "" {
+		t.Error("while the registry is down, the last good copy serves")
+	}
+	if _, err := c.Confirm(t.Context(), "no reference"); !errors.Is(err, ErrReference) {
+		t.Error(err)
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	r := artifacttest.New(t)
 	c := NewCache(CacheOptions{Options: plain(r), Size: 3})

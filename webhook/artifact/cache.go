@@ -46,6 +46,7 @@ type entry struct {
 	pinned   bool
 	asked    time.Time // when the registry last confirmed it
 	used     time.Time
+	doubted  bool      // the next question goes to the registry
 	failed   time.Time // when the registry last failed to
 	cause    error
 }
@@ -74,18 +75,41 @@ func NewCache(opts CacheOptions) *Cache {
 	return &Cache{opts: opts, byRef: map[string]*entry{}, byDigest: map[string]*Artifact{}}
 }
 
+// key writes a reference out in full, and tells whether it names a digest.
+func (c *Cache) key(ref string) (key string, isPinned bool, err error) {
+	if _, folder := parseLayout(ref); folder && c.opts.Layouts {
+		return ref, false, nil
+	}
+	r, err := ParseReference(ref)
+	if err != nil {
+		return "", false, err
+	}
+	return r.String(), pinned(r), nil
+}
+
+// Confirm is Get for somebody who found that something is missing in the artifact: the registry is asked whether the tag names another one
+// by now, once in a second at most.
+func (c *Cache) Confirm(ctx context.Context, ref string) (*Artifact, error) {
+	key, _, err := c.key(ref)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	if e := c.byRef[key]; e != nil {
+		e.doubted = c.opts.Now().Sub(e.asked) >= time.Second
+	}
+	c.mu.Unlock()
+	return c.Get(ctx, key)
+}
+
 // Get returns the artifact that ref names.
 func (c *Cache) Get(ctx context.Context, ref string) (*Artifact, error) {
 	if a := c.fresh(ref); a != nil { // written out in full already
 		return a, nil
 	}
-	key, isPinned := ref, false
-	if _, folder := parseLayout(ref); !folder || !c.opts.Layouts {
-		r, err := ParseReference(ref)
-		if err != nil {
-			return nil, err
-		}
-		key, isPinned = r.String(), pinned(r)
+	key, isPinned, err := c.key(ref)
+	if err != nil {
+		return nil, err
 	}
 	if a := c.fresh(key); a != nil {
 		return a, nil
@@ -133,7 +157,7 @@ func (c *Cache) fresh(key string) *Artifact {
 	switch {
 	case e == nil:
 		return nil
-	case e.pinned || now.Sub(e.asked) < c.opts.Fresh:
+	case e.pinned || now.Sub(e.asked) < c.opts.Fresh && !e.doubted:
 		e.used = now
 		c.stats.Hits++
 		return e.artifact

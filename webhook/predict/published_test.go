@@ -492,3 +492,27 @@ func TestGuardOfAModelWithoutRows(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The rules choose by the numbers of the node features, and by what was measured.
+func TestRules(t *testing.T) {
+	models, err := BuiltIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []features.Candidate
+	for _, r := range []struct{ kind, cores, price string }{{"c7g.16xlarge", "64", "2.32"}, {"t3a.2xlarge", "4", "0.3008"}, {"huge", "96", "9"}} {
+		rows = append(rows, features.Candidate{InstanceType: r.kind, Architecture: "amd64", Labels: map[string]string{
+			compat.LabelInstanceType: r.kind, "instance.ocifit-lab/cores": r.cores, "instance.ocifit-lab/price-usd": r.price,
+		}})
+	}
+	for name, want := range map[string]string{"most-cores": "huge", "cheapest": "t3a.2xlarge", "best-measured-hpcg": "c7g.16xlarge"} {
+		i := slices.IndexFunc(models, func(m *Model) bool { return m.Name == name })
+		if i < 0 {
+			t.Fatalf("there is no rule %s", name)
+		}
+		table, err := Rank(models[i], "", rows, Options{})
+		if err != nil || table.Selected != want {
+			t.Errorf("%s chooses %s, %v", name, table.Selected, err)
+		}
+	}
+}

@@ -41,6 +41,12 @@ spec:
       {{- range $k, $v := .Values.podAnnotation }}
       {{ $k }}: {{ $v | toString | quote }}
       {{- end }}
+    {{- with .Values.nodeSelector }}
+    nodeSelector:
+      {{- range $k, $v := . }}
+      {{ $k }}: {{ $v | toString | quote }}
+      {{- end }}
+    {{- end }}
     labels:
       app.kubernetes.io/name: {{ .Chart.Name }}
       {{- range $k, $v := .Values.podLabel }}
