@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -41,6 +42,8 @@ type InCluster struct {
 	TieBreak string
 	// Mirrors are asked before a registry.
 	Mirrors map[string][]string
+	// Registries are further ones that pods may name artifacts in.
+	Registries []string
 	// NodeSelector keeps the webhook's pods on the nodes that are always there.
 	NodeSelector map[string]string
 	// EgressPorts are ports of registries besides 443.
@@ -117,14 +120,17 @@ func (a *InCluster) registries(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	host, _, _ := strings.Cut(ref, "/")
-	list := []string{host}
-	for registry := range a.Mirrors {
-		if registry != host {
-			list = append(list, registry)
-		}
+	own, err := a.PlainHTTP(ctx)
+	if err != nil {
+		return nil, err
 	}
+	list := append([]string{host}, a.Registries...)
+	if len(own) > 0 { // the lab's registry stands for the published one
+		list = append(list, compat.PublishedRegistry)
+	}
+	list = slices.AppendSeq(list, maps.Keys(a.Mirrors))
 	slices.Sort(list)
-	return list, nil
+	return slices.Compact(list), nil
 }
 
 // Ready looks at the deployment and then uses the webhook.

@@ -63,7 +63,7 @@ func (l *Lab) insideAddons() ([]addons.Addon, error) {
 	}
 	list = append(list, &ocifit.InCluster{
 		Namespace: addons.Namespace, CertManager: c.CertificatesBy() == lab.CertManager, Image: l.programImage, Artifact: l.ArtifactRef,
-		PlainHTTP: l.plainInCluster, Model: compat.Random, Skip: l.Spec.Webhook.Skip, TieBreak: l.Spec.Webhook.TieBreak,
+		PlainHTTP: l.plainInCluster, Registries: allowedRegistries(l.Spec), Model: compat.Random, Skip: l.Spec.Webhook.Skip, TieBreak: l.Spec.Webhook.TieBreak,
 		Mirrors: c.RegistryMirrors, EgressPorts: l.Provider.Traits().WebhookPorts, NodeSelector: l.Provider.Traits().StickyLabels,
 	})
 	if image != nil {

@@ -153,6 +153,15 @@ func (l *Lab) ArtifactRef(ctx context.Context) (string, error) {
 	return target.Ref, err
 }
 
+// allowedRegistries are those beside the lab's own that pods may name artifacts in.
+func allowedRegistries(spec *lab.Spec) []string {
+	list := slices.Clone(spec.Webhook.AllowRegistries)
+	if spec.Artifact.Repository != "" {
+		list = append(list, registryOf(spec.Artifact.Repository))
+	}
+	return list
+}
+
 // pinnedArtifact is the artifact as the pods of trials name it, with the digest that it has now: whatever is pushed meanwhile, and whatever the
 // webhook remembers of the tag, a run's trials are decided by one artifact.
 func (l *Lab) pinnedArtifact(ctx context.Context) (string, error) {

@@ -15,7 +15,7 @@ func newSim(spec *lab.Spec, dir *labstate.Dir, _ Options) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	extra, err := json.Marshal(supervisor.Webhook{Skip: spec.Webhook.Skip, TieBreak: spec.Webhook.TieBreak})
+	extra, err := json.Marshal(supervisor.Webhook{Skip: spec.Webhook.Skip, TieBreak: spec.Webhook.TieBreak, Registries: allowedRegistries(spec)})
 	if err != nil {
 		return made{}, err
 	}

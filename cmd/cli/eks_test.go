@@ -149,7 +149,7 @@ func (w *world) trialsAreSimulated(want int) {
 		if err != nil || !trial.Simulated || !trial.Replay.Simulated || trial.Verdict != "complete" {
 			w.t.Errorf("%s: %+v, %v", f, trial, err)
 		}
-		if !strings.Contains(trial.Decision.ArtifactRef, "/study/ocifit-k8s-compatibility:") {
+		if !strings.Contains(trial.Decision.ArtifactRef, "/study/ocifit-k8s-compatibility@sha256:") {
 			w.t.Errorf("%s was decided by the artifact %s", f, trial.Decision.ArtifactRef)
 		}
 	}

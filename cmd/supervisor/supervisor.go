@@ -41,6 +41,8 @@ const Command = "sim-supervisor"
 type Webhook struct {
 	Skip     []string `json:"skip"`
 	TieBreak string   `json:"tieBreak"`
+	// Registries are those beside the lab's own and the published one that pods may name artifacts in.
+	Registries []string `json:"registries,omitempty"`
 }
 
 // Run carries the simulated cluster that a settings file describes until it is told to stop.
@@ -102,7 +104,8 @@ func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	defer listener.Close()
 	ready(listener.Addr().String())
 	return ServeWebhook(ctx, env, serve.Config{
-		Listener: listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry}, Events: true,
+		AllowRegistries: append([]string{env.Registry, compat.PublishedRegistry}, extra.Registries...),
+		Listener:        listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry}, Events: true,
 		Mirrors:    map[string][]string{compat.PublishedRegistry: {env.Registry}},
 		Credential: env.RegistryLogin.Credential(env.Registry, nil),
 	})

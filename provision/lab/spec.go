@@ -68,6 +68,9 @@ type Webhook struct {
 	Skip []string `yaml:"skip"`
 	// TieBreak is "price" (lowest price, then name) or "first" (order of the catalogue).
 	TieBreak string `yaml:"tieBreak"`
+	// AllowRegistries are further registries (host, host:port or *.domain) that pods may name artifacts in; those of the lab's own artifact,
+	// of the published one and of mirrors are allowed anyway.
+	AllowRegistries []string `yaml:"allowRegistries,omitempty"`
 }
 
 // Artifact is the compatibility artifact that the lab builds and pushes.
