@@ -3,6 +3,7 @@ package training
 import (
 	"context"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 )
@@ -53,11 +54,11 @@ func (o *Options) choose(ctx context.Context, types []kind) (Penalty, error) {
 	for _, mix := range mixes {
 		lambdas := whole.lambdas(mix, steps)
 		errors := make([]float64, steps)
-		for i := range types {
+		for _, out := range folds(len(types)) {
 			if err := ctx.Err(); err != nil {
 				return best, err
 			}
-			if err := o.leaveOut(types, i, mix, lambdas, errors); err != nil {
+			if err := o.leaveOut(types, out, mix, lambdas, errors); err != nil {
 				return best, err
 			}
 		}
@@ -68,28 +69,52 @@ func (o *Options) choose(ctx context.Context, types []kind) (Penalty, error) {
 	return best, nil
 }
 
-// leaveOut adds the squared errors of predicting one type from the others, for each of the falling lambdas.
-func (o *Options) leaveOut(types []kind, out int, mix float64, lambdas, errors []float64) error {
-	rest := without(types, out)
+// leaveOut adds the squared errors of predicting some types from the others, for each of the falling lambdas.
+func (o *Options) leaveOut(types []kind, out []int, mix float64, lambdas, errors []float64) error {
+	rest := without(types, out...)
 	d, err := newDesign(rest, o.Numbers, o.Labels)
 	if err != nil {
 		return err
 	}
 	x, y := d.matrix(rest)
 	s := standardize(x, y)
-	row, _ := d.row(types[out].labels)
+	rows := make([][]float64, len(out))
+	for i, k := range out {
+		rows[i], _ = d.row(types[k].labels)
+	}
 	b := make([]float64, len(d.columns))
 	for k, lambda := range lambdas {
 		if err := s.fit(Penalty{lambda, mix}, b, near); err != nil {
 			return err
 		}
-		miss := s.linear(b).Predict(row) - types[out].y
-		errors[k] += miss * miss
+		l := s.linear(b)
+		for i, at := range out {
+			miss := l.Predict(rows[i]) - types[at].y
+			errors[k] += miss * miss
+		}
 	}
 	return nil
 }
 
-func without(types []kind, i int) []kind {
-	out := make([]kind, 0, len(types)-1)
-	return append(append(out, types[:i]...), types[i+1:]...)
+// mostFolds bounds how often something is left out: with more types than that, several at a time.
+const mostFolds = 30
+
+// folds divides so many types into those that are left out together: each alone as long as there are few.
+func folds(types int) [][]int {
+	out := make([][]int, min(types, mostFolds))
+	for i := range types {
+		k := i % len(out)
+		out[k] = append(out[k], i)
+	}
+	return out
+}
+
+func without(types []kind, some ...int) []kind {
+	out := make([]kind, 0, len(types))
+	for i, t := range types {
+		if !slices.Contains(some, i) {
+			out = append(out, t)
+		}
+	}
+	return out
 }

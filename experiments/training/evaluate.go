@@ -67,15 +67,19 @@ func (o *Options) heldOut(ctx context.Context, types []kind, sc scale) (*heldOut
 	for i, t := range types {
 		measured[i] = sc.from(t.y)
 	}
-	for i, t := range types {
-		f, err := o.fitTo(ctx, without(types, i))
+	h.predictions, h.errors = make([]Prediction, len(types)), make([]float64, len(types))
+	for _, out := range folds(len(types)) {
+		f, err := o.fitTo(ctx, without(types, out...))
 		if err != nil {
 			return nil, err
 		}
-		row, outside := f.design.row(t.labels)
-		y := f.Predict(row)
-		h.predictions = append(h.predictions, Prediction{InstanceType: t.name, Measured: measured[i], Predicted: sc.from(y), Rows: t.rows, Outside: outside})
-		h.errors = append(h.errors, y-t.y)
+		for _, i := range out {
+			t := types[i]
+			row, outside := f.design.row(t.labels)
+			y := f.Predict(row)
+			h.predictions[i] = Prediction{InstanceType: t.name, Measured: measured[i], Predicted: sc.from(y), Rows: t.rows, Outside: outside}
+			h.errors[i] = y - t.y
+		}
 		// The model of the others picks among all types.
 		all := make([]float64, len(types))
 		for k, other := range types {
@@ -85,7 +89,7 @@ func (o *Options) heldOut(ctx context.Context, types []kind, sc scale) (*heldOut
 			}
 		}
 		if regret, _ := regretOf(all, measured, o.Direction); regret != nil {
-			h.unseen += *regret / float64(len(types))
+			h.unseen += *regret * float64(len(out)) / float64(len(types))
 		}
 	}
 	return h, nil

@@ -26,7 +26,7 @@ type Options struct {
 }
 
 // method says how the figures of a validation came about.
-const method = "each instance type predicted by a model of the others, whose penalty was chosen the same way"
+const method = "each instance type predicted by a model of the others, whose penalty was chosen the same way; of more than 30 types, several are left out at a time"
 
 // Train fits a model to the samples and validates it. The model carries the ranges and the combinations that it was fitted on, and an
 // interval when there are enough types for its level.

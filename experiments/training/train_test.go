@@ -341,3 +341,25 @@ func TestSamples(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Many types are left out several at a time, so that the work grows with their number and not with its square.
+func TestFolds(t *testing.T) {
+	for _, n := range []int{5, 30, 31, 200} {
+		seen := map[int]int{}
+		for _, out := range folds(n) {
+			for _, i := range out {
+				seen[i]++
+			}
+		}
+		if len(seen) != n || len(folds(n)) > mostFolds || n <= mostFolds && len(folds(n)) != n {
+			t.Errorf("%d types in %d folds hold %d", n, len(folds(n)), len(seen))
+		}
+	}
+	m, e, err := Train(t.Context(), machines(200), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(e.Predictions) != 200 || e.Predictions[7].InstanceType != "type-07" || *e.Models[0].MeanError > 0.02 || m.Interval == nil {
+		t.Errorf("%d predictions, %+v", len(e.Predictions), e.Models[0])
+	}
+}
