@@ -35,11 +35,13 @@ FUZZTIME ?= 20s
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-build: ## compile bin/ocifit-lab
+build: ## compile bin/ocifit-lab, and beside it the webhook alone, for images
 	go build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ocifit-lab
+	go build -ldflags '-s -w' -o bin/ocifit-webhook ./cmd/ocifit-webhook
 
 install: ## compile and put ocifit-lab where go install puts programs
 	go install -ldflags '$(LDFLAGS)' ./cmd/ocifit-lab
+	go install -ldflags '-s -w' ./cmd/ocifit-webhook
 
 demo: build ## run the whole study on provider sim: why procedure cannot tell, and what controlled tells
 	@rm -rf bin/demo && mkdir -p bin/demo && cd bin/demo && \
@@ -100,7 +102,7 @@ release: ## build and publish a tagged release: archives, checksums, SBOMs; SNAP
 release-image: ## push the webhook's image for both architectures from dist to REFERENCE
 	@test -n "$(REFERENCE)" || { echo "name the image: make release-image REFERENCE=registry/repository:tag"; exit 1; }
 	dist/ocifit-lab_linux_amd64*/ocifit-lab webhook image --push $(REFERENCE) \
-	  --binary dist/ocifit-lab_linux_amd64*/ocifit-lab --binary dist/ocifit-lab_linux_arm64*/ocifit-lab
+	  --binary dist/ocifit-webhook_linux_amd64*/ocifit-webhook --binary dist/ocifit-webhook_linux_arm64*/ocifit-webhook
 
 e2e-kind: ## run the lab on a real kind cluster; says so when there is no Docker
 	@.ci/e2e-kind

@@ -18,7 +18,7 @@ var doors = map[string][]string{
 	"github.com/aws/":                         {"provision/eks", "webhook/artifact"},
 	"sigs.k8s.io/kind/":                       {"provision/kind"},
 	"helm.sh/helm/v3/":                        {"provision/chart", "experiments/release", "webhook/deploy"},
-	"github.com/spf13/cobra":                  {"cmd/cli"},
+	"github.com/spf13/cobra":                  {"cmd/cli", "cmd/serving", "cmd/ocifit-webhook"},
 }
 
 // closed lists, for a folder, prefixes of packages that nothing in it may import: the command line prints what others tell it.
@@ -31,6 +31,8 @@ var closed = map[string][]string{
 var mustNot = map[string][]string{
 	"cmd/assembly":                 {"cmd/cli", "cmd/ui"},
 	"cmd/supervisor":               {"cmd/cli", "cmd/ui", "cmd/assembly"},
+	"cmd/serving":                  {"cmd/cli", "cmd/ui", "cmd/assembly", "addons", "provision", "experiments"},
+	"cmd/ocifit-webhook":           {"cmd/cli", "cmd/ui", "cmd/assembly", "addons", "provision", "experiments", "webhook", "templates"},
 	"webhook/":                     {"provision", "addons", "experiments", "templates", "cmd"},
 	"templates":                    {"provision", "addons", "experiments", "webhook", "cmd"},
 	"provision/":                   {"addons", "experiments", "cmd"},
@@ -59,6 +61,27 @@ func TestImportsGoOneWay(t *testing.T) {
 		}
 	}
 	if packages < 10 {
+		t.Errorf("looked at %d packages only", packages)
+	}
+}
+
+// TestTheWebhookAloneIsSmall keeps out of the small program what would make it large: client-go's clientset has the types of every API group.
+func TestTheWebhookAloneIsSmall(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", module+"cmd/ocifit-webhook").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := 0
+	for line := range strings.Lines(string(out)) {
+		linked := strings.TrimSpace(line)
+		packages++
+		for _, heavy := range []string{"k8s.io/client-go/kubernetes", "k8s.io/client-go/informers", "k8s.io/api/apps", "helm.sh/", "github.com/weaveworks/", "k8s.io/kubernetes/"} {
+			if strings.HasPrefix(linked, heavy) {
+				t.Errorf("it links %s", linked)
+			}
+		}
+	}
+	if packages < 100 {
 		t.Errorf("looked at %d packages only", packages)
 	}
 }

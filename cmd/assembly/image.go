@@ -45,7 +45,7 @@ func (l *Lab) ownImage() (*pushedImage, error) {
 	if !ok || l.Spec.EKS.WebhookImage != "" {
 		return nil, nil
 	}
-	program, err := thisProgram()
+	program, err := inCluster(l.Spec)
 	return &pushedImage{registry: r, program: program, version: l.program}, err
 }
 

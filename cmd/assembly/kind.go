@@ -40,7 +40,7 @@ func kindGroups(spec *lab.Spec) []lab.NodeGroup {
 }
 
 func newKind(given *lab.Spec, dir *labstate.Dir, _ Options) (made, error) {
-	executable, err := thisProgram()
+	executable, err := inCluster(given)
 	if err != nil {
 		return made{}, err
 	}

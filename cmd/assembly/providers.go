@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +85,27 @@ func Named(spec *lab.Spec, stateDir string, n Name, o Options) (*Lab, *labstate.
 	named := *spec
 	named.Name, named.Provider, named.Region = n.Name, n.Provider, n.Region
 	return &Lab{Spec: &named, Dir: dir, Provider: p}, state, nil
+}
+
+// webhookProgram is the file of the small program that is the webhook and nothing else, which stands beside this one.
+const webhookProgram = "ocifit-webhook"
+
+// inCluster is the file of which the lab's image is made: the small program where it is there and the cluster runs nothing else of ours.
+func inCluster(spec *lab.Spec) (string, error) {
+	file, err := thisProgram()
+	if err != nil || spec.Components.MiniClustersBy() == lab.Builtin {
+		return file, err
+	}
+	return WebhookProgram(file), nil
+}
+
+// WebhookProgram is the small program beside a program's file, or that file where there is none.
+func WebhookProgram(file string) string {
+	small := filepath.Join(filepath.Dir(file), webhookProgram)
+	if info, err := os.Stat(small); err != nil || !info.Mode().IsRegular() {
+		return file
+	}
+	return small
 }
 
 // thisProgram is the file of this program, which providers start again and put into images.

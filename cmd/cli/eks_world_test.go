@@ -209,8 +209,12 @@ func (b *beside) webhook(ctx context.Context, env simcluster.Env, skip []string)
 	if err != nil {
 		return err
 	}
-	return supervisor.ServeWebhook(ctx, b.env, serve.Config{
-		Listener: b.listener, Clientset: client, Skip: skip, TieBreak: "price", PlainHTTPRegistries: []string{b.registry},
+	cluster, err := serve.Connect(env.Config)
+	if err != nil {
+		return err
+	}
+	return supervisor.ServeWebhook(ctx, b.env, client, serve.Config{
+		Listener: b.listener, Cluster: cluster, Skip: skip, TieBreak: "price", PlainHTTPRegistries: []string{b.registry},
 		Credential: func(_ context.Context, host string) (auth.Credential, error) {
 			if host != b.registry {
 				return auth.EmptyCredential, nil

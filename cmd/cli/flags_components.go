@@ -1,12 +1,11 @@
 package cli
 
 import (
-	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/serving"
 	"github.com/compspec/ocifit-lab/provision/lab"
 )
 
@@ -36,23 +35,8 @@ func (f *componentFlags) apply(s *lab.Spec) error {
 		}
 		s.Components.Bundle = path
 	}
-	if err := addMirrors(&s.Components.RegistryMirrors, "--registry-mirror", f.registryMirrors); err != nil {
+	if err := serving.AddMirrors(&s.Components.RegistryMirrors, "--registry-mirror", f.registryMirrors); err != nil {
 		return err
 	}
-	return addMirrors(&s.Components.ChartMirrors, "--chart-mirror", f.chartMirrors)
-}
-
-// addMirrors reads pairs HOST=MIRROR of a flag.
-func addMirrors(to *map[string][]string, flag string, pairs []string) error {
-	for _, text := range pairs {
-		host, mirror, ok := strings.Cut(text, "=")
-		if !ok || host == "" || mirror == "" {
-			return fmt.Errorf("%s %q: write HOST=MIRROR, such as docker.io=mirror.example/docker", flag, text)
-		}
-		if *to == nil {
-			*to = map[string][]string{}
-		}
-		(*to)[host] = append((*to)[host], mirror)
-	}
-	return nil
+	return serving.AddMirrors(&s.Components.ChartMirrors, "--chart-mirror", f.chartMirrors)
 }

@@ -5,97 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	addon "github.com/compspec/ocifit-lab/addons/compatibility"
-	"github.com/compspec/ocifit-lab/addons/nodefeatures"
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/serving"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/admit"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
-	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
 	"github.com/compspec/ocifit-lab/webhook/features"
 	"github.com/compspec/ocifit-lab/webhook/predict"
-	"github.com/compspec/ocifit-lab/webhook/serve"
 )
 
 func (a *app) webhookCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "webhook", Short: "Serve the admission webhook, explain what it would decide, deploy it, build its image"}
-	cmd.AddCommand(a.webhookServeCmd(), a.webhookExplainCmd(), a.webhookDeployCmd(), a.webhookImageCmd())
+	cmd.AddCommand(serving.Command(a.Err), a.webhookExplainCmd(), a.webhookDeployCmd(), a.webhookImageCmd())
 	return cmd
-}
-
-type serveOptions struct {
-	config                  serve.Config
-	featuresDir, kubeconfig string
-	mirrors                 []string
-}
-
-func (a *app) webhookServeCmd() *cobra.Command {
-	var o serveOptions
-	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Serve the admission webhook over HTTPS",
-		Long: `serve answers admission reviews at /mutate. Its settings come from flags or, as in a pod, from the environment:
-TLS_CERT_PATH, TLS_KEY_PATH, FEATURES_CACHE_DIR, NODE_IDENTITY_LABEL, SKIP_INSTANCE_TYPES, MODEL_SERVER_URL. Certificate and
-features are read again when their files change. Registries are asked with the credentials of docker's config.json
-(DOCKER_CONFIG) and its credential helpers, Amazon's also with those of AWS.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
-	}
-	f := cmd.Flags()
-	c := &o.config
-	f.StringVar(&c.Listen, "listen", ":8443", "address to listen on")
-	f.StringVar(&c.CertFile, "tls-cert", os.Getenv("TLS_CERT_PATH"), "certificate, PEM")
-	f.StringVar(&c.KeyFile, "tls-key", os.Getenv("TLS_KEY_PATH"), "key, PEM")
-	f.StringVar(&o.featuresDir, "features-dir", os.Getenv("FEATURES_CACHE_DIR"), "folder whose *.json are the cached node features")
-	f.StringVar(&c.IdentityLabel, "identity-label", os.Getenv("NODE_IDENTITY_LABEL"), "label that tells a node's type (default: the instance type label)")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "cluster whose nodes are candidates (default: the one this runs in, if any)")
-	f.BoolVar(&c.Events, "events", true, "write an event for each selection and denial")
-	f.StringSliceVar(&c.Skip, "skip", list(os.Getenv("SKIP_INSTANCE_TYPES")), "instance types that are never chosen")
-	f.StringVar(&c.TieBreak, "tie-break", predict.TieBreakPrice, "equal scores: price or first")
-	f.Uint64Var(&c.Seed, "seed", 0, "base of the seeds of random draws, which makes them repeatable (default: each admission draws afresh)")
-	f.StringVar(&c.ModelServerURL, "model-server", os.Getenv("MODEL_SERVER_URL"), "model server that is asked instead of the built-in models (POST /predict)")
-	f.StringVar(&c.PredictListen, "predict-api", "", "address at which POST /predict is answered with the built-in models, over plain HTTP")
-	f.StringSliceVar(&c.PlainHTTPRegistries, "plain-http", nil, "registries (host:port) that are spoken to without TLS")
-	f.StringSliceVar(&c.AllowRegistries, "allow-registry", list(os.Getenv("ALLOW_REGISTRIES")), "registries (host, host:port or *.domain) that artifacts may be in (default: all with public addresses)")
-	f.StringArrayVar(&o.mirrors, "mirror", nil, "registry=mirror: what is asked before a registry; may be repeated")
-	f.DurationVar(&c.ArtifactFresh, "artifact-fresh", 10*time.Second, "how long a tag is believed")
-	f.DurationVar(&c.ArtifactMaxStale, "artifact-max-stale", time.Hour, "how long the last good copy of an artifact serves while its registry is down; negative: not at all")
-	f.DurationVar(&c.DecisionTimeout, "timeout", 4*time.Second, "limit of one decision; the API server's own counts when it is shorter")
-	_ = cmd.RegisterFlagCompletionFunc("tie-break", words(predict.TieBreakPrice, predict.TieBreakFirst))
-	return cmd
-}
-
-func (a *app) serve(ctx context.Context, o serveOptions) error {
-	client, err := assembly.Clientset(o.kubeconfig)
-	if err != nil {
-		return err
-	}
-	c := o.config
-	if err := addMirrors(&c.Mirrors, "--mirror", o.mirrors); err != nil {
-		return err
-	}
-	c.Clientset, c.FeaturesFile = client, o.featuresDir
-	c.Prices, _ = templates.Prices()
-	c.Allocatable = nodefeatures.Allocatable()
-	tokens := new(ecr.Source)
-	c.Credential, c.Forget = tokens.Credential(artifact.DockerCredentials()), tokens.Forget
-	c.Log = slog.New(slog.NewJSONHandler(a.Err, nil))
-	return serve.Run(ctx, c)
-}
-
-// list splits a comma-separated list from the environment.
-func list(text string) []string {
-	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 type explainOptions struct {
@@ -153,7 +84,7 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 	prices, _ := templates.Prices()
 	registry.PlainHTTP = append(registry.PlainHTTP, o.plainHTTP...)
 	specs := artifact.NewCache(artifact.CacheOptions{Options: registryOptions(registry)})
-	decider, err := admit.New(admit.Config{Specs: specs, Features: index, Models: models, Prices: prices, Skip: o.skip, TieBreak: o.tieBreak, Allocatable: nodefeatures.Allocatable()})
+	decider, err := admit.New(admit.Config{Specs: specs, Features: index, Models: models, Prices: prices, Skip: o.skip, TieBreak: o.tieBreak, Allocatable: serving.Allocatable()})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (a *app) webhookImageCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image --push REFERENCE | --output image.tar",
 		Short: "Build the webhook's container image from this binary, without a container engine",
-		Long: `image puts this binary, or those given for several architectures, into an image that has nothing else but the trusted
+		Long: `image puts the small program ocifit-webhook that stands beside this one, or this one, or binaries given for several architectures, into an image that has nothing else but the trusted
 authorities of this machine and runs as nobody. Binaries must be static (CGO_ENABLED=0). The archive is what docker load, ctr
 image import and kind load image-archive take. Equal binaries give equal digests.`,
 		Example: `  ocifit-lab webhook image --push ghcr.io/you/ocifit-lab:v1
@@ -42,7 +42,7 @@ image import and kind load image-archive take. Equal binaries give equal digests
 	f.StringVar(&o.push, "push", "", "reference to push to")
 	f.StringVar(&o.output, "output", "", "archive to write")
 	f.StringVar(&o.name, "name", "", "name of the image inside the archive (default: that of --push, or ocifit-lab:latest)")
-	f.StringArrayVar(&o.binaries, "binary", nil, "static Linux binary; one per architecture (default: this program)")
+	f.StringArrayVar(&o.binaries, "binary", nil, "static Linux binary; one per architecture (default: ocifit-webhook beside this program, or this program)")
 	f.StringVar(&o.certificates, "certificates", "", "PEM file with the trusted authorities (default: this machine's)")
 	f.BoolVar(&o.plainHTTP, "plain-http", false, "speak to the registry without TLS")
 	cmd.MarkFlagsOneRequired("push", "output")
@@ -55,7 +55,7 @@ func (a *app) image(ctx context.Context, o imageOptions) error {
 		if err != nil {
 			return step.Try(err, "name the binary with --binary")
 		}
-		o.binaries = []string{self}
+		o.binaries = []string{assembly.WebhookProgram(self)}
 	}
 	dir, err := os.MkdirTemp("", "ocifit-lab-image-")
 	if err != nil {

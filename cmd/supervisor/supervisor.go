@@ -20,6 +20,7 @@ import (
 	"github.com/compspec/ocifit-lab/addons"
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
+	"github.com/compspec/ocifit-lab/cmd/serving"
 	"github.com/compspec/ocifit-lab/experiments/application"
 	"github.com/compspec/ocifit-lab/experiments/application/hpcg"
 	"github.com/compspec/ocifit-lab/experiments/application/stream"
@@ -103,18 +104,22 @@ func webhookPart(ctx context.Context, env sim.Env, ready func(string)) error {
 	}
 	defer listener.Close()
 	ready(listener.Addr().String())
-	return ServeWebhook(ctx, env, serve.Config{
+	cluster, err := serve.Connect(env.Config)
+	if err != nil {
+		return err
+	}
+	return ServeWebhook(ctx, env, client, serve.Config{
 		AllowRegistries: append([]string{env.Registry, compat.PublishedRegistry}, extra.Registries...),
-		Listener:        listener, Clientset: client, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry}, Events: true,
+		Listener:        listener, Cluster: cluster, Skip: extra.Skip, TieBreak: extra.TieBreak, PlainHTTPRegistries: []string{env.Registry}, Events: true,
 		Mirrors:    map[string][]string{compat.PublishedRegistry: {env.Registry}},
 		Credential: env.RegistryLogin.Credential(env.Registry, nil),
 	})
 }
 
-// ServeWebhook waits for the node features and serves with the part's certificate.
-func ServeWebhook(ctx context.Context, env sim.Env, c serve.Config) error {
+// ServeWebhook waits for the node features in client's cluster and serves with the part's certificate.
+func ServeWebhook(ctx context.Context, env sim.Env, client kubernetes.Interface, c serve.Config) error {
 	file := filepath.Join(env.Dir, nodefeatures.File)
-	if err := mountFeatures(ctx, c.Clientset, file); err != nil {
+	if err := mountFeatures(ctx, client, file); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -122,7 +127,7 @@ func ServeWebhook(ctx context.Context, env sim.Env, c serve.Config) error {
 	}
 	c.CertFile, c.KeyFile, c.FeaturesFile = env.CertFile, env.KeyFile, file
 	c.Prices, _ = templates.Prices()
-	c.Allocatable = nodefeatures.Allocatable()
+	c.Allocatable = serving.Allocatable()
 	c.Log = slog.New(slog.NewJSONHandler(env.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return serve.Run(ctx, c)
 }

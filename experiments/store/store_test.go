@@ -504,7 +504,7 @@ func TestBillGoesByTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	bill := r.Bill(records)
-	if read := meter.Last(); read.Committed != bill.Committed {
+	if read := meter.Last(); math.Abs(read.Committed-bill.Committed) > 1e-9 {
 		t.Errorf("$%.3f of the records, $%.3f of the folder", bill.Committed, read.Committed)
 	}
 	// A trial takes 73 s. The first three machines are paid for three minutes, the last one until ten minutes after its trial.

@@ -147,6 +147,7 @@ func write(t *testing.T, file string, data []byte) {
 type site struct {
 	dir      string
 	client   kubernetes.Interface
+	cluster  serve.Cluster
 	registry *artifacttest.Registry
 	ca       *authority
 	addr     string
@@ -164,7 +165,11 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{dir: t.TempDir(), client: client, registry: artifacttest.New(t), ca: newAuthority(t), addr: "127.0.0.1:0"}
+	own, err := serve.Connect(cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{dir: t.TempDir(), client: client, cluster: own, registry: artifacttest.New(t), ca: newAuthority(t), addr: "127.0.0.1:0"}
 	s.ref = s.registry.Ref("study:v1")
 	s.ca.issue(t, s.dir, 2)
 	s.catalogue(t)
@@ -219,7 +224,7 @@ func (s *site) start(t *testing.T) {
 	listening := make(chan string, 1)
 	cfg := serve.Config{
 		Listen: s.addr, CertFile: filepath.Join(s.dir, "tls.crt"), KeyFile: filepath.Join(s.dir, "tls.key"), FeaturesFile: filepath.Join(s.dir, "features.json"),
-		Clientset: s.client, Events: true, Seed: 1, Skip: []string{"t3.2xlarge"}, PlainHTTPRegistries: []string{s.registry.Host},
+		Cluster: s.cluster, Events: true, Seed: 1, Skip: []string{"t3.2xlarge"}, PlainHTTPRegistries: []string{s.registry.Host},
 		ArtifactFresh: time.Nanosecond, OnListen: func(addr string) { listening <- addr },
 	}
 	if s.configure != nil {

@@ -27,7 +27,6 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/compspec/ocifit-lab/webhook/artifact"
@@ -156,11 +155,11 @@ func newCluster(tb testing.TB, types, nodes int) (*site, *cluster) {
 		cfg.FeaturesFile = filepath.Join(filepath.Dir(cfg.FeaturesFile), "fleet.json")
 		writeFleet(tb, cfg.FeaturesFile, rows)
 		if nodes > 0 {
-			client, err := kubernetes.NewForConfig(&rest.Config{Host: serveCluster(tb, c)})
+			client, err := Connect(&rest.Config{Host: serveCluster(tb, c)})
 			if err != nil {
 				tb.Fatal(err)
 			}
-			cfg.Clientset = client
+			cfg.Cluster = client
 		}
 	})
 	study(tb, s)
@@ -378,7 +377,7 @@ func TestMain(m *testing.M) {
 }
 
 func child(dir string) {
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: os.Getenv(childEnv + "_API")})
+	client, err := Connect(&rest.Config{Host: os.Getenv(childEnv + "_API")})
 	if err != nil {
 		panic(err)
 	}
@@ -386,7 +385,7 @@ func child(dir string) {
 	defer cancel()
 	err = Run(ctx, Config{
 		Listen: os.Getenv(childEnv + "_LISTEN"), CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"), FeaturesFile: filepath.Join(dir, "fleet.json"),
-		Clientset: client, PlainHTTPRegistries: []string{os.Getenv(childEnv + "_REGISTRY")},
+		Cluster: client, PlainHTTPRegistries: []string{os.Getenv(childEnv + "_REGISTRY")},
 	})
 	if err != nil {
 		panic(err)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/compspec/ocifit-lab/webhook/admit"
@@ -32,10 +31,10 @@ type Config struct {
 	FeaturesFile string
 	// IdentityLabel tells the type of a node; empty means the instance type label.
 	IdentityLabel string
-	// Clientset, if set, is used to watch nodes.
-	Clientset kubernetes.Interface
+	// Cluster, if set, has the nodes that are candidates.
+	Cluster Cluster
 
-	// Events writes an event for each selection and denial that is no dry run; it needs Clientset.
+	// Events writes an event for each selection and denial that is no dry run; it needs Cluster.
 	Events bool
 
 	// Models score; nil means the published ones.
@@ -93,7 +92,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Listen == "" && c.Listener == nil {
 		return c, errors.New("the webhook needs an address to listen on")
 	}
-	if c.FeaturesFile == "" && c.Clientset == nil {
+	if c.FeaturesFile == "" && c.Cluster == nil {
 		return c, errors.New("the webhook knows no instance types: name the cached node features (--features-dir, FEATURES_CACHE_DIR), or a cluster whose nodes it may watch (--kubeconfig)")
 	}
 	if c.ModelServerURL != "" {

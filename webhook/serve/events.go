@@ -3,11 +3,10 @@ package serve
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/compspec/ocifit-lab/webhook/admit"
@@ -23,10 +22,14 @@ type recorder struct {
 	events      record.EventRecorder
 }
 
-func newRecorder(client kubernetes.Interface) *recorder {
+// eventTimeout bounds the writing of one event.
+const eventTimeout = 10 * time.Second
+
+func newRecorder(cluster Cluster) *recorder {
 	b := record.NewBroadcaster()
-	b.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
-	return &recorder{b, b.NewRecorder(scheme.Scheme, corev1.EventSource{Component: component})}
+	b.StartRecordingToSink(cluster)
+	// What an event is about is given as a reference, so that no type has to be known.
+	return &recorder{b, b.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: component})}
 }
 
 // record writes an event for a review that selected or denied; a dry run leaves none.

@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/compspec/ocifit-lab/webhook/features"
@@ -29,12 +28,11 @@ type nodeWatch struct {
 	synced atomic.Bool
 }
 
-func newNodeWatch(client kubernetes.Interface, index *features.Index, log *slog.Logger) *nodeWatch {
+func newNodeWatch(cluster Cluster, index *features.Index, log *slog.Logger) *nodeWatch {
 	w := &nodeWatch{index: index, log: log}
-	nodes := client.CoreV1().Nodes()
 	w.lw = cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
-			list, err := nodes.List(ctx, opts)
+			list, err := cluster.ListNodes(ctx, opts)
 			if err != nil {
 				return nil, err
 			}
@@ -46,9 +44,9 @@ func newNodeWatch(client kubernetes.Interface, index *features.Index, log *slog.
 			return list, nil
 		},
 		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
-			return nodes.Watch(ctx, opts)
+			return cluster.WatchNodes(ctx, opts)
 		},
-	}, client)
+	}, cluster)
 	return w
 }
 

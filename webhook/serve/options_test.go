@@ -109,7 +109,7 @@ func hang(t *testing.T) string {
 
 func TestEvents(t *testing.T) {
 	client := fake.NewClientset()
-	s := start(t, func(c *Config) { c.Clientset, c.Events = client, true })
+	s := start(t, func(c *Config) { c.Cluster, c.Events = clusterOf(client), true })
 	dry := strings.Replace(reviewOf(s.pod("nope")), `"uid":"u1"`, `"uid":"u1","dryRun":true`, 1)
 	if code, text := s.ask(t, s.client, dry); code != 200 || strings.Contains(text, `"allowed":true`) {
 		t.Fatal(text)

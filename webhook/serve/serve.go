@@ -115,11 +115,11 @@ func prepare(cfg Config) (*server, string, error) {
 	if s.decider, err = admit.New(decide); err != nil {
 		return nil, last, err
 	}
-	if cfg.Events && cfg.Clientset != nil {
-		s.recorder = newRecorder(cfg.Clientset)
+	if cfg.Events && cfg.Cluster != nil {
+		s.recorder = newRecorder(cfg.Cluster)
 	}
-	if cfg.Clientset != nil {
-		s.nodes = newNodeWatch(cfg.Clientset, s.index, cfg.Log)
+	if cfg.Cluster != nil {
+		s.nodes = newNodeWatch(cfg.Cluster, s.index, cfg.Log)
 	}
 	return s, last, nil
 }

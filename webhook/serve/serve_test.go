@@ -26,7 +26,6 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/compspec/ocifit-lab/webhook/admit"
@@ -399,8 +398,8 @@ func node(name, typ, k string) *corev1.Node {
 }
 
 func TestNodesAreWatched(t *testing.T) {
-	var client kubernetes.Interface = fake.NewClientset(node("n1", "live", "2"))
-	s := start(t, func(c *Config) { c.Clientset = client })
+	client := fake.NewClientset(node("n1", "live", "2"))
+	s := start(t, func(c *Config) { c.Cluster = clusterOf(client) })
 	eventually(t, "ready", func() bool { code, _ := s.get(t, PathReady); return code == 200 })
 	chosen := func(name string) func() bool {
 		return func() bool { return strings.Contains(string(s.admit(t, s.pod("speed")).Patch), `"`+name+`"`) }
