@@ -29,8 +29,11 @@ const (
 )
 
 // Facts lists the labels of an instance type's numbers.
-func Facts() []string {
-	return []string{FactCores, FactVCPUs, FactMemory, FactClock, FactBandwidth, FactPrice}
+func Facts() []string { return append(HardwareFacts(), FactPrice) }
+
+// HardwareFacts are Facts without the price.
+func HardwareFacts() []string {
+	return []string{FactCores, FactVCPUs, FactMemory, FactClock, FactBandwidth}
 }
 
 // InstanceType is what the catalogue knows of one EC2 instance type.

@@ -32,7 +32,8 @@ type Target struct {
 
 func (t Target) refs() []string { return append([]string{t.Ref}, t.Aliases...) }
 
-func (t Target) options() oci.Options {
+// Options are how the registry is spoken to.
+func (t Target) Options() oci.Options {
 	return oci.Options{PlainHTTP: t.PlainHTTP, Credential: t.Credential}
 }
 
@@ -132,7 +133,7 @@ func (a *Addon) Install(ctx context.Context, _ *kube.Cluster, log step.Log) erro
 		return err
 	}
 	for _, ref := range target.refs() {
-		pushed, err := oci.PushBundle(ctx, ref, bundle, target.options())
+		pushed, err := oci.PushBundle(ctx, ref, bundle, target.Options())
 		if err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func (a *Addon) Ready(ctx context.Context, _ *kube.Cluster) error {
 		return err
 	}
 	for _, ref := range target.refs() {
-		got, err := oci.Pull(ctx, ref, target.options())
+		got, err := oci.Pull(ctx, ref, target.Options())
 		if err != nil {
 			return err
 		}

@@ -35,13 +35,14 @@ func (l *Lab) Search(s *study.Study) (search *adaptive.Search, figure string, er
 	prices, _ := templates.Prices()
 	t := l.times(s)
 	hours := (t.Start + t.Run).Hours() * float64(s.Adaptive.Trials)
+	chooseable := l.chooseable()
 	var types []adaptive.Type
 	for _, it := range templates.InstanceTypes() {
-		if !slices.Contains(l.chooseable(), it.Name) {
+		if !slices.Contains(chooseable, it.Name) {
 			continue
 		}
 		one := adaptive.Type{Name: it.Name, USD: prices[it.Name] * hours}
-		for _, fact := range []string{templates.FactCores, templates.FactVCPUs, templates.FactMemory, templates.FactClock, templates.FactBandwidth} {
+		for _, fact := range templates.HardwareFacts() {
 			v, err := strconv.ParseFloat(it.Facts[fact], 64)
 			if err != nil || v <= 0 {
 				return nil, "", fmt.Errorf("%s: %s is %q in the catalogue", it.Name, fact, it.Facts[fact])
@@ -78,7 +79,7 @@ func (l *Lab) Learn(ctx context.Context, s *study.Study, m *predict.Model, file 
 	if err != nil {
 		return err
 	}
-	_, err = oci.PushBundle(ctx, target.Ref, bundle, oci.Options{PlainHTTP: target.PlainHTTP, Credential: target.Credential})
+	_, err = oci.PushBundle(ctx, target.Ref, bundle, target.Options())
 	return err
 }
 

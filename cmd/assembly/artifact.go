@@ -173,7 +173,7 @@ func (l *Lab) pinnedArtifact(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	digest, err := oci.Digest(ctx, target.Ref, oci.Options{PlainHTTP: target.PlainHTTP, Credential: target.Credential})
+	digest, err := oci.Digest(ctx, target.Ref, target.Options())
 	if err != nil {
 		return "", step.Try(fmt.Errorf("the artifact that trials would be decided by: %w", err), "see `ocifit-lab status`; `ocifit-lab up` pushes it again")
 	}

@@ -102,17 +102,11 @@ func (l *Lab) limits(prices map[string]float64, s *study.Study) (limits schedule
 
 // decide chooses as the webhook will, or gives the pool that an arm draws from.
 func decide(arm study.Arm, models []*predict.Model, candidates []features.Candidate, options predict.Options) (string, *predict.Pool, error) {
-	named := func(name string) *predict.Model {
-		if i := slices.IndexFunc(models, func(m *predict.Model) bool { return m.Name == name }); i >= 0 {
-			return models[i]
-		}
-		return nil
-	}
 	var err error
 	if options.Objective, err = compat.ParseObjective(arm.Objective); err != nil {
 		return "", nil, err
 	}
-	options.Time = named(compat.TimeModel)
+	options.Time = predict.Named(models, compat.TimeModel)
 	if arm.InstanceType != "" {
 		options.LeaveOut = func(c features.Candidate) string {
 			if c.InstanceType != arm.InstanceType {
@@ -121,7 +115,7 @@ func decide(arm study.Arm, models []*predict.Model, candidates []features.Candid
 			return ""
 		}
 	}
-	m := named(arm.Model)
+	m := predict.Named(models, arm.Model)
 	if m != nil && options.Objective.Aim == compat.AimTime {
 		m = options.Time
 	}

@@ -85,7 +85,7 @@ func (l *Lab) reachArtifact(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch _, err := oci.Digest(ctx, target.Ref, oci.Options{Credential: target.Credential, PlainHTTP: target.PlainHTTP}); {
+	switch _, err := oci.Digest(ctx, target.Ref, target.Options()); {
 	case err == nil:
 		return target.Ref + " is there and will be written again if it differs", nil
 	case errors.Is(err, errdef.ErrNotFound):

@@ -160,11 +160,11 @@ func rank(o scoreOptions, candidates []features.Candidate, options predict.Optio
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(models, func(m *predict.Model) bool { return m.Name == o.model })
-	if i < 0 {
+	m := predict.Named(models, o.model)
+	if m == nil {
 		return nil, step.Try(fmt.Errorf("there is no model %q", o.model), "choose one of %s", strings.Join(modelNames(), ", "))
 	}
-	return predict.Rank(models[i], compat.Direction(o.direction), candidates, options)
+	return predict.Rank(m, compat.Direction(o.direction), candidates, options)
 }
 
 // scoreColumn is a column of the table of scores that is shown where a line has something in it.

@@ -24,7 +24,7 @@ import (
 
 // The features that a training takes when it is not told others.
 var (
-	trainNumbers = []string{templates.FactCores, templates.FactVCPUs, templates.FactMemory, templates.FactClock, templates.FactBandwidth}
+	trainNumbers = templates.HardwareFacts()
 	trainLabels  = []string{compat.LabelArch, compat.FeaturePrefix + "cpu-model.vendor_id"}
 )
 
@@ -243,11 +243,11 @@ func namedModels(names, files []string) ([]*predict.Model, error) {
 	}
 	var out []*predict.Model
 	for _, name := range names {
-		i := slices.IndexFunc(all, func(m *predict.Model) bool { return m.Name == name })
-		if i < 0 {
+		m := predict.Named(all, name)
+		if m == nil {
 			return nil, step.Try(fmt.Errorf("there is no model %q", name), "choose among %s", strings.Join(modelNames()[1:], ", "))
 		}
-		out = append(out, all[i])
+		out = append(out, m)
 	}
 	for _, file := range files {
 		m, err := readModel(file)

@@ -320,15 +320,14 @@ func (s *Search) Spent() float64 { return s.spent }
 
 // Model makes a model of the measured types that webhooks can score with: the geometric mean of what was measured on each.
 func (s *Search) Model(name string) (*predict.Model, error) {
-	m := predict.Model{Name: name, Direction: s.rule.Direction, KnownValues: map[string][]string{}}
+	var types []string
+	var scores []float64
 	for _, i := range s.order {
-		v, kind := math.Exp(stat.Mean(s.measured[i], nil)), s.types[i].Name
+		v := math.Exp(stat.Mean(s.measured[i], nil))
 		if s.rule.Direction == compat.Minimize {
 			v = 1 / v
 		}
-		m.KnownValues[compat.LabelInstanceType] = append(m.KnownValues[compat.LabelInstanceType], kind)
-		m.Combinations = append(m.Combinations, map[string]string{compat.LabelInstanceType: kind})
-		m.Terms = append(m.Terms, predict.Term{Coefficient: v, When: []predict.Condition{{Label: compat.LabelInstanceType, Equals: kind}}})
+		types, scores = append(types, s.types[i].Name), append(scores, v)
 	}
-	return predict.NewModel(m)
+	return predict.ModelOfTypes(name, s.rule.Direction, types, scores)
 }

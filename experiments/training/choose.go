@@ -23,17 +23,23 @@ type fitted struct {
 	penalty Penalty
 }
 
+// predict is a predictor.
+func (f *fitted) predict(labels map[string]string) (y float64, outside string) {
+	row, outside := f.design.row(labels)
+	return f.Predict(row), outside
+}
+
 // fitTo fits types with the penalty that predicts each of them best from the others.
 func (o *Options) fitTo(ctx context.Context, types []kind) (*fitted, error) {
-	p, err := o.choose(ctx, types)
-	if err != nil {
-		return nil, err
-	}
 	d, err := newDesign(types, o.Numbers, o.Labels)
 	if err != nil {
 		return nil, err
 	}
 	x, y := d.matrix(types)
+	p, err := o.choose(ctx, types, standardize(x, y))
+	if err != nil {
+		return nil, err
+	}
 	l, err := Fit(x, y, p)
 	if err != nil {
 		return nil, err
@@ -43,13 +49,7 @@ func (o *Options) fitTo(ctx context.Context, types []kind) (*fitted, error) {
 
 // choose leaves out each type in turn and returns the penalty whose predictions of what was left out are off least, in mean square. The
 // feature selection is part of it: the lasso drops features, and its penalty decides how many.
-func (o *Options) choose(ctx context.Context, types []kind) (Penalty, error) {
-	d, err := newDesign(types, o.Numbers, o.Labels)
-	if err != nil {
-		return Penalty{}, err
-	}
-	x, y := d.matrix(types)
-	whole := standardize(x, y)
+func (o *Options) choose(ctx context.Context, types []kind, whole *standardized) (Penalty, error) {
 	best, least := Penalty{}, math.Inf(1)
 	for _, mix := range mixes {
 		lambdas := whole.lambdas(mix, steps)

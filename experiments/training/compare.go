@@ -103,46 +103,26 @@ func directed(r *float64, from, to compat.Direction) *float64 {
 // LinearRegression).
 func (e *Evaluation) refit(ctx context.Context, m *predict.Model, types []kind, sc scale) (Score, error) {
 	labels := m.Labels()
-	h := &heldOut{}
-	measured, _ := measuredOf(types, sc)
-	for i, t := range types {
-		if err := ctx.Err(); err != nil {
-			return Score{}, err
-		}
-		rest := without(types, i)
-		ln, err := leastNorm(rest, labels)
+	h, err := predictHeldOut(ctx, types, sc, e.Direction, func(others []kind) (predictor, error) {
+		f, err := leastNorm(others, labels)
 		if err != nil {
-			return Score{}, fmt.Errorf("model %s, refitted: %w", m.Name, err)
+			return nil, fmt.Errorf("model %s, refitted: %w", m.Name, err)
 		}
 		known := map[string]bool{}
-		for _, r := range rest {
-			known[words(r.labels, labels)] = true
+		for _, t := range others {
+			known[combination(t.labels, labels)] = true
 		}
-		outside := ""
-		if !known[words(t.labels, labels)] {
-			outside = "its labels were not seen together"
-		}
-		y := ln.predict(t.labels)
-		h.predictions = append(h.predictions, Prediction{InstanceType: t.name, Measured: measured[i], Predicted: sc.from(y), Rows: t.rows, Outside: outside})
-		all := make([]float64, len(types))
-		for k, other := range types {
-			if all[k] = sc.from(ln.predict(other.labels)); !known[words(other.labels, labels)] {
-				all[k] = math.NaN()
+		return func(row map[string]string) (float64, string) {
+			if !known[combination(row, labels)] {
+				return f.predict(row), unseenTogether
 			}
-		}
-		if regret, _ := regretOf(all, measured, e.Direction); regret != nil {
-			h.unseen += *regret / float64(len(types))
-		}
+			return f.predict(row), ""
+		}, nil
+	})
+	if err != nil {
+		return Score{}, err
 	}
 	return h.score(m.Name+", refitted without the type", e.Direction), nil
-}
-
-func words(labels map[string]string, names []string) string {
-	key := ""
-	for _, n := range names {
-		key += labels[n] + "\x00"
-	}
-	return key
 }
 
 // least is a least-squares fit of least norm, by its dual coefficients.
@@ -151,6 +131,9 @@ type least struct {
 	labels []string
 	alpha  []float64
 	mean   float64
+	// own are the means of the kernel's rows, all is that of the whole kernel.
+	own []float64
+	all float64
 }
 
 // kernel is the inner product of two types' expansions: the labels and the pairs of labels in which they agree.
@@ -203,45 +186,31 @@ func leastNorm(types []kind, labels []string) (*least, error) {
 // centre takes the means of the columns off the kernel.
 func (f *least) centre(k *mat.SymDense) {
 	n := k.SymmetricDim()
-	rows := make([]float64, n)
+	f.own = make([]float64, n)
 	for i := range n {
 		for j := range n {
-			rows[i] += k.At(i, j) / float64(n)
+			f.own[i] += k.At(i, j) / float64(n)
 		}
 	}
-	all := stat.Mean(rows, nil)
+	f.all = stat.Mean(f.own, nil)
 	for i := range n {
 		for j := range i + 1 {
-			k.SetSym(i, j, k.At(i, j)-rows[i]-rows[j]+all)
+			k.SetSym(i, j, k.At(i, j)-f.own[i]-f.own[j]+f.all)
 		}
 	}
 }
 
 func (f *least) predict(labels map[string]string) float64 {
-	n := float64(len(f.types))
 	row := make([]float64, len(f.types))
 	for i, t := range f.types {
 		row[i] = kernel(labels, t.labels, f.labels)
 	}
 	mean := stat.Mean(row, nil)
-	sum, alphas := f.mean, 0.0
-	for _, a := range f.alpha {
-		alphas += a
+	sum := f.mean
+	for i, a := range f.alpha {
+		sum += a * (row[i] - mean - f.own[i] + f.all)
 	}
-	for i, t := range f.types {
-		own := 0.0
-		for _, other := range f.types {
-			own += kernel(t.labels, other.labels, f.labels) / n
-		}
-		sum += f.alpha[i] * (row[i] - mean - own)
-	}
-	total := 0.0
-	for _, a := range f.types {
-		for _, b := range f.types {
-			total += kernel(a.labels, b.labels, f.labels) / (n * n)
-		}
-	}
-	return sum + alphas*total
+	return sum
 }
 
 func (e *Evaluation) rule(r Rule, types []kind, sc scale) (Score, error) {

@@ -125,7 +125,7 @@ func newDesign(types []kind, numbers, labels []string) (*design, error) {
 		}
 	}
 	for _, t := range types {
-		d.seen[d.combination(t.labels)] = true
+		d.seen[combination(t.labels, d.labels)] = true
 	}
 	if len(d.columns) == 0 {
 		return nil, fmt.Errorf("no feature differs between the %d types", len(types))
@@ -145,10 +145,14 @@ func numberOf(labels map[string]string, label string) (float64, error) {
 	return v, nil
 }
 
-func (d *design) combination(labels map[string]string) string {
+// unseenTogether says why a model of other types does not tell about one.
+const unseenTogether = "its labels were not seen together"
+
+// combination is a key of the values that labels have.
+func combination(labels map[string]string, names []string) string {
 	key := ""
-	for _, l := range d.labels {
-		key += labels[l] + "\x00"
+	for _, n := range names {
+		key += labels[n] + "\x00"
 	}
 	return key
 }
@@ -180,8 +184,8 @@ func (d *design) row(labels map[string]string) (x []float64, outside string) {
 		}
 		x[i] = v
 	}
-	if outside == "" && !d.seen[d.combination(labels)] {
-		outside = "its labels were not seen together"
+	if outside == "" && !d.seen[combination(labels, d.labels)] {
+		outside = unseenTogether
 	}
 	return x, outside
 }

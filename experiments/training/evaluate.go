@@ -60,35 +60,34 @@ type heldOut struct {
 	unseen      float64   // mean regret with one type unknown
 }
 
-// heldOut predicts each type by a model of the others.
-func (o *Options) heldOut(ctx context.Context, types []kind, sc scale) (*heldOut, error) {
-	h := &heldOut{}
-	measured := make([]float64, len(types))
-	for i, t := range types {
-		measured[i] = sc.from(t.y)
-	}
-	h.predictions, h.errors = make([]Prediction, len(types)), make([]float64, len(types))
+// predictor predicts a type in the scale of the fit, and says why the types of its fit do not tell about it; "" when they do.
+type predictor func(labels map[string]string) (y float64, outside string)
+
+// predictHeldOut predicts each type by what fit makes of the others.
+func predictHeldOut(ctx context.Context, types []kind, sc scale, direction compat.Direction, fit func(others []kind) (predictor, error)) (*heldOut, error) {
+	h := &heldOut{predictions: make([]Prediction, len(types)), errors: make([]float64, len(types))}
+	measured, _ := measuredOf(types, sc)
 	for _, out := range folds(len(types)) {
-		f, err := o.fitTo(ctx, without(types, out...))
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		predict, err := fit(without(types, out...))
 		if err != nil {
 			return nil, err
 		}
-		for _, i := range out {
-			t := types[i]
-			row, outside := f.design.row(t.labels)
-			y := f.Predict(row)
-			h.predictions[i] = Prediction{InstanceType: t.name, Measured: measured[i], Predicted: sc.from(y), Rows: t.rows, Outside: outside}
-			h.errors[i] = y - t.y
-		}
 		// The model of the others picks among all types.
-		all := make([]float64, len(types))
-		for k, other := range types {
-			row, out := f.design.row(other.labels)
-			if all[k] = sc.from(f.Predict(row)); out != "" {
-				all[k] = math.NaN()
+		pickable := make([]float64, len(types))
+		for i, t := range types {
+			y, outside := predict(t.labels)
+			if pickable[i] = sc.from(y); outside != "" {
+				pickable[i] = math.NaN()
+			}
+			if slices.Contains(out, i) {
+				h.predictions[i] = Prediction{InstanceType: t.name, Measured: measured[i], Predicted: sc.from(y), Rows: t.rows, Outside: outside}
+				h.errors[i] = y - t.y
 			}
 		}
-		if regret, _ := regretOf(all, measured, o.Direction); regret != nil {
+		if regret, _ := regretOf(pickable, measured, direction); regret != nil {
 			h.unseen += *regret * float64(len(out)) / float64(len(types))
 		}
 	}

@@ -48,7 +48,10 @@ func Train(ctx context.Context, samples []Sample, o Options) (*predict.Model, *E
 	if err != nil {
 		return nil, nil, err
 	}
-	held, err := o.heldOut(ctx, types, sc)
+	held, err := predictHeldOut(ctx, types, sc, o.Direction, func(others []kind) (predictor, error) {
+		f, err := o.fitTo(ctx, others)
+		return f.predict, err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,13 +123,12 @@ func Measured(samples []Sample, name string, direction compat.Direction) (*predi
 		sums[s.InstanceType] += s.Value
 		counts[s.InstanceType]++
 	}
-	m := predict.Model{Name: name, Direction: direction, KnownValues: map[string][]string{}}
-	for _, t := range slices.Sorted(maps.Keys(sums)) {
-		m.KnownValues[compat.LabelInstanceType] = append(m.KnownValues[compat.LabelInstanceType], t)
-		m.Combinations = append(m.Combinations, map[string]string{compat.LabelInstanceType: t})
-		m.Terms = append(m.Terms, predict.Term{Coefficient: sums[t] / counts[t], When: []predict.Condition{{Label: compat.LabelInstanceType, Equals: t}}})
+	types := slices.Sorted(maps.Keys(sums))
+	means := make([]float64, len(types))
+	for i, t := range types {
+		means[i] = sums[t] / counts[t]
 	}
-	return predict.NewModel(m)
+	return predict.ModelOfTypes(name, direction, types, means)
 }
 
 // interval has the share level of the measured types within it, when each is predicted by the others: the quantile of the absolute

@@ -83,6 +83,24 @@ func NewModel(m Model) (*Model, error) {
 	return &m, nil
 }
 
+// ModelOfTypes makes a model that knows instance types by their names, each with its score. Other types are out of its domain.
+func ModelOfTypes(name string, direction compat.Direction, types []string, scores []float64) (*Model, error) {
+	m := Model{Name: name, Direction: direction, KnownValues: map[string][]string{compat.LabelInstanceType: types}}
+	for i, t := range types {
+		m.Combinations = append(m.Combinations, map[string]string{compat.LabelInstanceType: t})
+		m.Terms = append(m.Terms, Term{Coefficient: scores[i], When: []Condition{{compat.LabelInstanceType, t}}})
+	}
+	return NewModel(m)
+}
+
+// Named returns the model of that name; nil when there is none.
+func Named(models []*Model, name string) *Model {
+	if i := slices.IndexFunc(models, func(m *Model) bool { return m.Name == name }); i >= 0 {
+		return models[i]
+	}
+	return nil
+}
+
 func (m *Model) compile() error {
 	if m.Name == "" || m.Name == compat.Random {
 		return fmt.Errorf("the name %q cannot be used", m.Name)
