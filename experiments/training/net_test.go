@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
 )
 
 // mtcars are mpg, wt, drat, qsec and hp of R's data set of that name (Henderson and Velleman, Biometrics 37, 1981).
@@ -26,19 +27,40 @@ func cars() (*mat.Dense, []float64) {
 	return mat.DenseCopyOf(all.Slice(0, 32, 0, 4)), mat.Col(nil, 4, all)
 }
 
-// R 4, glmnet(x, y, alpha = 1, lambda = 2.668219) with y = mtcars$hp and x = data.matrix(mtcars[, c("mpg", "wt", "drat", "qsec")]) prints
-// these coefficients; glmnet ends its descent at 1e-7.
+// R 4.2.2, glmnet 4.1-6, printed with 15 digits by
+//
+//	x <- data.matrix(mtcars[, c("mpg", "wt", "drat", "qsec")]); y <- mtcars$hp / unit
+//	coef(glmnet(x, y, alpha = mix, lambda = lambda, thresh = 1e-28, maxit = 1e7))
+//
+// with glmnet.control(fdev = 0, devmax = 1). glmnet brings y to variance 1 and scales lambda with it, the ridge's part too, which the formula
+// of its paper does not: where that part matters, unit is the standard deviation of y, so that both say the same.
 func TestFitsAsGlmnet(t *testing.T) {
-	x, y := cars()
-	l, err := Fit(x, y, Penalty{Lambda: 2.668219, Mix: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !floats.EqualApprox(append([]float64{l.Intercept}, l.Coefficients...), []float64{484.20742, -2.95796, 21.37988, 0, -19.43425}, 0.01) {
-		t.Errorf("intercept %v, coefficients %v", l.Intercept, l.Coefficients)
-	}
-	if l.Coefficients[2] != 0 {
-		t.Errorf("glmnet drops drat, this fit gives it %v", l.Coefficients[2])
+	x, hp := cars()
+	_, deviation := stat.PopMeanStdDev(hp, nil)
+	for _, c := range []struct {
+		unit float64
+		Penalty
+		want []float64 // intercept and coefficients
+	}{
+		{1, Penalty{2.668219, 1}, []float64{483.969269875925, -2.94583122890383, 21.4408320835435, 0, -19.445546403166}},
+		{1, Penalty{0.5, 1}, []float64{486.407713421306, -2.79854268775652, 24.6628346330255, 1.4313460057767, -20.6171396779663}},
+		{deviation, Penalty{0.1, 1}, []float64{6.93151427439017, -0.0492324595169248, 0.236112690091768, 0, -0.253706485189762}},
+		{deviation, Penalty{0.04, 0.5}, []float64{7.22066532230183, -0.0444680023343223, 0.326070197755857, 0, -0.291484355462368}},
+		{deviation, Penalty{0.3, 0.25}, []float64{6.34168805035938, -0.0478012949500334, 0.228715499058917, 0, -0.220938260734014}},
+		{deviation, Penalty{0.06, 0}, []float64{7.10583879734028, -0.0477392402369557, 0.328304069738216, 0.027774404477652, -0.287368188632212}},
+	} {
+		y := append([]float64(nil), hp...)
+		floats.Scale(1/c.unit, y)
+		l, err := Fit(x, y, c.Penalty)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := append([]float64{l.Intercept}, l.Coefficients...)
+		for i, want := range c.want {
+			if math.Abs(got[i]-want) > 1e-6 || want == 0 && got[i] != 0 {
+				t.Errorf("%+v, coefficient %d is %.9f; glmnet has %.9f", c.Penalty, i, got[i], want)
+			}
+		}
 	}
 }
 
