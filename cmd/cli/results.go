@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/provision/wait"
 	"github.com/compspec/ocifit-lab/templates"
 )
 
@@ -51,22 +53,27 @@ func (f *runFlags) dir(a *app) (string, error) {
 	return runDir(spec, s, f.run), nil
 }
 
-// analysis reads and compares a run.
-func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, string, error) {
+// open opens the run that the flags name, to read.
+func (f *runFlags) open(a *app) (*store.Run, string, error) {
 	dir, err := f.dir(a)
 	if err != nil {
 		return nil, "", err
 	}
 	run, err := store.Open(dir, store.Read)
 	if errors.Is(err, store.ErrNoRun) {
-		return nil, "", step.Try(err, "run `ocifit-lab experiment all` first, or name another run with --run")
+		err = step.Try(err, "run `ocifit-lab experiment all` first, or name another run with --run")
 	}
+	return run, dir, err
+}
+
+// analysis reads and compares a run, and records that somebody looked.
+func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, string, error) {
+	run, dir, err := f.open(a)
 	if err != nil {
 		return nil, "", err
 	}
 	defer run.Close()
-	prices, _ := assembly.Prices(run.Info().Provider)
-	out, err := report.Analyse(ctx, run, report.Options{Prices: prices, Baseline: f.baseline})
+	out, err := analyse(ctx, run, f)
 	if err != nil {
 		return nil, "", err
 	}
@@ -74,6 +81,11 @@ func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, strin
 		a.say("that the comparison was read now could not be recorded: %v", err)
 	}
 	return out, dir, nil
+}
+
+func analyse(ctx context.Context, run *store.Run, f runFlags) (*report.Analysis, error) {
+	prices, _ := assembly.Prices(run.Info().Provider)
+	return report.Analyse(ctx, run, report.Options{Prices: prices, Baseline: f.baseline})
 }
 
 func (a *app) resultsShowCmd() *cobra.Command {
@@ -99,21 +111,30 @@ func (a *app) resultsShowCmd() *cobra.Command {
 func (a *app) resultsReportCmd() *cobra.Command {
 	var f runFlags
 	var file, format string
+	var watch time.Duration
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Write one HTML file with tables and plots that opens from disk, or the same as markdown",
-		Args:  cobra.NoArgs,
+		Long: `report writes the comparison of a run. With --watch it writes, until the run is whole, a page that a browser reads again by itself:
+progress, what ran where, what does not count, and the bill. That page compares nothing, so to watch it is not to look at the results.`,
+		Example: "  ocifit-lab results report\n  ocifit-lab results report --watch=10s --file study.html",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			write, ok := map[string]func(io.Writer, *report.Analysis) error{"html": report.WriteHTML, "md": report.WriteMarkdown}[format]
 			if !ok {
 				return fmt.Errorf("--format is %q; use html or md", format)
+			}
+			if cmd.Flags().Changed("watch") {
+				if err := a.watchReport(cmd.Context(), f, file, format, watch); err != nil {
+					return err
+				}
 			}
 			analysis, dir, err := a.analysis(cmd.Context(), f)
 			if err != nil {
 				return err
 			}
 			if file == "" {
-				file = filepath.Join(dir, "report."+format)
+				file = reportFile(dir, format)
 			}
 			return a.writeWhole(file, func(w io.Writer) error { return write(w, analysis) })
 		},
@@ -122,8 +143,60 @@ func (a *app) resultsReportCmd() *cobra.Command {
 	f.addBaseline(cmd)
 	cmd.Flags().StringVar(&file, "file", "", "file to write (default: report.html in the run folder)")
 	cmd.Flags().StringVar(&format, "format", "html", "html or md")
+	cmd.Flags().DurationVar(&watch, "watch", 0, "until the run is whole write a page of its progress, this often; --watch alone is every 5s")
+	cmd.Flags().Lookup("watch").NoOptDefVal = "5s"
 	_ = cmd.RegisterFlagCompletionFunc("format", words("html", "md"))
 	return cmd
+}
+
+func reportFile(dir, format string) string { return filepath.Join(dir, "report."+format) }
+
+// watchReport writes the page of a run's progress again and again, until the run is whole.
+func (a *app) watchReport(ctx context.Context, f runFlags, file, format string, every time.Duration) error {
+	switch {
+	case format != "html":
+		return errors.New("--watch writes a page: use it with --format html")
+	case every < time.Second:
+		return fmt.Errorf("--watch is %s; a page is written once a second at most", every)
+	}
+	told := false
+	for {
+		whole, err := a.writeProgress(ctx, f, &file, every)
+		if whole || err != nil {
+			return err
+		}
+		if !told {
+			a.say("%s shows the run's progress every %s, until it is whole; Ctrl-C ends the watch, not the run", file, every)
+			told = true
+		}
+		if err := wait.Pause(ctx, every); err != nil {
+			return err
+		}
+	}
+}
+
+// writeProgress writes the page once, unless the run is whole.
+func (a *app) writeProgress(ctx context.Context, f runFlags, file *string, every time.Duration) (whole bool, err error) {
+	run, dir, err := f.open(a)
+	if err != nil {
+		return false, err
+	}
+	defer run.Close()
+	if *file == "" {
+		*file = reportFile(dir, "html")
+	}
+	analysis, err := analyse(ctx, run, f)
+	if err != nil {
+		return false, err
+	}
+	if complete, planned := analysis.Progress(); complete == planned {
+		return true, nil
+	}
+	var data bytes.Buffer
+	if err := report.WriteLive(&data, analysis, every); err != nil {
+		return false, err
+	}
+	return false, atomicfile.Output(*file, data.Bytes(), 0o644)
 }
 
 // writeWhole makes a file appear at once and says so.

@@ -85,6 +85,9 @@ func Analyse(ctx context.Context, r *store.Run, opt Options) (*Analysis, error) 
 	a.Types = byType(a.Trials, a.Metric)
 	a.compare(info.Study, rows)
 	a.Checks = a.runChecks(info.Study, rows)
+	if a.HeldOut, err = heldOut(ctx, info.Study); err != nil {
+		return nil, err
+	}
 	a.Question, a.Answer = a.question(), a.answer()
 	a.Forecast = a.forecast(info.Study)
 	return a, nil

@@ -8,6 +8,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/stats"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/experiments/training"
 	"github.com/compspec/ocifit-lab/provision/cost"
 )
 
@@ -38,6 +39,10 @@ type Analysis struct {
 	Forecast *Forecast     `json:"forecast,omitempty"`
 	// Bill is what the run's trials cost with the cluster around them, by the model of plan and of the limit; nil where it is not known.
 	Bill *cost.Bill `json:"bill,omitempty"`
+
+	// HeldOut is how the arms' published models do on instance types that they did not see, by the study's published matrix; nil where the
+	// study has none of them or another application.
+	HeldOut *training.Matrix `json:"heldOut,omitempty"`
 
 	// Looks is how often the comparison was read before the run was whole, Plans how the plan changed meanwhile.
 	Looks int                `json:"looks,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/webhook/compat"
+	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
 // Endpoint is the figure that a comparison's answer rests on.
@@ -45,26 +46,26 @@ func ownKey(arm *Arm, metric store.Metric) string {
 	case modelFOMPerDollar:
 		return study.EndpointPerDollar
 	}
-	if slices.Contains(rules, arm.Model) {
+	if ruled(arm.Model) {
 		return study.EndpointFOM
 	}
 	return arm.Model
 }
 
-// rules need no model, and make no figure best.
-var rules = []string{study.RandomModel, "most-cores", "cheapest", "best-measured-hpcg"}
+// ruled tells whether an arm's choice needs no model, and so makes no figure best.
+func ruled(model string) bool { return model == study.RandomModel || predict.IsRule(model) }
 
 // endpointOf is the primary endpoint of an arm by the study's rule.
 func endpointOf(rule string, metric store.Metric, p pair) Endpoint {
 	model, own := p.arm.Model, ownKey(p.arm, metric)
 	whole := Endpoint{Key: study.EndpointFOM, Name: metric.Unit, HigherIsBetter: metric.HigherIsBetter, of: fom}
-	ruled := slices.Contains(rules, model)
-	whole.Own = own == study.EndpointFOM && !ruled
+	modelled := !ruled(model)
+	whole.Own = own == study.EndpointFOM && modelled
 	key := rule
 	if rule == "" || rule == study.EndpointOwn {
 		key = own
 	}
-	e := Endpoint{Key: key, Own: key == own && !ruled, HigherIsBetter: true}
+	e := Endpoint{Key: key, Own: key == own && modelled, HigherIsBetter: true}
 	switch key {
 	case study.EndpointFOM, metric.Key:
 		return whole

@@ -49,8 +49,9 @@ type page struct {
 	A                                             *Analysis
 	Style                                         template.CSS
 	Date, Written, AnswerClass, Mark, SourcesText string
-	TimelineNote                                  string
+	TimelineNote, FirstText                       string
 	Forest, Spread, Timeline, Legend, Cost        template.HTML
+	Iterations                                    template.HTML
 	Caveats, Passed                               []finding
 	Arms                                          []*Arm
 	Comparisons                                   htmlTable
@@ -119,6 +120,7 @@ func newPage(a *Analysis) (*page, error) {
 		p.ExcludedShown, p.ExcludedMore = a.Excluded[:mostExcluded], len(a.Excluded)-mostExcluded
 	}
 	p.Forest, p.Spread, p.Cost, p.Legend = forest(a), spread(a), costBars(a), legend(a)
+	p.Iterations, p.FirstText = iterations(a), firstText(a.Run.FirstIteration)
 	p.Timeline, p.TimelineNote = timeline(a)
 	var csv bytes.Buffer
 	if err := WriteCSV(&csv, a); err != nil {

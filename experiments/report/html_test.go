@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compspec/ocifit-lab/experiments/report"
 	"github.com/compspec/ocifit-lab/experiments/report/reporttest"
@@ -94,5 +95,40 @@ func TestCSV(t *testing.T) {
 	rows, err := csv.NewReader(&b).ReadAll()
 	if err != nil || len(rows) != 1+18 || rows[0][0] != "arm" || rows[1][21] != "true" {
 		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
+func liveOf(t testing.TB, a *report.Analysis) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.WriteLive(&b, a, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestLivePageComparesNothing(t *testing.T) {
+	half := func(_ string, n int) bool { return n > 5 }
+	a := analysis(t, "controlled", 10, reporttest.Options{Simulated: true, NodeLife: 3, Skip: half})
+	page := liveOf(t, a)
+	for _, want := range []string{`<meta http-equiv="refresh" content="5">`, "30 of 60 trials are complete", ">5 of 10<", "SIMULATED", "Trials over time"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for _, figure := range []string{a.Answer, a.Metric.Unit, "median", "<script", "http://", "https://", "ZgotmplZ"} {
+		if strings.Contains(page, figure) {
+			t.Errorf("the page shows %q", figure)
+		}
+	}
+}
+
+func TestIterationsAreDrawnByTheirOrder(t *testing.T) {
+	page := htmlOf(t, analysis(t, "controlled", 4, reporttest.Options{}))
+	if !regexp.MustCompile(`aria-label="random: the first iteration&#39;s median is [+-]\d+\.\d% of its trial&#39;s mean, the lowest is iteration \d"`).MatchString(page) {
+		t.Error("the random arm's iterations are not described")
+	}
+	if !strings.Contains(page, "is the mean of all but the first") {
+		t.Error("what the first iteration counts is not said")
 	}
 }

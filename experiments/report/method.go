@@ -21,12 +21,16 @@ func method(a *Analysis) []string {
 	if order == "" {
 		order = "in an order that is not known"
 	}
-	return []string{
+	paragraphs := []string{
 		fmt.Sprintf("Every trial is one pod with %d runs of %s. %s The trials ran %s. A trial counts only when its log parses as complete and agrees with itself and with its record; a copy of another trial does not count.",
 			a.Run.Iterations, strings.ToUpper(a.Run.Application), firstText(a.Run.FirstIteration), order),
 		"Trials on one machine repeat a measurement, so each machine counts once: the estimate is the ratio of the geometric means over machines of each machine's mean. Estimate, interval and p-value come from one model, Welch's t-test on the logarithms of the machines' means with Satterthwaite's degrees of freedom; arms that share all machines are compared machine by machine. Intervals and tests need five machines in both arms: below, no method covers as it says. Trials whose machine is not recorded count as one machine.",
 		"Arms that came to the same instance type, launched alike, are one treatment and their trials stand together. p-values are adjusted by Holm's method over all planned arms, also those that could not be tested. A difference is called shown when the adjusted p-value is below 0.05, or below what is due by then where the study plans looks. Arms that differ in launch, threads, problem, image or artifact are not tested at all. A rank count that follows from the chosen machine by one rule for both arms belongs to the choice and is no difference in launch.",
 	}
+	if text := heldOutText(a.HeldOut); text != "" {
+		paragraphs = append(paragraphs, text)
+	}
+	return paragraphs
 }
 
 func firstText(first string) string {

@@ -3,6 +3,7 @@ package predict
 import (
 	"embed"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -14,17 +15,28 @@ import (
 //go:embed published/*.json rules/*.json
 var builtIn embed.FS
 
+// BestMeasured is the rule that knows the mean rating of HPCG on each instance type in the study's published matrix.
+const BestMeasured = "best-measured-hpcg"
+
 // Published returns the study's models, sorted by name.
 func Published() ([]*Model, error) { return embedded("published") }
 
-// BuiltIn returns the study's models and the rules that need no model: the most cores, the lowest price, the best mean of what the study
-// measured. Sorted by name.
+// Rules returns what needs no model: the most cores, the lowest price, the best mean of what the study measured. Sorted by name.
+func Rules() ([]*Model, error) { return embedded("rules") }
+
+// IsRule tells whether a model of the program is a rule.
+func IsRule(name string) bool {
+	_, err := fs.Stat(builtIn, "rules/"+name+".json")
+	return err == nil
+}
+
+// BuiltIn returns the study's models and the rules, sorted by name.
 func BuiltIn() ([]*Model, error) {
 	models, err := Published()
 	if err != nil {
 		return nil, err
 	}
-	rules, err := embedded("rules")
+	rules, err := Rules()
 	if err != nil {
 		return nil, err
 	}
