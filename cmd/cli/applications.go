@@ -146,7 +146,8 @@ func (a *app) applicationsTestCmd() *cobra.Command {
 		Use:   "test NAME_OR_FILE LOG...",
 		Short: "Read logs as an application's and say what is read, or why a log does not count",
 		Long: `Read logs as an application's and say what is read, line by line, or why a log does not count. Exit code 4 says that a log
-does not count. In JSON, primary is the primary figure of each iteration, in the log's order; it is empty for a log that does not count.`,
+does not count. In JSON, primary is the primary figure of each iteration, in the log's order, as far as the log has it; complete says whether it
+counts.`,
 		Example: `  ocifit-lab applications test lammps lammps.out
   ocifit-lab applications test ./hpl.yaml hpl.out -o json`,
 		Args: cobra.MinimumNArgs(2),
@@ -205,9 +206,7 @@ func testLog(one *applications.Application, file string, iterations int) (tested
 			t.Figures[name] = append(t.Figures[name], values...)
 		}
 	}
-	if t.Complete {
-		t.Primary = t.Figures[t.reading.Primary]
-	}
+	t.Primary = append(t.Primary, t.Figures[t.reading.Primary]...)
 	for name, text := range t.reading.Parameters {
 		t.Parameters[name] = number(text)
 	}

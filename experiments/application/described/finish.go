@@ -297,8 +297,8 @@ func (r *reader) reading() *Reading {
 	if out.Parameters["nodes"] == "" && f.nodes > 0 {
 		out.Parameters["nodes"] = strconv.Itoa(f.nodes)
 	}
-	if r.reject == nil {
-		out.Primary = r.f.primaryOf(r.runs)
+	if out.Primary = r.f.primaryOf(r.runs); out.Primary == "" {
+		out.Primary = r.f.Log.Primary[0] // of a log that does not count
 	}
 	return out
 }

@@ -76,7 +76,8 @@ type reader struct {
 	matches    []Match
 	n          int
 	text       bool
-	unended    bool // the line has no end: the log may be cut in it
+	unended    bool     // the line has no end: the log may be cut in it
+	rules      [128]int // lengths of lines drawn of one character, by that
 	reject     *application.Rejection
 	failure    string // how the launcher says that a program failed
 	failedLine int
@@ -172,6 +173,10 @@ func (r *reader) line(b []byte) {
 		r.fail("truncated", "the log ends in line %d, inside a marker: %s", r.n, clip(b))
 		return
 	}
+	if r.ruleCut(b) {
+		r.fail("truncated", "the log ends in line %d, inside a rule of %q", r.n, b[:1])
+		return
+	}
 	if r.current == nil {
 		if r.frame.marked {
 			return // between the runs
@@ -182,6 +187,18 @@ func (r *reader) line(b []byte) {
 		b = b[:maxLine]
 	}
 	r.output(b)
+}
+
+// ruleCut tells whether the log ends inside a line that is drawn of one character, as programs put between parts of their output. How long
+// such a line is, an earlier one shows.
+func (r *reader) ruleCut(b []byte) bool {
+	if bytes.ContainsFunc(b, func(c rune) bool { return c != rune(b[0]) }) || !bytes.ContainsAny(b[:1], "-=*#_+~") {
+		return false
+	}
+	if !r.unended {
+		r.rules[b[0]] = max(r.rules[b[0]], len(b))
+	}
+	return r.unended && len(b) < r.rules[b[0]]
 }
 
 var launcherLine = regexp.MustCompile(`^(?:flux-job|flux-run|flux-shell|flux-broker|flux-submit|srun|slurmstepd|mpirun|mpiexec|mpiexec\.hydra|prterun|prun|orterun|=+ +EXIT|\s*Primary job|\d+\.\d+s: )`)
