@@ -84,7 +84,7 @@ verify: ## check formatting, go.mod, module checksums and generated references; 
 	check "formatting" $(GOLANGCI) fmt --diff ./...; \
 	check "go.mod and go.sum are tidy" go mod tidy -diff; \
 	check "downloaded modules are what go.sum says" go mod verify; \
-	check "references of lab.yaml, study and application files" go test -run Reference ./provision/lab ./experiments/study ./experiments/application/described; \
+	check "references of commands, lab.yaml, study and application files" go test -run Reference ./cmd/cli ./provision/lab ./experiments/study ./experiments/application/described; \
 	[ -z "$$failed" ] || { echo "verify: failed; make fmt, go mod tidy or go test -update mend most of it"; exit 1; }
 
 verify-pins: ## read every pinned chart and manifest again and print what differs from templates/versions.yaml; needs a network

@@ -79,8 +79,6 @@ func newApp(streams Streams) *app {
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
-	// Linked Kubernetes components register flags of their own here, and cobra would show them as ours.
-	pflag.CommandLine = pflag.NewFlagSet("ocifit-lab", pflag.ContinueOnError)
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -102,6 +100,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 }
 
 func (a *app) root() *cobra.Command {
+	// Linked Kubernetes components register flags of their own here, and cobra would show them as ours.
+	pflag.CommandLine = pflag.NewFlagSet("ocifit-lab", pflag.ContinueOnError)
 	root := &cobra.Command{
 		Use:   "ocifit-lab",
 		Short: "Run the OCIFit study: does a model that picks the instance type and the image beat a random pick?",
@@ -132,7 +132,7 @@ a real control plane with simulated nodes, whose benchmark figures are replayed,
 	root.AddCommand(
 		a.initCmd(), a.planCmd(), a.upCmd(), a.downCmd(), a.statusCmd(), a.doctorCmd(), a.logsCmd(),
 		a.experimentCmd(), a.resultsCmd(), a.measurementsCmd(), a.modelsCmd(), a.applicationsCmd(), a.artifactCmd(), a.webhookCmd(), a.versionCmd(), a.supervisorCmd(),
-		a.addonsCmd(), a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(), a.eksCmd(), a.benchCmd(), a.bareControlPlaneCmd(),
+		a.addonsCmd(), a.registryServeCmd(), a.miniclusterCmd(), a.bundleCmd(), a.eksCmd(), a.benchCmd(), a.manCmd(), a.bareControlPlaneCmd(),
 	)
 	return root
 }
