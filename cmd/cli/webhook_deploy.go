@@ -58,12 +58,14 @@ the ConfigMap of the node features in it, and cert-manager in the cluster unless
 	f.StringVar(&given.FailurePolicy, "failure-policy", "Fail", "Fail or Ignore: what happens to labelled objects while the webhook does not answer")
 	f.IntVar(&given.Replicas, "replicas", 2, "number of pods")
 	f.StringSliceVar(&given.Skip, "skip", nil, "instance types that are never chosen")
+	f.StringSliceVar(&given.AllowRegistries, "allow-registry", nil, "registries that objects may name artifacts in; * is every public one (default: the study's)")
 	f.StringVar(&given.TieBreak, "tie-break", "price", "equal scores: price or first")
 	f.StringVar(&given.ModelServerURL, "model-server", "", "model server that is asked instead of the built-in models")
 	o.set = map[string]func(*deploy.Values){
 		"flavor": func(v *deploy.Values) { v.Flavor = given.Flavor }, "image": func(v *deploy.Values) { v.Image = given.Image },
 		"failure-policy": func(v *deploy.Values) { v.FailurePolicy = given.FailurePolicy }, "replicas": func(v *deploy.Values) { v.Replicas = given.Replicas },
-		"skip": func(v *deploy.Values) { v.Skip = given.Skip }, "tie-break": func(v *deploy.Values) { v.TieBreak = given.TieBreak },
+		"allow-registry": func(v *deploy.Values) { v.AllowRegistries = given.AllowRegistries },
+		"skip":           func(v *deploy.Values) { v.Skip = given.Skip }, "tie-break": func(v *deploy.Values) { v.TieBreak = given.TieBreak },
 		"model-server": func(v *deploy.Values) { v.ModelServerURL = given.ModelServerURL },
 	}
 	cmd.MarkFlagsMutuallyExclusive("chart", "apply")

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
+	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/predict"
 	"github.com/compspec/ocifit-lab/webhook/serve"
 )
@@ -30,16 +33,21 @@ type options struct {
 
 // Command is `serve`. Logs go to out.
 func Command(out io.Writer) *cobra.Command {
-	var o options
+	cmd, o := command()
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), *o, out) }
+	return cmd
+}
+
+func command() (*cobra.Command, *options) {
+	o := new(options)
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the admission webhook over HTTPS",
 		Long: `serve answers admission reviews at /mutate. Its settings come from flags or, as in a pod, from the environment:
-TLS_CERT_PATH, TLS_KEY_PATH, FEATURES_CACHE_DIR, NODE_IDENTITY_LABEL, SKIP_INSTANCE_TYPES, MODEL_SERVER_URL. Certificate and
+TLS_CERT_PATH, TLS_KEY_PATH, FEATURES_CACHE_DIR, NODE_IDENTITY_LABEL, SKIP_INSTANCE_TYPES, MODEL_SERVER_URL, ALLOW_REGISTRIES. Certificate and
 features are read again when their files change. Registries are asked with the credentials of docker's config.json
 (DOCKER_CONFIG) and its credential helpers, Amazon's also with those of AWS.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o, out) },
 	}
 	f := cmd.Flags()
 	c := &o.config
@@ -56,13 +64,13 @@ features are read again when their files change. Registries are asked with the c
 	f.StringVar(&c.ModelServerURL, "model-server", os.Getenv("MODEL_SERVER_URL"), "model server that is asked instead of the built-in models (POST /predict)")
 	f.StringVar(&c.PredictListen, "predict-api", "", "address at which POST /predict is answered with the built-in models, over plain HTTP")
 	f.StringSliceVar(&c.PlainHTTPRegistries, "plain-http", nil, "registries (host:port) that are spoken to without TLS")
-	f.StringSliceVar(&c.AllowRegistries, "allow-registry", list(os.Getenv("ALLOW_REGISTRIES")), "registries (host, host:port or *.domain) that artifacts may be in (default: all with public addresses)")
+	f.StringSliceVar(&c.AllowRegistries, "allow-registry", allowed(os.Getenv("ALLOW_REGISTRIES")), "registries (host, host:port or *.domain) that objects may name artifacts in, beside those of --plain-http and --mirror; * is every one with a public address")
 	f.StringArrayVar(&o.mirrors, "mirror", nil, "registry=mirror: what is asked before a registry; may be repeated")
 	f.DurationVar(&c.ArtifactFresh, "artifact-fresh", 10*time.Second, "how long a tag is believed")
 	f.DurationVar(&c.ArtifactMaxStale, "artifact-max-stale", time.Hour, "how long the last good copy of an artifact serves while its registry is down; negative: not at all")
 	f.DurationVar(&c.DecisionTimeout, "timeout", 4*time.Second, "limit of one decision; the API server's own counts when it is shorter")
 	_ = cmd.RegisterFlagCompletionFunc("tie-break", cobra.FixedCompletions([]string{predict.TieBreakPrice, predict.TieBreakFirst}, cobra.ShellCompDirectiveNoFileComp))
-	return cmd
+	return cmd, o
 }
 
 // run serves until ctx ends.
@@ -71,22 +79,47 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	c := o.config
-	if err := AddMirrors(&c.Mirrors, "--mirror", o.mirrors); err != nil {
+	c, err := o.settings()
+	if err != nil {
 		return err
 	}
-	c.Cluster, c.FeaturesFile = cluster, o.featuresDir
+	c.Cluster = cluster
+	c.Log = slog.New(slog.NewJSONHandler(out, nil))
+	return serve.Run(ctx, c)
+}
+
+// settings are what the flags come to.
+func (o options) settings() (serve.Config, error) {
+	c := o.config
+	if err := AddMirrors(&c.Mirrors, "--mirror", o.mirrors); err != nil {
+		return c, err
+	}
+	// Whoever gave a mirror of a registry lets it be named.
+	c.AllowRegistries = slices.Sorted(maps.Keys(c.Mirrors))
+	c.AllowRegistries = append(c.AllowRegistries, o.config.AllowRegistries...)
+	if slices.Contains(c.AllowRegistries, "*") {
+		c.AllowRegistries = nil
+	}
+	c.FeaturesFile = o.featuresDir
 	c.Prices, _ = templates.Prices()
 	c.Allocatable = Allocatable()
 	tokens := new(ecr.Source)
 	c.Credential, c.Forget = tokens.Credential(artifact.DockerCredentials()), tokens.Forget
-	c.Log = slog.New(slog.NewJSONHandler(out, nil))
-	return serve.Run(ctx, c)
+	return c, nil
 }
 
 // list splits a comma-separated list from the environment.
 func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// allowed are the registries of the environment, or that of the study's artifact: whoever may create pods names a registry, which decides
+// their images and what this process connects to.
+func allowed(text string) []string {
+	if given := list(text); len(given) > 0 {
+		return given
+	}
+	return []string{compat.PublishedRegistry}
 }
 
 // connect returns the cluster of a kubeconfig; nil outside of a cluster when none is named.

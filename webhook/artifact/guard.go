@@ -25,13 +25,14 @@ type Guard struct {
 	allowed   []string
 	trusted   []string
 	transport *http.Transport
+	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 // NewGuard allows references to the given registries alone, or to all when there are none. Connections go to public
 // addresses only, except to the allowed registries and to the trusted hosts. A host is host or host:port; *.domain
 // stands for all hosts below it.
 func NewGuard(allowed, trusted []string) *Guard {
-	g := &Guard{allowed: allowed, trusted: slices.Concat(allowed, trusted, proxies())}
+	g := &Guard{allowed: allowed, trusted: slices.Concat(allowed, trusted, proxies()), lookup: net.DefaultResolver.LookupNetIP}
 	g.transport = http.DefaultTransport.(*http.Transport).Clone()
 	g.transport.DialContext = g.dial
 	return g
@@ -77,20 +78,39 @@ func among(list []string, host string) bool {
 	return false
 }
 
-// RoundTrip implements http.RoundTripper. A proxy looks names up itself, so that what is plainly inside is refused here.
+// RoundTrip implements http.RoundTripper. A proxy looks names up itself and connects, so that what is plainly inside, or has an inner
+// address as seen from here, is refused here.
 func (g *Guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	host := req.URL.Hostname()
 	inside := host == "localhost"
 	for _, suffix := range []string{".localhost", ".svc", ".cluster.local", ".internal", ".local"} {
 		inside = inside || strings.HasSuffix(strings.TrimSuffix(host, "."), suffix)
 	}
+	trusted := among(g.trusted, req.URL.Host)
 	if ip, err := netip.ParseAddr(host); err == nil {
 		inside = !public(ip)
+	} else if !inside && !trusted {
+		inside = g.proxiedInside(req, host)
 	}
-	if inside && !among(g.trusted, req.URL.Host) {
+	if inside && !trusted {
 		return nil, refuse(req.URL.Host)
 	}
 	return g.transport.RoundTrip(req)
+}
+
+// proxiedInside tells whether a name that a proxy would connect to has an address that is not public. A name that cannot be looked up
+// here, as where only the proxy has names, is the proxy's to judge.
+func (g *Guard) proxiedInside(req *http.Request, host string) bool {
+	if g.transport.Proxy == nil {
+		return false
+	}
+	if proxy, err := g.transport.Proxy(req); err != nil || proxy == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), time.Second)
+	defer cancel()
+	addresses, err := g.lookup(ctx, "ip", host)
+	return err == nil && slices.ContainsFunc(addresses, func(ip netip.Addr) bool { return !public(ip) })
 }
 
 func refuse(host string) error {

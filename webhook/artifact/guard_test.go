@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -66,6 +67,36 @@ func TestGuardStaysOutside(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// A proxy connects for us: a name with an inner address must not reach it.
+func TestGuardBehindAProxy(t *testing.T) {
+	var asked atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	defer proxy.Close()
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses := map[string]string{"inner.example": "10.1.2.3", "metadata.example": "169.254.169.254", "outer.example": "8.8.8.8"}
+	for host, reaches := range map[string]bool{"inner.example": false, "metadata.example": false, "outer.example": true, "only-the-proxy-knows.example": true, "trusted.example": true} {
+		asked.Store(0)
+		g := NewGuard(nil, []string{at.Host, "trusted.example"})
+		g.transport.Proxy = http.ProxyURL(at)
+		g.lookup = func(_ context.Context, _, name string) ([]netip.Addr, error) {
+			if a, ok := addresses[name]; ok {
+				return []netip.Addr{netip.MustParseAddr("8.8.4.4"), netip.MustParseAddr(a)}, nil
+			}
+			return nil, errors.New("no such host")
+		}
+		_, err := Pull(t.Context(), host+"/a:v1", Options{PlainHTTP: []string{host}, Timeout: 5 * time.Second, Guard: g})
+		if (asked.Load() > 0) != reaches || errors.Is(err, ErrNotAllowed) == reaches {
+			t.Errorf("%s: the proxy was asked %d times, %v", host, asked.Load(), err)
+		}
+	}
 }
 
 // What a stranger's server says is not repeated, whatever the kind of its answer.

@@ -139,7 +139,7 @@ func (v Values) Validate() error {
 		check(plainRef.MatchString(strings.ReplaceAll(r, "=", "")), "%q is not a registry", r)
 	}
 	for _, r := range v.AllowRegistries {
-		check(plainRef.MatchString(strings.TrimPrefix(r, "*.")), "%q is not a registry", r)
+		check(r == "*" || plainRef.MatchString(strings.TrimPrefix(r, "*.")), "%q is not a registry", r)
 	}
 	for _, a := range v.Architectures {
 		check(dnsName.MatchString(a), "%q is not an architecture", a)
