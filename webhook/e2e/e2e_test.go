@@ -156,6 +156,7 @@ type site struct {
 	done     chan error
 	// configure, if set, changes how the webhook is started.
 	configure func(*serve.Config)
+	choices   []choice // of the matrix
 }
 
 // newSite starts and registers a webhook over a small catalogue; everything ends with the test.

@@ -26,6 +26,8 @@ type demand struct {
 	pod, miniCluster func(spec map[string]any)
 	fits             []string
 	denial           string
+	// kept are the types that fit where there is a node of hpc7g in zone a that is kept for some, if they are others.
+	kept []string
 }
 
 func set(path string, value any) func(map[string]any) {
@@ -51,33 +53,58 @@ func requests(cpu string) func(map[string]any) {
 	}
 }
 
+// tolerated is the toleration of the node that is kept for some.
+var tolerated = []any{map[string]any{"key": "kept", "operator": "Equal", "value": "some", "effect": "NoSchedule"}}
+
+func both(some ...func(map[string]any)) func(map[string]any) {
+	return func(spec map[string]any) {
+		for _, do := range some {
+			do(spec)
+		}
+	}
+}
+
 var demands = []demand{
-	{"nothing", func(map[string]any) {}, func(map[string]any) {}, []string{"hpc7g.16xlarge", "m7g.16xlarge", "c7a.12xlarge"}, ""},
+	{"nothing", func(map[string]any) {}, func(map[string]any) {}, []string{"hpc7g.16xlarge", "m7g.16xlarge", "c7a.12xlarge"}, "", []string{"m7g.16xlarge", "c7a.12xlarge"}},
 	{
 		"selector", set("nodeSelector", map[string]any{"kubernetes.io/arch": "amd64"}), set("pod/nodeSelector", map[string]any{"kubernetes.io/arch": "amd64"}),
 		[]string{"c7a.12xlarge"},
-		"",
+		"", nil,
 	},
 	{
 		"older selector", set("nodeSelector", map[string]any{"beta.kubernetes.io/arch": "amd64"}), set("pod/nodeSelector", map[string]any{"beta.kubernetes.io/arch": "amd64"}),
 		[]string{"c7a.12xlarge"},
-		"",
+		"", nil,
 	},
 	{
 		"affinity", set("affinity/nodeAffinity", affinity(compat.LabelInstanceType, "In", "m7g.16xlarge", "t3.2xlarge")),
 		set("pod/nodeAffinity", map[string]any{compat.LabelInstanceType: []any{"m7g.16xlarge", "t3.2xlarge"}}),
 		[]string{"m7g.16xlarge"},
-		"",
+		"", nil,
 	},
-	{"requests", requests("50"), requests("50"), []string{"hpc7g.16xlarge", "m7g.16xlarge"}, ""},
-	{"too much", requests("96"), requests("96"), nil, "the object requests 96 of cpu"},
+	{"requests", requests("50"), requests("50"), []string{"hpc7g.16xlarge", "m7g.16xlarge"}, "", []string{"m7g.16xlarge"}},
+	{"toleration", set("tolerations", tolerated), set("pod/tolerations", tolerated), []string{"hpc7g.16xlarge", "m7g.16xlarge", "c7a.12xlarge"}, "", nil},
+	{
+		"zone", both(set("tolerations", tolerated), set("nodeSelector", map[string]any{corev1.LabelTopologyZone: "a"})),
+		both(set("pod/tolerations", tolerated), set("pod/nodeSelector", map[string]any{corev1.LabelTopologyZone: "a"})),
+		[]string{"hpc7g.16xlarge", "m7g.16xlarge", "c7a.12xlarge"},
+		"", nil,
+	},
+	{
+		"other zone", both(set("tolerations", tolerated), set("nodeSelector", map[string]any{corev1.LabelTopologyZone: "b"})),
+		both(set("pod/tolerations", tolerated), set("pod/nodeSelector", map[string]any{corev1.LabelTopologyZone: "b"})),
+		[]string{"hpc7g.16xlarge", "m7g.16xlarge", "c7a.12xlarge"},
+		"",
+		[]string{"m7g.16xlarge", "c7a.12xlarge"},
+	},
+	{"too much", requests("96"), requests("96"), nil, "the object requests 96 of cpu", nil},
 	{
 		"contradiction", set("affinity/nodeAffinity", affinity(compat.LabelArch, "In", "riscv64")), set("pod/nodeAffinity", map[string]any{compat.LabelArch: []any{"riscv64"}}),
-		nil, "node affinity wants kubernetes.io/arch In riscv64",
+		nil, "node affinity wants kubernetes.io/arch In riscv64", nil,
 	},
 	{
 		"skipped type", set("nodeSelector", map[string]any{compat.LabelInstanceType: "t3.2xlarge"}), set("pod/nodeSelector", map[string]any{compat.LabelInstanceType: "t3.2xlarge"}),
-		nil, "skip list (t3.2xlarge)",
+		nil, "skip list (t3.2xlarge)", nil,
 	},
 }
 
@@ -89,8 +116,8 @@ type choice struct {
 
 // TestMatrix holds every decision against one rule: of the types that the object's own demands leave, a model takes the best by its score,
 // chance any, and a feature specification binds none but takes the image that all of them share. It goes through the real API server, for
-// pods and MiniClusters, with no node, a node that carries its features and one that lost them, when the object is made, when the
-// same manifest is applied again, and when it asks for another model.
+// pods and MiniClusters, with no node, a node that carries its features, one that lost them and one in a zone and kept for some, when the
+// object is made, when the same manifest is applied again, when it asks for another model, and when it asks for what no type can give.
 func TestMatrix(t *testing.T) {
 	s := newSite(t)
 	s.stop(t)
@@ -114,7 +141,7 @@ func TestMatrix(t *testing.T) {
 			return ""
 		}
 	}
-	choices := []choice{
+	s.choices = []choice{
 		{"fom", s.ref, "fom", first("hpc7g.16xlarge", "m7g.16xlarge", "c7a.12xlarge")},
 		{"spmv", s.ref, "gflops_per_second_spmv", first("c7a.12xlarge", "hpc7g.16xlarge", "m7g.16xlarge")},
 		{"random", s.ref, "random", nil},
@@ -124,21 +151,28 @@ func TestMatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	zoned := maps.Clone(types[0])
+	zoned[corev1.LabelTopologyZone] = "a"
 	for _, live := range []struct {
 		name   string
 		labels map[string]string
+		taints []corev1.Taint
 	}{
-		{"no node", nil},
-		{"live labels", types[0]},
-		{"labels away", map[string]string{compat.LabelInstanceType: "hpc7g.16xlarge", compat.LabelArch: "arm64"}},
+		{"no node", nil, nil},
+		{"live labels", types[0], nil},
+		{"labels away", map[string]string{compat.LabelInstanceType: "hpc7g.16xlarge", compat.LabelArch: "arm64"}, nil},
+		{"kept", zoned, []corev1.Taint{{Key: "kept", Value: "some", Effect: corev1.TaintEffectNoSchedule}}},
 	} {
 		t.Run(live.name, func(t *testing.T) {
 			if live.labels != nil {
-				s.node(t, "matrix-node", live.labels)
+				s.node(t, "matrix-node", live.labels, live.taints...)
 			}
 			for _, kind := range []string{"Pod", "MiniCluster"} {
 				for _, d := range demands {
-					for _, c := range choices {
+					if live.taints != nil && d.kept != nil {
+						d.fits = d.kept
+					}
+					for _, c := range s.choices {
 						name := strings.ToLower(strings.ReplaceAll(strings.Join([]string{"m", kind, d.name, c.name, live.name}, "-"), " ", ""))
 						t.Run(strings.Join([]string{kind, d.name, c.name}, "/"), func(t *testing.T) {
 							s.cell(t, client, kind, name, d, c, live.name == "labels away")
@@ -151,11 +185,11 @@ func TestMatrix(t *testing.T) {
 }
 
 // node makes a node and waits until the webhook has seen it.
-func (s *site) node(t *testing.T, name string, labels map[string]string) {
+func (s *site) node(t *testing.T, name string, labels map[string]string, taints ...corev1.Taint) {
 	t.Helper()
 	labels = maps.Clone(labels)
 	labels[corev1.LabelHostname] = name
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}, Spec: corev1.NodeSpec{Taints: taints}}
 	if _, err := s.client.CoreV1().Nodes().Create(t.Context(), n, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +197,7 @@ func (s *site) node(t *testing.T, name string, labels map[string]string) {
 	eventually(t, "the node is seen", func() bool {
 		p := pod("seen-", s.registry.Ref("kernel:v1"), "")
 		p.Spec.NodeSelector = map[string]string{corev1.LabelHostname: name}
+		p.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
 		_, err := s.create(t, p, true)
 		return err == nil // until then nothing is known to have this label
 	})
@@ -247,26 +282,38 @@ func (s *site) cell(t *testing.T, client dynamic.Interface, kind, name string, d
 	if fmt.Sprint(again.Object["spec"]) != fmt.Sprint(made.Object["spec"]) || again.GetAnnotations()[compat.AnnotationDecision] != made.GetAnnotations()[compat.AnnotationDecision] {
 		t.Errorf("applied again:\n%v\n%v", again.Object["spec"], made.Object["spec"])
 	}
-	if c.model != "fom" {
+	if c.model == "" {
 		return
 	}
-	// Another model: a MiniCluster follows, a pod's node selector cannot change and keeps the decision.
-	other := choice{"spmv", s.ref, "gflops_per_second_spmv", func(fits []string) string {
-		if slices.Contains(fits, "c7a.12xlarge") {
-			return "c7a.12xlarge"
-		}
-		return c.best(fits)
-	}}
+	s.asksForOther(t, object, again, kind, c, d, apply, check)
+}
+
+// asksForOther changes what an object asks for: a MiniCluster follows, a pod's node selector cannot change and it keeps its decision. What no
+// type can give is denied, and changes nothing.
+func (s *site) asksForOther(t *testing.T, object, made *unstructured.Unstructured, kind string, c choice, d demand, apply func() (*unstructured.Unstructured, error), check func(*unstructured.Unstructured, choice) *compat.Decision) {
+	t.Helper()
+	other := s.choices[0]
+	if c.name == other.name {
+		other = s.choices[1]
+	}
 	object.SetAnnotations(map[string]string{compat.AnnotationImageRef: other.ref, compat.AnnotationModel: other.model})
 	changed, err := apply()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if kind == "Pod" {
-		other = c
+		if dec := check(changed, c); dec.Model != c.model || changed.GetAnnotations()[compat.AnnotationDecision] != made.GetAnnotations()[compat.AnnotationDecision] {
+			t.Errorf("the pod is now decided by %s", dec.Model)
+		}
+		return
 	}
 	if dec := check(changed, other); dec.Model != other.model {
 		t.Errorf("decided by %s, want %s", dec.Model, other.model)
+	}
+	requests("96")(object.Object["spec"].(map[string]any))
+	object.SetAnnotations(map[string]string{compat.AnnotationImageRef: c.ref, compat.AnnotationModel: c.model})
+	if _, err := apply(); err == nil || !strings.Contains(err.Error(), "the object requests 96 of cpu") {
+		t.Errorf("what no type can give was not denied: %v", err)
 	}
 }
 

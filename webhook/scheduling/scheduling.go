@@ -148,8 +148,8 @@ type Judge struct {
 	// Allocatable is what nodes of a type can give, by type, for types without a live node. A resource that is not
 	// listed is unknown there.
 	Allocatable map[string]corev1.ResourceList
-	// Strict rules out a machine of which it is not known whether it has a label that the pod wants. Otherwise only
-	// labels that describe a machine count then: its type, its architecture and its features.
+	// Strict rules out a machine of which it is not known whether it has a label that the pod wants, but for its zone and region. Otherwise
+	// only labels that describe a machine count then: its type, its architecture and its features.
 	Strict bool
 }
 
@@ -190,12 +190,24 @@ func (j *Judge) unknown(c features.Candidate, key string) bool {
 		return false
 	}
 	switch {
-	case j.Strict, key == corev1.LabelHostname: // no node that is not there yet has a name
+	case key == corev1.LabelHostname: // no node that is not there yet has a name
+		return false
+	case topology(key): // the cloud gives every node one, some time after it is there
+		return true
+	case j.Strict:
 		return false
 	case key == j.Identity, key == compat.LabelInstanceType, aliases[key] == compat.LabelInstanceType, key == compat.LabelArch, aliases[key] == compat.LabelArch:
 		return false
 	}
 	return !strings.HasPrefix(key, compat.FeaturePrefix)
+}
+
+// topology tells the labels of where a node is.
+func topology(key string) bool {
+	if present := aliases[key]; present != "" {
+		key = present
+	}
+	return key == corev1.LabelTopologyZone || key == corev1.LabelTopologyRegion
 }
 
 func (j *Judge) selector(c features.Candidate) string {
