@@ -234,7 +234,10 @@ func scoreTable(w io.Writer, t *predict.Table) error {
 	if err := ui.Table(w, header, rows); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("\nmodel %s, %s; equal scores broken by %s", t.Model, t.Direction, t.TieBreak)
+	text := fmt.Sprintf("\nmodel %s, %s", t.Model, t.Direction)
+	if t.TieBreak != "" {
+		text += "; equal scores broken by " + t.TieBreak
+	}
 	if t.Objective != "" {
 		text += "; objective " + t.Objective
 	}

@@ -1,10 +1,33 @@
 package serving
 
 import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
+	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/compspec/ocifit-lab/webhook/artifact"
+	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
+	"github.com/compspec/ocifit-lab/webhook/artifact/ecr/ecrtest"
 	"github.com/compspec/ocifit-lab/webhook/compat"
+	"github.com/compspec/ocifit-lab/webhook/serve"
 )
 
 // Who may create a pod must not choose what the webhook connects to, unless whoever runs it says so.
@@ -32,4 +55,121 @@ func TestRegistriesThatMayBeNamed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A study of 40 hours whose artifact is in Amazon's registry, where a token lives 12: the webhook that is served denies no admission, and goes
+// on when the account's key is changed in the middle.
+func TestFortyHoursOfAdmissions(t *testing.T) {
+	r := ecrtest.New(t)
+	const amazons = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+	tokens := &ecr.Source{Now: r.Now}
+	ask := tokens.Credential(nil)
+	credential := func(ctx context.Context, _ string) (auth.Credential, error) { return ask(ctx, amazons) }
+	data, err := artifact.Build([]compat.Model{{Name: "random", Direction: compat.DrawRandom}}, map[string]string{"amd64": "i:v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := artifact.Push(t.Context(), r.Host+"/a:v1", data, compat.MediaTypeModels, artifact.Options{PlainHTTP: []string{r.Host}, Credential: credential}); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	pool := certificate(t, dir)
+	if err := os.WriteFile(filepath.Join(dir, "features.json"), []byte(`[{"node.kubernetes.io/instance-type":"a","kubernetes.io/arch":"amd64"}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd, o := command()
+	if err := cmd.ParseFlags([]string{
+		"--listen", "127.0.0.1:0", "--tls-cert", filepath.Join(dir, "tls.crt"), "--tls-key", filepath.Join(dir, "tls.key"),
+		"--features-dir", dir, "--plain-http", r.Host, "--artifact-max-stale", "-1s",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := o.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listening := make(chan string, 1)
+	c.OnListen = func(addr string) { listening <- addr }
+	c.Log, c.Now = slog.New(slog.DiscardHandler), r.Now
+	c.Credential, c.Forget = credential, func(string) { tokens.Forget(amazons) }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- serve.Run(ctx, c) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	var url string
+	select {
+	case addr := <-listening:
+		url = "https://" + addr + serve.PathMutate
+	case err := <-done:
+		done <- nil
+		t.Fatal(err)
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "webhook.test"}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: time.Minute}
+	for minute := 0; minute <= 40*60; minute += 10 {
+		r.Advance(10 * time.Minute)
+		if minute == 5*60 {
+			r.EndTokens()
+		}
+		review := fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"%d","kind":{"version":"v1","kind":"Pod"},"resource":{"version":"v1","resource":"pods"},"namespace":"default","operation":"CREATE","object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","labels":{"%s":"true"},"annotations":{"%s":"%s/a:v1","%s":"random"}},"spec":{"containers":[{"name":"a","image":"%s"}]}}}}`,
+			minute, compat.LabelEnabled, compat.AnnotationImageRef, r.Host, compat.AnnotationModel, compat.DefaultTargetImage)
+		resp, err := client.Post(url, "application/json", bytes.NewReader([]byte(review)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct {
+			Response struct {
+				Allowed  bool
+				Warnings []string
+				Patch    []byte
+			}
+		}
+		if err := json.Unmarshal(body, &answer); err != nil || !answer.Response.Allowed || len(answer.Response.Patch) == 0 || len(answer.Response.Warnings) > 0 {
+			t.Fatalf("minute %d: %s, %v", minute, body, err)
+		}
+	}
+	if n := r.Issued(); n < 4 || n > 6 {
+		t.Errorf("%d tokens in 40 hours", n)
+	}
+}
+
+// certificate writes a key and a certificate for webhook.test.
+func certificate(t *testing.T, dir string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"webhook.test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"tls.crt": {Type: "CERTIFICATE", Bytes: der}, "tls.key": {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return pool
 }

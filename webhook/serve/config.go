@@ -62,6 +62,8 @@ type Config struct {
 	// that refused them.
 	Credential auth.CredentialFunc
 	Forget     func(host string)
+	// Now is the clock by which artifacts age; nil means time.Now.
+	Now func() time.Time
 	// ArtifactFresh is how long a tag is believed; 0 means 10 s.
 	ArtifactFresh time.Duration
 	// ArtifactMaxStale is how long the last good copy serves while its registry is down; 0 means 1 h, negative never.

@@ -102,7 +102,7 @@ func prepare(cfg Config) (*server, string, error) {
 			Guard: artifact.NewGuard(cfg.AllowRegistries, cfg.trustedHosts()),
 			Warn:  func(err error) { cfg.Log.Warn("a registry", "error", err) },
 		},
-		Fresh: cfg.ArtifactFresh, MaxStale: cfg.ArtifactMaxStale,
+		Fresh: cfg.ArtifactFresh, MaxStale: cfg.ArtifactMaxStale, Now: cfg.Now,
 	})
 	s.metrics = newMetrics(s.index, specs)
 	decide := admit.Config{
