@@ -21,9 +21,6 @@ import (
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
 	"github.com/compspec/ocifit-lab/addons/nodefeatures"
 	"github.com/compspec/ocifit-lab/cmd/serving"
-	"github.com/compspec/ocifit-lab/experiments/application"
-	"github.com/compspec/ocifit-lab/experiments/application/hpcg"
-	"github.com/compspec/ocifit-lab/experiments/application/stream"
 	"github.com/compspec/ocifit-lab/experiments/applications"
 	"github.com/compspec/ocifit-lab/experiments/playback"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
@@ -78,8 +75,12 @@ func Playback(ctx context.Context, env sim.Env, ready func(string)) error {
 	for _, t := range templates.InstanceTypes() {
 		types[t.Name] = t
 	}
+	rehearsers, err := applications.Rehearsers()
+	if err != nil {
+		return err
+	}
 	return playback.Run(ctx, playback.Options{
-		REST: env.Config, Clock: env.Clock, LogDir: env.LogDir, Types: types, Rehearsers: []application.Rehearser{hpcg.Rehearser{}, stream.Rehearser{}},
+		REST: env.Config, Clock: env.Clock, LogDir: env.LogDir, Types: types, Rehearsers: rehearsers,
 		Described: applications.Rehearser,
 		Instant:   env.Settings.TimeScale == 0,
 		Ready:     func() { ready("") },

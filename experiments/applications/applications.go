@@ -13,6 +13,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/application"
 	"github.com/compspec/ocifit-lab/experiments/application/described"
 	"github.com/compspec/ocifit-lab/experiments/application/hpcg"
+	"github.com/compspec/ocifit-lab/experiments/application/stream"
 	"github.com/compspec/ocifit-lab/templates"
 )
 
@@ -78,6 +79,21 @@ func Rehearser(text string) (application.Rehearser, error) {
 		return nil, err
 	}
 	return described.Rehearser{File: a.File}, nil
+}
+
+// Rehearsers returns what rehearses each application that ships and whose file says how.
+func Rehearsers() ([]application.Rehearser, error) {
+	all, err := All()
+	if err != nil {
+		return nil, err
+	}
+	out := []application.Rehearser{hpcg.Rehearser{}, stream.Rehearser{}}
+	for _, a := range all {
+		if a.File.Rehearsal.Output != "" {
+			out = append(out, described.Rehearser{File: a.File})
+		}
+	}
+	return out, nil
 }
 
 // All returns the applications that ship, by name.

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/compspec/ocifit-lab/experiments/application"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
@@ -42,7 +43,8 @@ func (e *engine) launchOf(pod *corev1.Pod, c corev1.Container, script string) (a
 		Application: env[application.EnvApplication], Env: env, Host: cmp.Or(pod.Spec.Hostname, pod.Name),
 		Tasks: env[application.EnvTasks], Iterations: 3, Nodes: 1, Ranks: 1, Threads: 1, ImageTag: imageTag(c.Image),
 	}
-	app, err := e.rehearser(l.Application, env[application.EnvFile])
+	l.Application = cmp.Or(pod.Annotations[simulated.ApplicationAnnotation], l.Application)
+	app, err := e.rehearser(l.Application, cmp.Or(env[application.EnvFile], pod.Annotations[simulated.ApplicationFileAnnotation]))
 	if err != nil {
 		return l, nil, err
 	}
@@ -94,7 +96,7 @@ func (e *engine) rehearser(name, file string) (application.Rehearser, error) {
 	for i, r := range e.Rehearsers {
 		known[i] = r.Name()
 	}
-	return nil, fmt.Errorf("%w: %s=%q, and sim plays %s alone", application.ErrUnknown, application.EnvApplication, name, strings.Join(known, " and "))
+	return nil, fmt.Errorf("%w: %s=%q, and sim plays %s alone", application.ErrUnknown, application.EnvApplication, name, strings.Join(known, ", "))
 }
 
 // tasksOf tells how many ranks a launch starts on nodes of the type. The text is what a shell would have expanded.

@@ -123,7 +123,7 @@ func TestUnknownApplicationIsSaid(t *testing.T) {
 		t.Fatalf("%v, %v", events, err)
 	}
 	for _, e := range events.Items {
-		if e.Type != "Warning" || e.Reason != "NotReplayed" || !strings.Contains(e.Message, "hpcg and stream alone") {
+		if e.Type != "Warning" || e.Reason != "NotReplayed" || !strings.Contains(e.Message, "hpcg, stream alone") {
 			t.Errorf("%+v", e)
 		}
 	}

@@ -53,9 +53,15 @@ func TestControlledHasTheSameArmsLaunchedAlike(t *testing.T) {
 		t.Error(d)
 	}
 	for _, a := range c.Arms {
-		if a.Tasks != TasksCores || a.ChartTasks() != CoresExpression {
+		if a.Tasks != TasksCores || c.ChartTasks(&a) != CoresExpression {
 			t.Errorf("%s: tasks %q", a.Name, a.Tasks)
 		}
+	}
+	elsewhere := *c
+	elsewhere.Chart = "./lammps"
+	// Charts from elsewhere expand the count before there is a Flux to ask.
+	if got := elsewhere.ChartTasks(&c.Arms[0]); !strings.Contains(got, "lscpu") || strings.Contains(got, "flux") {
+		t.Errorf("a chart from elsewhere gets %s", got)
 	}
 	if c.Order != Shuffle || !c.FreshNodes || p.FreshNodes {
 		t.Errorf("order %s, fresh nodes %v, in the procedure %v", c.Order, c.FreshNodes, p.FreshNodes)

@@ -19,12 +19,19 @@ const (
 // it counts physical cores, where nproc counts hardware threads; it is in every image that the chart can start.
 const CoresExpression = `$(flux resource list -s all -no {ncores})`
 
-// ChartTasks returns the chart value experiment.tasks for the arm's launch policy; the batch script in the container expands it.
-func (a Arm) ChartTasks() string {
-	if a.Tasks == TasksCores {
-		return CoresExpression
+// LscpuExpression is the same for charts from elsewhere: those of flux-apps-helm's template expand it before Flux runs, and count cores so
+// themselves (experiment.all_tasks).
+const LscpuExpression = `$(( $(lscpu | grep '^Core(s) per socket:' | awk '{print $4}') * $(lscpu | grep '^Socket(s):' | awk '{print $2}') ))`
+
+// ChartTasks returns the chart value experiment.tasks for an arm's launch policy; a script in the container expands it.
+func (s *Study) ChartTasks(a *Arm) string {
+	switch {
+	case a.Tasks != TasksCores:
+		return a.Tasks
+	case s.Chart != "":
+		return LscpuExpression
 	}
-	return a.Tasks
+	return CoresExpression
 }
 
 // PolicyText describes a launch policy in words.

@@ -10,7 +10,7 @@ import (
 func (s *Study) validateValues(add func(field, format string, args ...any)) {
 	s.checkValues(add, "values", s.Values, "")
 	for i, a := range s.Arms {
-		s.checkValues(add, fmt.Sprintf("arms[%d].values", i), a.Values, a.ChartTasks())
+		s.checkValues(add, fmt.Sprintf("arms[%d].values", i), a.Values, s.ChartTasks(&a))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/provision/chart"
+	"github.com/compspec/ocifit-lab/provision/simulated"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
@@ -45,6 +46,15 @@ func Seed(base uint64, t study.Trial) uint64 {
 // memory would keep trials apart as well, but rule out types, and change what is drawn.
 const diskShare = "45Gi"
 
+// playedAs tells a simulation what runs in the pods of a chart that does not say so itself.
+func (r *Runner) playedAs() map[string]any {
+	out := map[string]any{simulated.ApplicationAnnotation: r.Study.Application}
+	if r.Study.ApplicationFile != "" {
+		out[simulated.ApplicationFileAnnotation] = r.Study.ApplicationFile
+	}
+	return out
+}
+
 // values are the chart values of a trial: what the procedure sets for every trial, then the study's, then the arm's, and last
 // what makes the trial this one.
 func (r *Runner) values(t study.Trial) (map[string]any, error) {
@@ -53,7 +63,7 @@ func (r *Runner) values(t study.Trial) (map[string]any, error) {
 		return nil, err
 	}
 	values := map[string]any{
-		"experiment":  map[string]any{"nodes": 1, "tasks": t.Arm.ChartTasks(), "iterations": r.Study.Iterations, "exclusive": true},
+		"experiment":  map[string]any{"nodes": 1, "tasks": r.Study.ChartTasks(&t.Arm), "iterations": r.Study.Iterations, "exclusive": true},
 		"minicluster": map[string]any{"size": 1, "save_logs": true},
 	}
 	if r.Exclusive && r.Limits.Parallel > 1 {
@@ -61,6 +71,9 @@ func (r *Runner) values(t study.Trial) (map[string]any, error) {
 	}
 	for _, of := range application {
 		values = chart.Merge(values, of)
+	}
+	if r.Study.Chart != "" && r.Store.Info().Simulated {
+		values = chart.Merge(values, map[string]any{"podAnnotation": r.playedAs()})
 	}
 	labels := map[string]any{LabelRun: r.Store.ID(), LabelArm: t.Arm.Name, LabelTrial: number(t)}
 	if t.Arm.InstanceType != "" {

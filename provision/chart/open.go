@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
 
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -77,11 +80,11 @@ func fromPath(path string, o Options) (*Chart, error) {
 		return nil, step.Try(err, "name a folder with a Chart.yaml; a path in a study starts at the study file's folder")
 	}
 	if info.IsDir() {
-		ch, err := loader.LoadDir(path) // heeds .helmignore, which FromFS need not
+		ch, files, err := loadFolder(path)
 		if err != nil {
 			return nil, err
 		}
-		return &Chart{ch, filesDigest(ch.Raw)}, nil
+		return &Chart{ch, filesDigest(files)}, nil
 	}
 	if info.Size() > maxSize {
 		return nil, fmt.Errorf("%s has %d bytes, a chart at most %d", path, info.Size(), maxSize)
@@ -91,6 +94,40 @@ func fromPath(path string, o Options) (*Chart, error) {
 		return nil, err
 	}
 	return FromArchive(data)
+}
+
+// loadFolder reads a chart's folder, and from the folders beside it the dependencies that it names by file:// and that were not put into
+// its charts folder, as `helm dependency build` would: these come as they are, without dependencies of their own. The files are those of all.
+func loadFolder(path string) (*chart.Chart, []*chart.File, error) {
+	ch, err := loader.LoadDir(path) // heeds .helmignore, which FromFS need not
+	if err != nil {
+		return nil, nil, err
+	}
+	files := slices.Clone(ch.Raw)
+	if ch.Metadata == nil {
+		return ch, files, nil
+	}
+	for _, d := range ch.Metadata.Dependencies {
+		folder, beside := strings.CutPrefix(d.Repository, "file://")
+		if !beside || slices.ContainsFunc(ch.Dependencies(), func(have *chart.Chart) bool { return have.Name() == d.Name }) {
+			continue
+		}
+		if !filepath.IsAbs(folder) {
+			folder = filepath.Join(path, folder)
+		}
+		sub, err := loader.LoadDir(folder)
+		if err != nil {
+			return nil, nil, step.Try(fmt.Errorf("dependency %s in %s: %w", d.Name, folder, err), "put its folder there, or run `helm dependency build`")
+		}
+		if sub.Name() != d.Name || !chartutil.IsCompatibleRange(d.Version, sub.Metadata.Version) {
+			return nil, nil, fmt.Errorf("dependency %s %s: in %s is %s %s", d.Name, d.Version, folder, sub.Name(), sub.Metadata.Version)
+		}
+		ch.AddDependency(sub)
+		for _, f := range sub.Raw {
+			files = append(files, &chart.File{Name: "charts/" + d.Name + "/" + f.Name, Data: f.Data})
+		}
+	}
+	return ch, files, nil
 }
 
 // complete refuses a chart that cannot be installed as it is.

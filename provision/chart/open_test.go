@@ -228,7 +228,7 @@ func TestIncompleteCharts(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), folder, Options{})
-	if err == nil || !strings.Contains(err.Error(), "missing in charts/ directory: trial") || !strings.Contains(step.HintOf(err), "helm dependency build") {
+	if err == nil || !strings.Contains(err.Error(), "dependency trial in ") || !strings.Contains(step.HintOf(err), "helm dependency build") {
 		t.Errorf("%v", err)
 	}
 	library := t.TempDir()
@@ -236,6 +236,58 @@ func TestIncompleteCharts(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuse(t, library, Options{}, "a library chart")
+}
+
+// Charts of one template, as those of many applications, name it as the folder beside them.
+func TestDependenciesBeside(t *testing.T) {
+	folder, _ := packed(t)
+	root := filepath.Dir(folder)
+	complete, err := Open(t.Context(), folder, Options{})
+	whole(t, complete, err)
+	library := filepath.Join(root, "trial")
+	if err := chartutil.SaveDir(complete.Dependencies()[0], root); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(folder, "charts")); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "Chart.yaml")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := func(version string) {
+		t.Helper()
+		lines := strings.Split(string(data), "\n")
+		for i, l := range lines {
+			switch key := strings.TrimLeft(l, " -"); {
+			case strings.HasPrefix(key, "repository:"):
+				lines[i] = l[:len(l)-len(key)] + "repository: file://../trial"
+			case strings.HasPrefix(l, " ") && strings.HasPrefix(key, "version:"), strings.HasPrefix(l, "-") && strings.HasPrefix(key, "version:"):
+				lines[i] = l[:len(l)-len(key)] + "version: " + version
+			}
+		}
+		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beside("'>= 0.0.1'")
+	ch, err := Open(t.Context(), folder, Options{})
+	whole(t, ch, err)
+	if err := os.WriteFile(filepath.Join(library, "templates", "_more.tpl"), []byte("{{/* more */}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	changed, err := Open(t.Context(), folder, Options{})
+	whole(t, changed, err)
+	if ch.Digest == changed.Digest {
+		t.Error("the digest does not show a change of the dependency")
+	}
+	beside("99.0.0")
+	refuse(t, folder, Options{}, "dependency trial 99.0.0: in")
+	if err := os.RemoveAll(library); err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, folder, Options{}, "dependency trial in")
 }
 
 func TestFromFSRefuses(t *testing.T) {

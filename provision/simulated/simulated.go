@@ -9,6 +9,11 @@ const (
 	// ExitCodeAnnotation is the exit code of the containers of a failed pod, 1 when absent.
 	ExitCodeAnnotation = "sim.ocifit-lab/exit-code"
 
+	// ApplicationAnnotation names the application that a pod runs, ApplicationFileAnnotation has the file that describes it, where the pod
+	// itself does not tell.
+	ApplicationAnnotation     = "sim.ocifit-lab/application"
+	ApplicationFileAnnotation = "sim.ocifit-lab/application-file"
+
 	// NodeLabel marks a simulated node.
 	NodeLabel = "sim.ocifit-lab/simulated"
 	// CreatedAnnotation is the simulated time at which the node joined (RFC 3339).

@@ -129,7 +129,7 @@ func (m *maker) trial(tr study.Trial, iterations int) storetest.Trial {
 	if ranks == 1 {
 		base = mc.Alone
 	}
-	spec := hpcgtest.Spec{Ranks: ranks, Threads: threads, Cores: mc.Cores, Tasks: tr.Arm.ChartTasks(), Seed: m.rng.Uint64(), Jobs: mc.Arch == "amd64"}
+	spec := hpcgtest.Spec{Ranks: ranks, Threads: threads, Cores: mc.Cores, Tasks: new(study.Study).ChartTasks(&tr.Arm), Seed: m.rng.Uint64(), Jobs: mc.Arch == "amd64"}
 	for range iterations {
 		v := base * n.factor * (1 + 0.01*m.rng.NormFloat64())
 		spec.Ratings = append(spec.Ratings, math.Round(v*1e4)/1e4)
