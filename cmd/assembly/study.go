@@ -95,8 +95,13 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 	if prices == nil {
 		recorded = nil // no price applies
 	}
+	var deviations []string
+	if p, ok := l.Provider.(provision.Deviator); ok {
+		deviations = p.Deviations()
+	}
 	run, err := store.OpenOrCreate(dir, store.Info{
-		Program: l.program, Lab: l.Spec.Name, Provider: l.Spec.Provider, Study: s, Skip: l.Spec.Webhook.Skip,
+		Deviations: deviations,
+		Program:    l.program, Lab: l.Spec.Name, Provider: l.Spec.Provider, Study: s, Skip: l.Spec.Webhook.Skip,
 		Simulated: env.Simulated != "", Simulation: env.Simulated, Prices: prices, PriceNote: note, Costs: recorded, Facts: facts,
 	})
 	if err != nil {

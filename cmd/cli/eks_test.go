@@ -55,6 +55,14 @@ func TestEKSStudy(t *testing.T) {
 	w.says(w.call(ExitOK, "experiment", "all", "--lab", file, "--repeats", "1").err, "simulated: "+simulatedEKS)
 	w.trialsAreSimulated(6)
 	w.says(w.call(ExitOK, "results", "show", "--lab", file).out, "imulated")
+	// What differs from the study's cluster stands in the report as in the plan.
+	w.call(ExitOK, "results", "report", "--lab", file, "--file", filepath.Join(w.dir, "report.html"))
+	page, err := os.ReadFile(filepath.Join(w.dir, "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.says(string(page), "The cluster is not as the study")
+	w.says(string(page), "Live labels will not decide")
 	started := 0
 	for _, c := range w.aws.Calls() {
 		if c.Operation == "SetDesiredCapacity" {

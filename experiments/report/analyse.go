@@ -58,7 +58,7 @@ func Analyse(ctx context.Context, r *store.Run, opt Options) (*Analysis, error) 
 	a := &Analysis{
 		SchemaVersion: SchemaVersion, Metric: r.Parser().Metric(), Baseline: opt.Baseline, now: opt.Now, Excluded: []Excluded{}, Run: facts(info),
 	}
-	a.endpoint, a.skip = info.Study.Endpoint, info.Skip
+	a.endpoint, a.skip, a.deviations = info.Study.Endpoint, info.Skip, info.Deviations
 	rows := a.sort(records, info, opt.Prices)
 	shareNodeStarts(rows)
 	looks, err := r.Looks()

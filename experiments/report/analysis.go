@@ -53,6 +53,8 @@ type Analysis struct {
 
 	endpoint string   // of the study
 	skip     []string // instance types that no trial may be placed on
+	// deviations are how the cluster differs from the study's.
+	deviations []string
 }
 
 // Sources counts where the figures of the complete trials come from.

@@ -80,7 +80,8 @@ var (
 	realFigures = newKind(checkKind{
 		name: "real-figures", pass: "Every figure was measured", limit: "The figures are simulated", within: "the figures are simulated",
 	})
-	wholeRun = newKind(checkKind{
+	likeStudy = newKind(checkKind{name: "like-study", note: "The cluster is not as the study's was"})
+	wholeRun  = newKind(checkKind{
 		name: "whole", pass: "The run is whole", note: "Some attempts failed before", limit: "The run is not complete", within: "the run is not complete",
 	})
 	untouched = newKind(checkKind{

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
@@ -16,6 +17,9 @@ func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check
 			a.Sources.Replayed, a.Sources.Estimated, a.Sources.Measured))
 	} else {
 		add(realFigures.passes("Every figure was measured by a run of the benchmark."))
+	}
+	if len(a.deviations) > 0 {
+		add(likeStudy.notes("%s", deviationText(a.deviations)))
 	}
 	complete, planned, wasted := 0, 0, 0
 	for _, arm := range a.Arms {
@@ -97,4 +101,13 @@ func isAre(n int) string {
 		return "is"
 	}
 	return "are"
+}
+
+// deviationText joins the differences from the study's cluster.
+func deviationText(deviations []string) string {
+	all := make([]string, len(deviations))
+	for i, d := range deviations {
+		all[i] = sentence(d)
+	}
+	return strings.Join(all, " ")
 }

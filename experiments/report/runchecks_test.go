@@ -37,3 +37,15 @@ func TestAnotherGridOrPretendedNodesAreSaid(t *testing.T) {
 		t.Errorf("pretended nodes: %q", got)
 	}
 }
+
+func TestDifferencesFromTheStudysClusterAreSaid(t *testing.T) {
+	a := &Analysis{Metric: store.Metric{Key: store.MetricGFLOPS}, Arms: []Arm{{Complete: 1, Trials: 1, Attempts: 1}}}
+	if got := checkText(a.runChecks(&study.Study{}, nil), "like-study"); got != "" {
+		t.Errorf("a cluster like the study's: %q", got)
+	}
+	a.deviations = []string{"live labels will not decide", "disks are gp3"}
+	checks := a.runChecks(&study.Study{}, nil)
+	if got := checkText(checks, "like-study"); got != "Live labels will not decide. Disks are gp3." || checks[1].Name != "like-study" {
+		t.Errorf("%q, at the top are %s and %s", got, checks[0].Name, checks[1].Name)
+	}
+}

@@ -144,7 +144,7 @@ func (f *finder) describe(src string, sources []source, parser Parser, opt Impor
 	}
 	if planned := f.plan(s); planned != nil {
 		info.PlanUnknown, info.Created, info.Lab = false, planned.Created, planned.Lab
-		info.Simulated, info.Simulation, info.Facts = planned.Simulated, planned.Simulation, planned.Facts
+		info.Simulated, info.Simulation, info.Facts, info.Deviations = planned.Simulated, planned.Simulation, planned.Facts, planned.Deviations
 		info.Skip, info.Plans, info.Prices, info.PriceNote = planned.Skip, planned.Plans, planned.Prices, planned.PriceNote
 		s = planned.Study
 	} else {

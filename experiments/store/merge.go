@@ -110,6 +110,11 @@ func mergedInfo(runs []*Run) Info {
 		whole.Repeats = max(whole.Repeats, r.info.Study.Repeats)
 		info.Merged = append(info.Merged, Shard{ID: r.info.ID, Lab: r.info.Lab, Created: r.info.Created})
 		info.Plans = append(info.Plans, r.info.Plans...)
+		for _, d := range r.info.Deviations {
+			if !slices.Contains(info.Deviations, d) {
+				info.Deviations = append(info.Deviations, d)
+			}
+		}
 		if r.info.Created.Before(info.Created) {
 			info.Created = r.info.Created
 		}

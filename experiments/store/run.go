@@ -51,6 +51,8 @@ type Info struct {
 	PriceNote   string             `json:"priceNote,omitempty"`
 	Costs       *cost.Lab          `json:"costs,omitempty"` // what the bill depends on besides the trials
 	Facts       map[string]string  `json:"facts,omitempty"` // versions and the like
+	// Deviations are how the cluster differs from the study's, each in a sentence.
+	Deviations []string `json:"deviations,omitempty"`
 }
 
 // Mode is what a run is opened for.

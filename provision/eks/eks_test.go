@@ -19,6 +19,7 @@ import (
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
+	"github.com/compspec/ocifit-lab/provision/eks/awstest/model"
 	"github.com/compspec/ocifit-lab/provision/eks/eksctl/child"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -89,6 +90,7 @@ func newBench(t *testing.T, opts awstest.Options) *bench {
 		if err := srv.Close(); err != nil {
 			t.Error(err)
 		}
+		secondOpinion(t, srv.Answers())
 	})
 	for _, e := range srv.Env() {
 		k, v, _ := strings.Cut(e, "=")
@@ -101,6 +103,23 @@ func newBench(t *testing.T, opts awstest.Options) *bench {
 		b.pids = append(b.pids, pid)
 	}
 	return b
+}
+
+// opinions are the answers that were looked at, by operation, status and length.
+var opinions sync.Map
+
+// secondOpinion holds what the endpoint answered in a test against the models of AWS' SDK, each answer once.
+func secondOpinion(t *testing.T, answers []awstest.Answer) {
+	t.Helper()
+	for _, a := range answers {
+		key := fmt.Sprint(a.Service, a.Operation, a.Status, len(a.Body))
+		if _, seen := opinions.LoadOrStore(key, true); seen {
+			continue
+		}
+		for _, fault := range model.Check(a) {
+			t.Errorf("the endpoint's answer to %s:%s (%d) is not AWS': %s", a.Service, a.Operation, a.Status, fault)
+		}
+	}
 }
 
 func (b *bench) provider() *eks.Provider { return eks.New(b.opts) }

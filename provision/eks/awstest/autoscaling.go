@@ -39,10 +39,11 @@ func describeASGs(s *Server, c Call) (answer, error) {
 			continue
 		}
 		items = append(items, el("member", el("AutoScalingGroupName", name), el("MinSize", a.min), el("MaxSize", a.max),
-			el("DesiredCapacity", a.desired), el("CreatedTime", a.made), asgTagNodes(a), el("Instances", each("member", a.instances, func(i *instance) []node {
+			el("DesiredCapacity", a.desired), el("CreatedTime", a.made), el("DefaultCooldown", 300), el("HealthCheckType", "EC2"),
+			el("AvailabilityZones", each("member", s.zonesOf(a), textNode)), asgTagNodes(a), el("Instances", each("member", a.instances, func(i *instance) []node {
 				return []node{
 					el("InstanceId", i.id), el("LifecycleState", "InService"), el("HealthStatus", "Healthy"),
-					el("AvailabilityZone", i.zone), el("InstanceType", i.kind),
+					el("AvailabilityZone", i.zone), el("InstanceType", i.kind), el("ProtectedFromScaleIn", false),
 				}
 			}))))
 	}

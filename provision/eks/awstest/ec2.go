@@ -43,9 +43,7 @@ var ec2Operations = map[string]operation{
 	"DescribeVolumes": describe("AWS::EC2::Volume", "volumeSet", "VolumeId", func(t *resource) []node {
 		return []node{el("volumeId", t.id), el("status", "available"), el("size", "10"), el("createTime", t.made)}
 	}),
-	"DescribeLaunchTemplates": describe("AWS::EC2::LaunchTemplate", "launchTemplates", "LaunchTemplateId", func(t *resource) []node {
-		return []node{el("launchTemplateId", t.id), el("launchTemplateName", t.text("LaunchTemplateName")), el("createTime", t.made)}
-	}),
+	"DescribeLaunchTemplates": describe("AWS::EC2::LaunchTemplate", "launchTemplates", "LaunchTemplateId", launchTemplateNodes),
 	"DescribeNatGateways": describe("AWS::EC2::NatGateway", "natGatewaySet", "NatGatewayId", func(t *resource) []node {
 		return []node{el("natGatewayId", t.id), el("state", "available")}
 	}),
@@ -209,8 +207,15 @@ func remove(kind, idKey string) operation {
 			return answer{}, apiError(400, "InvalidParameterValue", "Network interface '%s' is currently in use.", t.id)
 		}
 		s.acct.drop(t)
+		if kind == "AWS::EC2::LaunchTemplate" {
+			return xmlAnswer(el("launchTemplate", launchTemplateNodes(t))), nil
+		}
 		return xmlAnswer(el("return", true)), nil
 	}
+}
+
+func launchTemplateNodes(t *resource) []node {
+	return []node{el("launchTemplateId", t.id), el("launchTemplateName", t.text("LaunchTemplateName")), el("createTime", t.made)}
 }
 
 func deleteEndpoints(s *Server, c Call) (answer, error) {

@@ -23,7 +23,7 @@ func eksOperation(method, path string) (op, subject string) {
 	case at(0) == "addons" && at(1) == "configuration-schemas":
 		return "DescribeAddonConfiguration", ""
 	case at(0) == "tags":
-		return verb + "Tags", strings.Join(p[1:], "/")
+		return map[string]string{"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}[method], strings.Join(p[1:], "/")
 	case at(0) != "clusters":
 		return method + " " + path, ""
 	case len(p) == 1 && method == "GET":
@@ -31,7 +31,7 @@ func eksOperation(method, path string) (op, subject string) {
 	case len(p) == 2:
 		return verb + "Cluster", at(1)
 	case len(p) == 3 && method == "GET":
-		return "List " + at(2), at(1)
+		return eksLists[at(2)], at(1)
 	case at(2) == "node-groups":
 		return verb + "Nodegroup", at(1) + "/" + at(3)
 	case at(2) == "addons" && at(4) == "update":
@@ -42,24 +42,30 @@ func eksOperation(method, path string) (op, subject string) {
 	return method + " " + path, ""
 }
 
+// eksLists are the operations that list what a cluster has, by the part of the path.
+var eksLists = map[string]string{
+	"node-groups": "ListNodegroups", "addons": "ListAddons", "fargate-profiles": "ListFargateProfiles", "access-entries": "ListAccessEntries",
+	"pod-identity-associations": "ListPodIdentityAssociations", "updates": "ListUpdates",
+}
+
 var eksOperations = map[string]operation{
 	"DescribeClusterVersions": describeVersions,
 	"ListClusters": func(s *Server, _ Call) (answer, error) {
 		return jsonAnswer(map[string]any{"clusters": sortedKeys(s.acct.clusters)}), nil
 	},
-	"DescribeCluster":  onCluster(func(s *Server, c Call, k *cluster) (any, error) { return map[string]any{"cluster": k.json()}, nil }),
-	"DeleteCluster":    onCluster(deleteCluster),
-	"List node-groups": onCluster(listGroups),
-	"List addons": onCluster(func(_ *Server, _ Call, k *cluster) (any, error) {
+	"DescribeCluster": onCluster(func(s *Server, c Call, k *cluster) (any, error) { return map[string]any{"cluster": k.json()}, nil }),
+	"DeleteCluster":   onCluster(deleteCluster),
+	"ListNodegroups":  onCluster(listGroups),
+	"ListAddons": onCluster(func(_ *Server, _ Call, k *cluster) (any, error) {
 		return map[string]any{"addons": sortedKeys(k.addons)}, nil
 	}),
-	"List fargate-profiles":          empty("fargateProfileNames"),
-	"List access-entries":            empty("accessEntries"),
-	"List pod-identity-associations": empty("associations"),
-	"List updates":                   empty("updateIds"),
-	"DescribeNodegroup":              onGroup(func(s *Server, g *group) (any, error) { return map[string]any{"nodegroup": s.groupJSON(g)}, nil }),
-	"DeleteNodegroup":                onGroup(deleteGroup),
-	"DescribeAddon":                  onAddon(func(_ *cluster, a *addon) any { return map[string]any{"addon": a.json()} }),
+	"ListFargateProfiles":         empty("fargateProfileNames"),
+	"ListAccessEntries":           empty("accessEntries"),
+	"ListPodIdentityAssociations": empty("associations"),
+	"ListUpdates":                 empty("updateIds"),
+	"DescribeNodegroup":           onGroup(func(s *Server, g *group) (any, error) { return map[string]any{"nodegroup": s.groupJSON(g)}, nil }),
+	"DeleteNodegroup":             onGroup(deleteGroup),
+	"DescribeAddon":               onAddon(func(_ *cluster, a *addon) any { return map[string]any{"addon": a.json()} }),
 	"DeleteAddon": onAddon(func(k *cluster, a *addon) any {
 		delete(k.addons, a.name)
 		return map[string]any{"addon": a.json()}

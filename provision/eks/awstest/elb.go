@@ -33,7 +33,11 @@ var elbOperations = map[string]operation{
 	},
 	"DescribeTags": func(s *Server, c Call) (answer, error) {
 		return xmlAnswer(el("TagDescriptions", each("member", s.balancers(c), func(b *balancer) []node {
-			return []node{el("LoadBalancerName", b.name), el("ResourceArn", b.arn), tagNodes("Tags", "member", b.tags)}
+			named := el("ResourceArn", b.arn)
+			if isClassic(c) {
+				named = el("LoadBalancerName", b.name)
+			}
+			return []node{named, tagNodes("Tags", "member", b.tags)}
 		}))), nil
 	},
 	"DeleteLoadBalancer": func(s *Server, c Call) (answer, error) {

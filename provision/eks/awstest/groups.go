@@ -178,6 +178,17 @@ func (s *Server) launch(a *asg) *instance {
 	return i
 }
 
+// zonesOf are the zones of a group's subnets.
+func (s *Server) zonesOf(a *asg) []string {
+	zones := map[string]bool{}
+	for _, id := range a.group.subnets {
+		if t := s.acct.get("AWS::EC2::Subnet", id); t != nil {
+			zones[t.attrs["AvailabilityZone"]] = true
+		}
+	}
+	return sortedKeys(zones)
+}
+
 func (s *Server) groupSpec(a *asg) GroupSpec {
 	g := a.group
 	spec := GroupSpec{

@@ -95,6 +95,7 @@ type Server struct {
 	exhausted map[string]bool
 	watch     []func(Call)
 	calls     []Call
+	answers   []Answer
 	serial    int
 }
 

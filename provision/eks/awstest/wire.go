@@ -1,11 +1,13 @@
 package awstest
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,8 +109,9 @@ func (s *Server) reply(w http.ResponseWriter, c Call, a answer) {
 		if c.Service == "eks" {
 			typ = "application/json"
 		}
-		w.Header().Set("Content-Type", typ)
-		_ = json.NewEncoder(w).Encode(a.json)
+		var body bytes.Buffer
+		_ = json.NewEncoder(&body).Encode(a.json)
+		s.send(w, c, http.StatusOK, typ, body.Bytes())
 		return
 	}
 	var b strings.Builder
@@ -118,8 +121,46 @@ func (s *Server) reply(w http.ResponseWriter, c Call, a answer) {
 	} else {
 		el(c.Operation+"Response", el(c.Operation+"Result", a.xml), el("ResponseMetadata", request)).write(&b)
 	}
-	w.Header().Set("Content-Type", "text/xml")
-	fmt.Fprint(w, b.String())
+	s.send(w, c, http.StatusOK, "text/xml", []byte(b.String()))
+}
+
+// Answer is what a call was answered with.
+type Answer struct {
+	Service, Operation string
+	Version            string // of the interface, where the call names it
+	Status             int
+	Header             http.Header
+	Body               []byte
+}
+
+// mostAnswers bounds the answers kept of one operation and status.
+const mostAnswers = 8
+
+// Answers returns answers that differ in length, some of each operation and status.
+func (s *Server) Answers() []Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.answers)
+}
+
+func (s *Server) send(w http.ResponseWriter, c Call, status int, typ string, body []byte) {
+	w.Header().Set("Content-Type", typ)
+	a := Answer{c.Service, c.Operation, c.form.Get("Version"), status, w.Header().Clone(), body}
+	s.mu.Lock()
+	alike := 0
+	for _, have := range s.answers {
+		if have.Service == a.Service && have.Operation == a.Operation && have.Status == status {
+			if alike++; len(have.Body) == len(body) {
+				alike = mostAnswers
+			}
+		}
+	}
+	if alike < mostAnswers {
+		s.answers = append(s.answers, a)
+	}
+	s.mu.Unlock()
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
 }
 
 func (s *Server) replyError(w http.ResponseWriter, c Call, err error) {
@@ -130,10 +171,9 @@ func (s *Server) replyError(w http.ResponseWriter, c Call, err error) {
 	w.Header().Set("X-Amzn-Requestid", "r-"+strconv.Itoa(c.N))
 	switch c.Service {
 	case "eks", "ssm", "pricing", "servicequotas", "ecr", "logs", "cloudtrail", "tagging":
-		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Amzn-Errortype", f.code)
-		w.WriteHeader(f.status)
-		_ = json.NewEncoder(w).Encode(map[string]string{"__type": f.code, "message": f.message})
+		body, _ := json.Marshal(map[string]string{"__type": f.code, "message": f.message})
+		s.send(w, c, f.status, "application/json", body)
 		return
 	}
 	var b strings.Builder
@@ -143,7 +183,5 @@ func (s *Server) replyError(w http.ResponseWriter, c Call, err error) {
 	} else {
 		el("ErrorResponse", el("Error", append(detail, el("Type", "Sender"))), el("RequestId", "r-"+strconv.Itoa(c.N))).write(&b)
 	}
-	w.Header().Set("Content-Type", "text/xml")
-	w.WriteHeader(f.status)
-	fmt.Fprint(w, b.String())
+	s.send(w, c, f.status, "text/xml", []byte(b.String()))
 }
