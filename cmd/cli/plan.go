@@ -86,6 +86,14 @@ func (a *app) plan(ctx context.Context, l *assembly.Lab) (*assembly.Plan, error)
 	return l.Plan(ctx, chosen)
 }
 
+// priceText is a price that may not be known, or not apply.
+func priceText(usd float64) string {
+	if usd <= 0 {
+		return "-"
+	}
+	return ui.Dollars(usd)
+}
+
 func planText(w io.Writer, p *assembly.Plan) error {
 	fmt.Fprintf(w, "lab %s on %s\n", p.Name, p.Provider)
 	if p.Bill != nil && len(p.Bill.Deviations) > 0 {
@@ -102,7 +110,7 @@ func planText(w io.Writer, p *assembly.Plan) error {
 		if g.Sticky {
 			mark = "carries the addons"
 		}
-		rows = append(rows, []string{"  " + g.Name, g.InstanceType, fmt.Sprintf("%d..%d", g.Min, g.Max), strconv.Itoa(g.Desired), ui.Dollars(g.PriceUSD), mark})
+		rows = append(rows, []string{"  " + g.Name, g.InstanceType, fmt.Sprintf("%d..%d", g.Min, g.Max), strconv.Itoa(g.Desired), priceText(g.PriceUSD), mark})
 	}
 	if err := ui.Table(w, []string{"  NAME", "INSTANCE TYPE", "NODES", "AT START", "$/HOUR", ""}, rows); err != nil {
 		return err

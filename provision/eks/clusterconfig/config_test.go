@@ -208,6 +208,17 @@ const (
 	groups = "managedNodeGroups:\n- {name: s, instanceType: t3.2xlarge, minSize: 1, desiredCapacity: 1, maxSize: 1}\n"
 )
 
+// What a group may have besides does not stand against it.
+func TestReadTakes(t *testing.T) {
+	for name, more := range map[string]string{
+		"soft taint": "taints: [{key: db, value: \"true\", effect: PreferNoSchedule}]", "template": "launchTemplate: {id: lt-1}", "family": "amiFamily: Bottlerocket",
+	} {
+		if f, err := clusterconfig.Read([]byte(head + groups + "- {name: a, instanceType: m5.large, " + more + "}\n")); err != nil || len(f.NodeGroups) != 2 {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ data, want string }{
 		"other version": {"apiVersion: eksctl.io/v1alpha4\nkind: ClusterConfig\nmetadata: {name: a, region: b}", "v1alpha5 only"},
@@ -220,6 +231,12 @@ func TestReadRefuses(t *testing.T) {
 		"self-managed":  {head + "nodeGroups:\n- {name: s, instanceType: t3.2xlarge}\n", "need managedNodeGroups"},
 		"no groups":     {head, "no managedNodeGroups"},
 		"mixed types":   {head + "managedNodeGroups:\n- {name: a, instanceTypes: [c7a.12xlarge, c6i.16xlarge]}\n", "a has 2 instance types"},
+		"selector":      {head + groups + "- {name: a, instanceSelector: {vCPUs: 2}}\n", "a lets eksctl choose the instance types"},
+		"template":      {head + groups + "- {name: a, launchTemplate: {id: lt-1}}\n", "a has its instance type in a launch template"},
+		"Windows":       {head + groups + "- {name: a, instanceType: m5.large, amiFamily: WindowsServer2022FullContainer}\n", "a runs WindowsServer2022FullContainer"},
+		"taint":         {head + groups + "- {name: a, instanceType: m5.large, taints: [{key: db, value: \"true\", effect: NoSchedule}]}\n", "a has the taint db=true:NoSchedule"},
+		"older taint":   {head + groups + "- {name: a, instanceType: m5.large, taints: {db: \"true:NoExecute\"}}\n", "a has the taint db=true:NoExecute"},
+		"odd taint":     {head + groups + "- {name: a, instanceType: m5.large, taints: yes}\n", "a has taints that are neither"},
 		"two documents": {head + groups + "---\n" + head + groups, "more than one YAML document"},
 		"float version": {strings.Replace(head, `"1.34"`, "1.30", 1) + groups, `write it in quotes: "1.30"`},
 		"odd version":   {strings.Replace(head, `"1.34"`, `"1.3.0"`, 1) + groups, "write a minor version"},

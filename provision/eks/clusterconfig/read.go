@@ -2,10 +2,15 @@ package clusterconfig
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
+	"github.com/hashicorp/go-multierror"
 	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
 )
@@ -95,12 +100,60 @@ func (f *givenFile) usable() error {
 	case len(f.Managed) == 0:
 		return errors.New("there are no managedNodeGroups: the lab needs one of each instance type")
 	}
+	var errs *multierror.Error
 	for _, g := range f.Managed {
-		if len(g.InstanceTypes) > 1 {
-			return fmt.Errorf("managedNodeGroups: %s has %d instance types: the lab needs a group of its own for each, as trials ask for a type", g.Name, len(g.InstanceTypes))
+		if err := g.usable(); err != nil {
+			errs = multierror.Append(errs, fmt.Errorf("managedNodeGroups: %s %w", g.Name, err))
+		}
+	}
+	return errs.ErrorOrNil()
+}
+
+// usable refuses a managed group on which no pod of the lab could run, or whose instance type is not known before it is there.
+func (g *group) usable() error {
+	typed := g.InstanceType != "" || len(g.InstanceTypes) > 0
+	switch {
+	case len(g.InstanceTypes) > 1:
+		return fmt.Errorf("has %d instance types: the lab needs a group of its own for each, as trials ask for a type", len(g.InstanceTypes))
+	case len(g.Selector) > 0 && !typed:
+		return errors.New("lets eksctl choose the instance types (instanceSelector): the lab needs a group of its own for each; write instanceType")
+	case len(g.LaunchTemplate) > 0 && !typed:
+		return errors.New("has its instance type in a launch template, where the lab does not see it; write instanceType, and take it out of the template")
+	case strings.HasPrefix(g.AMIFamily, "Windows"):
+		return fmt.Errorf("runs %s: nothing of the lab can; leave it out of the lab's file", g.AMIFamily)
+	}
+	taints, err := readTaints(g.Taints)
+	if err != nil {
+		return err
+	}
+	for _, t := range taints {
+		if t.Effect == "NoSchedule" || t.Effect == "NoExecute" {
+			return fmt.Errorf("has the taint %s=%s:%s, which no pod of the lab tolerates; take it away, or leave the group out", t.Key, t.Value, t.Effect)
 		}
 	}
 	return nil
+}
+
+type taint struct{ Key, Value, Effect string }
+
+// readTaints reads taints in both of eksctl's forms: a list, and a mapping of keys to value:effect.
+func readTaints(raw json.RawMessage) ([]taint, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	var list []taint
+	if err := json.Unmarshal(raw, &list); err == nil {
+		return list, nil
+	}
+	var older map[string]string
+	if err := json.Unmarshal(raw, &older); err != nil {
+		return nil, errors.New("has taints that are neither a list of key, value and effect nor a mapping of key to value:effect")
+	}
+	for _, key := range slices.Sorted(maps.Keys(older)) {
+		value, effect, _ := strings.Cut(older[key], ":")
+		list = append(list, taint{key, value, effect})
+	}
+	return list, nil
 }
 
 // checkText refuses what a decoder would pass over: a second document, and a version that YAML reads as a number, so that 1.30 becomes 1.3.
@@ -147,6 +200,11 @@ type group struct {
 	Zones         []string          `json:"availabilityZones"`
 	VolumeSize    int               `json:"volumeSize"`
 	Labels        map[string]string `json:"labels"`
+
+	AMIFamily      string          `json:"amiFamily"`
+	Taints         json.RawMessage `json:"taints"`
+	Selector       map[string]any  `json:"instanceSelector"`
+	LaunchTemplate map[string]any  `json:"launchTemplate"`
 }
 
 // eksctl's own defaults: two nodes unless a size is given, and sizes not given follow the one that is.
