@@ -69,7 +69,7 @@ func (r *Report) Err() error {
 			errs = multierror.Append(errs, err)
 		}
 	}
-	return errs.ErrorOrNil()
+	return step.Listed(errs)
 }
 
 // Add appends a check.

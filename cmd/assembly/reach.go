@@ -113,5 +113,5 @@ func together(looks []func() error) error {
 			errs = multierror.Append(errs, err)
 		}
 	}
-	return errs.ErrorOrNil()
+	return step.Listed(errs)
 }

@@ -169,7 +169,7 @@ func (w *Writer) AddImage(ctx context.Context, name, wanted string, o Options) (
 		w.index.Manifests = append(w.index.Manifests, d)
 		return d.Digest.String(), nil
 	}
-	return "", step.Try(errs, "check the network, or name a mirror (--registry-mirror REGISTRY=MIRROR)")
+	return "", step.Try(step.Listed(errs), "check the network, or name a mirror (--registry-mirror REGISTRY=MIRROR)")
 }
 
 // imagePlaces are the image at the mirrors of its registry, and then itself.

@@ -100,7 +100,7 @@ func Fetch(ctx context.Context, ref Ref, o Options) (Content, error) {
 			break
 		}
 	}
-	return Content{}, step.Try(errs, "check the network, name a mirror (--chart-mirror HOST=MIRROR), or bring it along (--bundle, see `ocifit-lab bundle create`)")
+	return Content{}, step.Try(step.Listed(errs), "check the network, name a mirror (--chart-mirror HOST=MIRROR), or bring it along (--bundle, see `ocifit-lab bundle create`)")
 }
 
 func check(ref Ref, data []byte, from string) (Content, error) {

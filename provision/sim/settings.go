@@ -12,6 +12,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/sim/scaler"
+	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // Simulated says what of a sim cluster is not real.
@@ -54,7 +55,7 @@ func (s Settings) Validate() error {
 		}
 		seen[g.Name] = true
 	}
-	return errs.ErrorOrNil()
+	return step.Listed(errs)
 }
 
 // folder is the part of a lab's state folder that belongs to this provider.

@@ -132,6 +132,15 @@ func gather(all *multierror.Error, err error) *multierror.Error {
 	return all
 }
 
+// Listed gives the errors of independent operations the same layout; without any it is nil.
+func Listed(all *multierror.Error) error {
+	if all == nil {
+		return nil
+	}
+	all.ErrorFormat = listErrors
+	return all.ErrorOrNil()
+}
+
 func listErrors(errs []error) string {
 	if len(errs) == 1 {
 		return errs[0].Error()

@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/go-multierror"
 	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
+
+	"github.com/compspec/ocifit-lab/provision/step"
 )
 
 // Facts are what the lab has to know of an eksctl file, its own or a user's.
@@ -106,7 +108,7 @@ func (f *givenFile) usable() error {
 			errs = multierror.Append(errs, fmt.Errorf("managedNodeGroups: %s %w", g.Name, err))
 		}
 	}
-	return errs.ErrorOrNil()
+	return step.Listed(errs)
 }
 
 // usable refuses a managed group on which no pod of the lab could run, or whose instance type is not known before it is there.
