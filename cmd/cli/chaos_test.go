@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -244,8 +245,8 @@ func (l chaosLab) nothingRuns() {
 	}
 }
 
-// gone demands that nothing but the results is left of the lab.
-func (l chaosLab) gone() {
+// gone demands that nothing but the results is left of the lab, and files of the test's own.
+func (l chaosLab) gone(own ...string) {
 	l.t.Helper()
 	for _, pid := range l.processes() {
 		l.t.Errorf("process %d is left", pid)
@@ -255,7 +256,7 @@ func (l chaosLab) gone() {
 		l.t.Fatal(err)
 	}
 	for _, e := range entries {
-		if e.Name() != "results" {
+		if e.Name() != "results" && !slices.Contains(own, e.Name()) {
 			l.t.Errorf("left: %s", e.Name())
 		}
 	}

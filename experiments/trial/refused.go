@@ -3,11 +3,14 @@ package trial
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/compspec/ocifit-lab/provision/wait"
 )
@@ -23,10 +26,15 @@ const (
 // unlessRefused does what waits for the trial's pod and its node, and ends it when the pod cannot be made (by a quota, by PodSecurity, by
 // another webhook: the API server tells that in events of the job only), or when no machine of its type can be had.
 func (a *attempt) unlessRefused(ctx context.Context, await func(context.Context) error) error {
+	return unless(ctx, await, a.awaitRefusal, a.awaitShortage)
+}
+
+// unless does what waits, and ends it when one of the looks finds why it would wait in vain.
+func unless(ctx context.Context, await func(context.Context) error, looks ...func(context.Context) *Failure) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var looking sync.WaitGroup
-	for _, look := range []func(context.Context) *Failure{a.awaitRefusal, a.awaitShortage} {
+	for _, look := range looks {
 		looking.Go(func() {
 			if failure := look(ctx); failure != nil {
 				cancel(failure)
@@ -41,6 +49,58 @@ func (a *attempt) unlessRefused(ctx context.Context, await func(context.Context)
 		return failure
 	}
 	return err
+}
+
+const (
+	// pullTime is how long a kubelet may try in vain to get an image: its pauses grow to five minutes, and registries have bad moments.
+	pullTime = 5 * time.Minute
+	pullLook = 15 * time.Second
+)
+
+// awaitPull returns the failure of a trial whose image cannot be had, or nil when ctx ends before.
+func (a *attempt) awaitPull(ctx context.Context) *Failure {
+	var since time.Time
+	var failure *Failure
+	err := wait.Until(ctx, "", wait.Every(pullLook), func(ctx context.Context) (bool, string, error) {
+		pod, err := a.Cluster.Clientset.CoreV1().Pods(a.Namespace).Get(ctx, a.pod.Name, metav1.GetOptions{})
+		if err != nil {
+			return false, "", nil //nolint:nilerr // the wait for the container itself tells of a cluster in trouble
+		}
+		why, lasting := notPulled(pod)
+		switch {
+		case why == "":
+			since = time.Time{}
+			return false, "", nil
+		case since.IsZero():
+			since = time.Now()
+		}
+		if !lasting && time.Since(since) < pullTime {
+			return false, "", nil
+		}
+		failure = &Failure{"image", errors.New(why)}
+		return true, "", nil
+	})
+	if err != nil {
+		return nil
+	}
+	return failure
+}
+
+// notPulled says which container of a pod waits for its image and why; lasting is what no kubelet tries again.
+func notPulled(pod *corev1.Pod) (why string, lasting bool) {
+	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if s.State.Waiting == nil {
+			continue
+		}
+		switch w := s.State.Waiting; w.Reason {
+		case "InvalidImageName", "ErrImageNeverPull":
+			lasting = true
+			fallthrough
+		case "ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
+			return fmt.Sprintf("%s for %s: %s: %s", s.Image, s.Name, w.Reason, w.Message), lasting
+		}
+	}
+	return "", false
 }
 
 const (

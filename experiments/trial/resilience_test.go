@@ -253,6 +253,58 @@ func TestOnlyTheSameReasonCounts(t *testing.T) {
 }
 
 // A trial does not wait for a machine that cannot be had, nor gives up one of which nothing is known.
+// An image that nobody can pull ends the wait for its container: what cannot succeed at once, the rest after some tries of the kubelet. One that
+// came after a bad moment of its registry does not.
+func TestImageThatCannotBePulled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		init   bool
+		heals  bool
+		want   string
+		after  time.Duration
+	}{
+		"not there":           {reason: "ImagePullBackOff", want: "image: example.org/a:v1 for main: ImagePullBackOff: it is not there", after: pullTime},
+		"of flux":             {reason: "ErrImagePull", init: true, want: "image: example.org/a:v1 for main: ErrImagePull: it is not there", after: pullTime},
+		"no name":             {reason: "InvalidImageName", want: "image: example.org/a:v1 for main: InvalidImageName: it is not there", after: 0},
+		"a bad moment":        {reason: "ErrImagePull", heals: true},
+		"waits for something": {reason: "ContainerCreating"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				status := []corev1.ContainerStatus{{Name: "main", Image: "example.org/a:v1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: tc.reason, Message: "it is not there"}}}}
+				pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "trials"}, Status: corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: status}}
+				if tc.init {
+					pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses = status, nil
+				}
+				cluster := &kube.Cluster{Clientset: fake.NewClientset(pod), Namespace: "trials"}
+				a := &attempt{pod: pod, Runner: &Runner{Namespace: "trials", Cluster: cluster}}
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+				defer cancel()
+				if tc.heals {
+					time.AfterFunc(pullTime/2, func() {
+						well := pod.DeepCopy()
+						well.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
+						if _, err := cluster.Clientset.CoreV1().Pods("trials").UpdateStatus(context.Background(), well, metav1.UpdateOptions{}); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				began := time.Now()
+				err := unless(ctx, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, a.awaitPull)
+				took := time.Since(began)
+				switch {
+				case tc.want == "":
+					if !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%v after %s", err, took)
+					}
+				case err == nil || err.Error() != tc.want || took < tc.after || took > tc.after+time.Minute:
+					t.Errorf("%v after %s", err, took)
+				}
+			})
+		})
+	}
+}
+
 func TestShortageEndsTheWait(t *testing.T) {
 	asked := 0
 	a := &attempt{bound: "hpc7g.16xlarge", Runner: &Runner{Namespace: "trials", Cluster: fakeCluster(), shortagePause: time.Millisecond}}

@@ -215,14 +215,16 @@ func (a *attempt) awaitScheduled(ctx context.Context) error {
 }
 
 func (a *attempt) awaitStarted(ctx context.Context) error {
-	err := a.await(ctx, func(p *corev1.Pod) (bool, error) {
-		for _, s := range p.Status.ContainerStatuses {
-			if s.Name == a.release && (s.State.Running != nil || s.State.Terminated != nil) {
-				return true, nil
+	err := unless(ctx, func(ctx context.Context) error {
+		return a.await(ctx, func(p *corev1.Pod) (bool, error) {
+			for _, s := range p.Status.ContainerStatuses {
+				if s.Name == a.release && (s.State.Running != nil || s.State.Terminated != nil) {
+					return true, nil
+				}
 			}
-		}
-		return over(p), nil
-	})
+			return over(p), nil
+		})
+	}, a.awaitPull)
 	if err != nil {
 		return err
 	}
@@ -271,12 +273,24 @@ func (a *attempt) follow(ctx context.Context) error {
 		if w.err != nil {
 			return w.err
 		}
-		return &Failure{"log", err}
+		return a.whyNoLog(ctx, err)
 	}
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	return a.await(ctx, func(p *corev1.Pod) (bool, error) { return over(p), nil })
+}
+
+// whyNoLog tells what became of a pod whose log cannot be read to its end: its machine may be gone, or it itself.
+func (a *attempt) whyNoLog(ctx context.Context, err error) error {
+	core := a.Cluster.Clientset.CoreV1()
+	if _, gone := core.Nodes().Get(ctx, a.pod.Spec.NodeName, metav1.GetOptions{}); apierrors.IsNotFound(gone) {
+		return &Failure{"node", fmt.Errorf("its machine went away while it ran: %w", err)}
+	}
+	if pod, gone := core.Pods(a.Namespace).Get(ctx, a.pod.Name, metav1.GetOptions{}); apierrors.IsNotFound(gone) || gone == nil && pod.DeletionTimestamp != nil {
+		return &Failure{"pod", fmt.Errorf("it was evicted or deleted while it ran: %w", err)}
+	}
+	return &Failure{"log", err}
 }
 
 // diskWriter remembers that writing failed: a full disk is no fault of the trial.
