@@ -63,18 +63,7 @@ func iterations(a *Analysis) template.HTML {
 
 func (p *plot) iterations(a *Analysis, arm int, trials [][]float64, x scale, y func(float64) float64, h int) {
 	name := a.Arms[arm].Name
-	medians := make([]float64, 0, len(x.ticks))
-	for k := range int(x.hi) {
-		var at []float64
-		for _, trial := range trials {
-			if k < len(trial) {
-				at = append(at, trial[k])
-			}
-		}
-		if len(at) > 0 {
-			medians = append(medians, stats.Describe(at).Median)
-		}
-	}
+	medians := byPosition(trials)
 	if len(medians) == 0 {
 		p.row(armClass(a, arm), name, "", name+": no complete trial", h)
 		p.end("-", "")
@@ -92,6 +81,22 @@ func (p *plot) iterations(a *Analysis, arm int, trials [][]float64, x scale, y f
 		p.printf(`<line class="med" x1="%.2f%%" x2="%.2f%%" y1="%.1f" y2="%.1f"/>`, x.at(float64(k)), x.at(float64(k+1)), y(medians[k-1]), y(medians[k]))
 	}
 	p.end("first "+percent(medians[0]), fmt.Sprintf("lowest is %d", lowest))
+}
+
+// byPosition are the medians over the trials of each iteration, in their order.
+func byPosition(trials [][]float64) (medians []float64) {
+	for k := 0; ; k++ {
+		var at []float64
+		for _, trial := range trials {
+			if k < len(trial) {
+				at = append(at, trial[k])
+			}
+		}
+		if len(at) == 0 {
+			return medians
+		}
+		medians = append(medians, stats.Describe(at).Median)
+	}
 }
 
 func percent(share float64) string { return fmt.Sprintf("%+.1f%%", 100*share) }
