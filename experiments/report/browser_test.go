@@ -89,15 +89,21 @@ document.getElementById('f').onload = e => {
 };
 </script>`
 
-func TestInABrowser(t *testing.T) {
+// browserAndFolder are the browser, and where what it shows is kept: REPORT_OUT, or nowhere.
+func browserAndFolder(t *testing.T) (browser, out string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
-	browser := chromium(t)
-	out := os.Getenv("REPORT_OUT")
-	if out == "" {
+	browser = chromium(t)
+	if out = os.Getenv("REPORT_OUT"); out == "" {
 		out = t.TempDir()
 	}
+	return browser, out
+}
+
+func TestInABrowser(t *testing.T) {
+	browser, out := browserAndFolder(t)
 	for _, study := range []string{"procedure", "controlled"} {
 		page := htmlOf(t, analysis(t, study, 12, reporttest.Options{Simulated: true, NodeLife: 3}))
 		file := filepath.Join(out, study+".html")
@@ -122,14 +128,7 @@ func TestInABrowser(t *testing.T) {
 type content struct{ texts, svgs int }
 
 func TestLivePageInABrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a browser")
-	}
-	browser := chromium(t)
-	out := os.Getenv("REPORT_OUT")
-	if out == "" {
-		out = t.TempDir()
-	}
+	browser, out := browserAndFolder(t)
 	half := func(_ string, n int) bool { return n > 6 }
 	page := liveOf(t, analysis(t, "controlled", 12, reporttest.Options{Simulated: true, NodeLife: 3, Skip: half}))
 	file := filepath.Join(out, "live.html")
