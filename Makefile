@@ -54,14 +54,15 @@ demo: build ## run the whole study on provider sim: why procedure cannot tell, a
 	../ocifit-lab results show && \
 	../ocifit-lab results show --study controlled
 
+# The slowest package takes some minutes alone, and a machine may be busy.
 test: ## run all tests
-	go test ./...
+	go test -timeout 40m ./...
 
 vet: ## run go vet; the first time it reads all of Kubernetes, some minutes
 	go vet ./...
 
 race: ## run the tests of everything that does not link Kubernetes' server code under the race detector
-	go test -race $(LIGHT)
+	go test -race -timeout 40m $(LIGHT)
 
 cover: ## run the same packages with coverage; bin/cover.html shows the lines
 	@mkdir -p bin

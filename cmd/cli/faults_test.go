@@ -27,7 +27,12 @@ var faults = []struct {
 	reason string
 }{
 	{"the machine is taken back", func(ctx context.Context, c *kube.Cluster, p *corev1.Pod) error {
-		return c.Clientset.CoreV1().Nodes().Delete(ctx, p.Spec.NodeName, metav1.DeleteOptions{})
+		if err := c.Clientset.CoreV1().Nodes().Delete(ctx, p.Spec.NodeName, metav1.DeleteOptions{}); err != nil {
+			return err
+		}
+		// Kubernetes removes the pods of a node that is gone after 40 s.
+		now := int64(0)
+		return c.Clientset.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
 	}, "node: its machine went away while it ran"},
 	{"the pod is evicted", func(ctx context.Context, c *kube.Cluster, p *corev1.Pod) error {
 		return c.Clientset.PolicyV1().Evictions(p.Namespace).Evict(ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace}})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/compspec/ocifit-lab/provision"
+	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/filelock"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
@@ -74,6 +75,37 @@ func TestUpTwiceAtOnce(t *testing.T) {
 	defer lock.Release()
 	if err := up(t, p); !errors.Is(err, filelock.ErrHeld) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
 		t.Errorf("error %v, want one that names process %d", err, os.Getpid())
+	}
+}
+
+// An up that is killed as soon as it has started a supervisor leaves one that has told nothing of itself: it may even lock the folder before
+// the one that the next up starts.
+func TestUpAfterAKilledUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts supervisors")
+	}
+	for _, pause := range []time.Duration{0, 60 * time.Millisecond, 400 * time.Millisecond} {
+		t.Run(pause.String(), func(t *testing.T) {
+			p := newProvider(t.TempDir())
+			if err := os.MkdirAll(string(p.dir), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := atomicfile.WriteJSON(p.dir.settings(), p.opts.Settings, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			first, err := p.spawn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(pause)
+			if err := up(t, p); err != nil {
+				t.Error(err)
+			}
+			if err := p.down(t.Context(), func(string, ...any) {}); err != nil {
+				t.Error(err)
+			}
+			<-first.ended
+		})
 	}
 }
 

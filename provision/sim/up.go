@@ -23,6 +23,9 @@ import (
 // stopGrace is how long a supervisor may take to end before it is killed.
 const stopGrace = stopWithin + time.Second
 
+// startTries is how often a supervisor is started where another one was faster.
+const startTries = 3
+
 // done tells whether a supervisor with these settings runs and answers.
 func (p *Provider) done(ctx context.Context) (bool, error) {
 	r, err := readReport(p.dir)
@@ -52,29 +55,49 @@ func (p *Provider) up(ctx context.Context, log step.Log) error {
 		return err
 	}
 	defer lock.Release()
+	if err := atomicfile.WriteJSON(p.dir.settings(), p.opts.Settings, 0o600); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		if err := p.endOthers(log); err != nil {
+			return err
+		}
+		child, err := p.spawn()
+		if err != nil {
+			return err
+		}
+		if err = p.await(ctx, child, log); err == nil {
+			break
+		}
+		// One that an up before this one had begun, and that had told nothing of itself yet, may have come first.
+		if _, taken := lockHolder(p.dir.lock()); !taken || !child.gone || try == startTries || ctx.Err() != nil {
+			return err
+		}
+	}
+	return p.copyKubeconfig()
+}
+
+// endOthers ends a supervisor that runs already, also one that has not reported itself.
+func (p *Provider) endOthers(log step.Log) error {
 	if r, err := readReport(p.dir); err == nil && r != nil && r.Process.alive() {
 		log("ending the supervisor (process %d) that runs with other settings or does not answer", r.Process.PID)
 		if err := r.Process.stop(stopGrace); err != nil {
 			return err
 		}
 	}
-	if err := atomicfile.WriteJSON(p.dir.settings(), p.opts.Settings, 0o600); err != nil {
-		return err
+	holder, ok := lockHolder(p.dir.lock())
+	if !ok {
+		return nil
 	}
-	child, err := p.spawn()
-	if err != nil {
-		return err
-	}
-	if err := p.await(ctx, child, log); err != nil {
-		return err
-	}
-	return p.copyKubeconfig()
+	log("ending the supervisor (process %d) that has not reported itself", holder.PID)
+	return holder.stop(stopGrace)
 }
 
 // child is a supervisor that this process started.
 type child struct {
 	pid   int
 	ended chan error // closed after the end
+	gone  bool       // its end was seen
 	from  int64      // where its part of the log begins
 }
 
@@ -120,6 +143,7 @@ func (p *Provider) await(ctx context.Context, c *child, log step.Log) error {
 		}
 		select {
 		case err := <-c.ended:
+			c.gone = true
 			return false, "", p.died(c, err)
 		default:
 			return false, doing, nil
