@@ -53,39 +53,41 @@ func (f *runFlags) dir(a *app) (string, error) {
 	return runDir(spec, s, f.run), nil
 }
 
-// open opens the run that the flags name, to read.
-func (f *runFlags) open(a *app) (*store.Run, string, error) {
-	dir, err := f.dir(a)
-	if err != nil {
-		return nil, "", err
-	}
-	run, err := store.Open(dir, store.Read)
+const firstRun = "run `ocifit-lab experiment all` first, or name another run with --run"
+
+// openFolder opens a run's folder; without says what to do where there is none.
+func openFolder(dir string, mode store.Mode, without string) (*store.Run, error) {
+	run, err := store.Open(dir, mode)
 	if errors.Is(err, store.ErrNoRun) {
-		err = step.Try(err, "run `ocifit-lab experiment all` first, or name another run with --run")
+		return nil, step.Try(err, "%s", without)
 	}
-	return run, dir, err
+	return run, err
 }
 
 // analysis reads and compares a run, and records that somebody looked.
-func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, string, error) {
-	run, dir, err := f.open(a)
+func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, error) {
+	dir, err := f.dir(a)
 	if err != nil {
-		return nil, "", err
+		return nil, err
+	}
+	run, err := openFolder(dir, store.Read, firstRun)
+	if err != nil {
+		return nil, err
 	}
 	defer run.Close()
-	out, err := analyse(ctx, run, f)
+	out, err := analyse(ctx, run, f.baseline)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if err := run.NoteLook(out.Progress()); err != nil {
 		a.say("that the comparison was read now could not be recorded: %v", err)
 	}
-	return out, dir, nil
+	return out, nil
 }
 
-func analyse(ctx context.Context, run *store.Run, f runFlags) (*report.Analysis, error) {
+func analyse(ctx context.Context, run *store.Run, baseline string) (*report.Analysis, error) {
 	prices, _ := assembly.Prices(run.Info().Provider)
-	return report.Analyse(ctx, run, report.Options{Prices: prices, Baseline: f.baseline})
+	return report.Analyse(ctx, run, report.Options{Prices: prices, Baseline: baseline})
 }
 
 func (a *app) resultsShowCmd() *cobra.Command {
@@ -96,7 +98,7 @@ func (a *app) resultsShowCmd() *cobra.Command {
 		Example: "  ocifit-lab results show\n  ocifit-lab results show --study controlled -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			analysis, _, err := a.analysis(cmd.Context(), f)
+			analysis, err := a.analysis(cmd.Context(), f)
 			if err != nil {
 				return err
 			}
@@ -124,17 +126,24 @@ progress, what ran where, what does not count, and the bill. That page compares 
 			if !ok {
 				return fmt.Errorf("--format is %q; use html or md", format)
 			}
-			if cmd.Flags().Changed("watch") {
-				if err := a.watchReport(cmd.Context(), f, file, format, watch); err != nil {
-					return err
-				}
-			}
-			analysis, dir, err := a.analysis(cmd.Context(), f)
+			dir, err := f.dir(a)
 			if err != nil {
 				return err
 			}
 			if file == "" {
-				file = reportFile(dir, format)
+				file = filepath.Join(dir, "report."+format)
+			}
+			if cmd.Flags().Changed("watch") {
+				if format != "html" {
+					return errors.New("--watch writes a page: use it with --format html")
+				}
+				if err := a.watchReport(cmd.Context(), dir, f.baseline, file, watch); err != nil {
+					return err
+				}
+			}
+			analysis, err := a.analysis(cmd.Context(), f)
+			if err != nil {
+				return err
 			}
 			return a.writeWhole(file, func(w io.Writer) error { return write(w, analysis) })
 		},
@@ -149,25 +158,18 @@ progress, what ran where, what does not count, and the bill. That page compares 
 	return cmd
 }
 
-func reportFile(dir, format string) string { return filepath.Join(dir, "report."+format) }
-
-// watchReport writes the page of a run's progress again and again, until the run is whole.
-func (a *app) watchReport(ctx context.Context, f runFlags, file, format string, every time.Duration) error {
-	switch {
-	case format != "html":
-		return errors.New("--watch writes a page: use it with --format html")
-	case every < time.Second:
+// watchReport writes the page of a run's progress to a file again and again, until the run is whole.
+func (a *app) watchReport(ctx context.Context, dir, baseline, file string, every time.Duration) error {
+	if every < time.Second {
 		return fmt.Errorf("--watch is %s; a page is written once a second at most", every)
 	}
-	told := false
-	for {
-		whole, err := a.writeProgress(ctx, f, &file, every)
+	for told := false; ; told = true {
+		whole, err := writeProgress(ctx, dir, baseline, file, every)
 		if whole || err != nil {
 			return err
 		}
 		if !told {
 			a.say("%s shows the run's progress every %s, until it is whole; Ctrl-C ends the watch, not the run", file, every)
-			told = true
 		}
 		if err := wait.Pause(ctx, every); err != nil {
 			return err
@@ -176,16 +178,13 @@ func (a *app) watchReport(ctx context.Context, f runFlags, file, format string, 
 }
 
 // writeProgress writes the page once, unless the run is whole.
-func (a *app) writeProgress(ctx context.Context, f runFlags, file *string, every time.Duration) (whole bool, err error) {
-	run, dir, err := f.open(a)
+func writeProgress(ctx context.Context, dir, baseline, file string, every time.Duration) (whole bool, err error) {
+	run, err := openFolder(dir, store.Read, firstRun)
 	if err != nil {
 		return false, err
 	}
 	defer run.Close()
-	if *file == "" {
-		*file = reportFile(dir, "html")
-	}
-	analysis, err := analyse(ctx, run, f)
+	analysis, err := analyse(ctx, run, baseline)
 	if err != nil {
 		return false, err
 	}
@@ -196,7 +195,7 @@ func (a *app) writeProgress(ctx context.Context, f runFlags, file *string, every
 	if err := report.WriteLive(&data, analysis, every); err != nil {
 		return false, err
 	}
-	return false, atomicfile.Output(*file, data.Bytes(), 0o644)
+	return false, atomicfile.Output(file, data.Bytes(), 0o644)
 }
 
 // writeWhole makes a file appear at once and says so.

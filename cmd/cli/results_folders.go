@@ -16,7 +16,6 @@ import (
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/experiments/report"
 	"github.com/compspec/ocifit-lab/experiments/store"
-	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
 )
 
@@ -26,11 +25,7 @@ func (a *app) openRun(name string, mode store.Mode) (*store.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := store.Open(dir, mode)
-	if errors.Is(err, store.ErrNoRun) {
-		return nil, step.Try(err, "runs are named by their folder in the lab's results, or by a path with a / in it")
-	}
-	return run, err
+	return openFolder(dir, mode, "runs are named by their folder in the lab's results, or by a path with a / in it")
 }
 
 func (a *app) resultsCompareCmd() *cobra.Command {
@@ -71,7 +66,7 @@ func (a *app) resultsExportCmd() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("--format is %q; use csv or json", format)
 			}
-			analysis, _, err := a.analysis(cmd.Context(), f)
+			analysis, err := a.analysis(cmd.Context(), f)
 			if err != nil {
 				return err
 			}

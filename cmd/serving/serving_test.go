@@ -3,17 +3,11 @@ package serving
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,6 +17,7 @@ import (
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 
+	"github.com/compspec/ocifit-lab/provision/pki"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
 	"github.com/compspec/ocifit-lab/webhook/artifact/ecr/ecrtest"
@@ -73,13 +68,20 @@ func TestFortyHoursOfAdmissions(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	pool := certificate(t, dir)
+	authority, err := pki.New("test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile, err := authority.IssueTo(dir, "tls", pki.Request{CommonName: "webhook.test", DNSNames: []string{"webhook.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, "features.json"), []byte(`[{"node.kubernetes.io/instance-type":"a","kubernetes.io/arch":"amd64"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd, o := command()
 	if err := cmd.ParseFlags([]string{
-		"--listen", "127.0.0.1:0", "--tls-cert", filepath.Join(dir, "tls.crt"), "--tls-key", filepath.Join(dir, "tls.key"),
+		"--listen", "127.0.0.1:0", "--tls-cert", certFile, "--tls-key", keyFile,
 		"--features-dir", dir, "--plain-http", r.Host, "--artifact-max-stale", "-1s",
 	}); err != nil {
 		t.Fatal(err)
@@ -109,7 +111,7 @@ func TestFortyHoursOfAdmissions(t *testing.T) {
 		done <- nil
 		t.Fatal(err)
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "webhook.test"}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool(), ServerName: "webhook.test"}}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: time.Minute}
 	for minute := 0; minute <= 40*60; minute += 10 {
@@ -142,34 +144,4 @@ func TestFortyHoursOfAdmissions(t *testing.T) {
 	if n := r.Issued(); n < 4 || n > 6 {
 		t.Errorf("%d tokens in 40 hours", n)
 	}
-}
-
-// certificate writes a key and a certificate for webhook.test.
-func certificate(t *testing.T, dir string) *x509.CertPool {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"webhook.test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{"tls.crt": {Type: "CERTIFICATE", Bytes: der}, "tls.key": {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return pool
 }

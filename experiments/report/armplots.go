@@ -16,14 +16,23 @@ func armClass(a *Analysis, i int) string {
 	return fmt.Sprintf(`arm" style="--h:%.0f`, math.Mod(210+137.5*float64(i-1), 360))
 }
 
-// spread draws every trial of every arm.
-func spread(a *Analysis) template.HTML {
-	top, least := 0.0, math.Inf(1)
+// byArm are the complete trials of each arm.
+func (a *Analysis) byArm() map[string][]*TrialRow {
 	rows := map[string][]*TrialRow{}
 	for i := range a.Trials {
 		t := &a.Trials[i]
-		top, least = math.Max(top, t.Figure), math.Min(least, t.Figure)
 		rows[t.Arm] = append(rows[t.Arm], t)
+	}
+	return rows
+}
+
+// spread draws every trial of every arm.
+func spread(a *Analysis) template.HTML {
+	top, least := 0.0, math.Inf(1)
+	rows := a.byArm()
+	for i := range a.Trials {
+		t := &a.Trials[i]
+		top, least = math.Max(top, t.Figure), math.Min(least, t.Figure)
 	}
 	s, unit := linear(top), a.Metric.Unit
 	if armsApart(a) {

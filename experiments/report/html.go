@@ -93,6 +93,12 @@ type fact struct{ Name, Value string }
 // mostExcluded bounds a table that could otherwise fill the page.
 const mostExcluded = 200
 
+// shownExcluded are the excluded attempts that a page shows, and how many more there are.
+func (a *Analysis) shownExcluded() (shown []Excluded, more int) {
+	shown = a.Excluded[:min(len(a.Excluded), mostExcluded)]
+	return shown, len(a.Excluded) - len(shown)
+}
+
 func newPage(a *Analysis) (*page, error) {
 	p := &page{
 		A: a, Style: template.CSS(pageStyle), Date: dateText(a.Run.Created, "2 January 2006"), Written: a.now.UTC().Format(time.DateTime + " UTC"),
@@ -115,10 +121,7 @@ func newPage(a *Analysis) (*page, error) {
 		}
 	}
 	p.Decisions = decisionRows(a)
-	p.ExcludedShown = a.Excluded
-	if len(a.Excluded) > mostExcluded {
-		p.ExcludedShown, p.ExcludedMore = a.Excluded[:mostExcluded], len(a.Excluded)-mostExcluded
-	}
+	p.ExcludedShown, p.ExcludedMore = a.shownExcluded()
 	p.Forest, p.Spread, p.Cost, p.Legend = forest(a), spread(a), costBars(a), legend(a)
 	p.Iterations, p.FirstText = iterations(a), firstText(a.Run.FirstIteration)
 	p.Timeline, p.TimelineNote = timeline(a)

@@ -12,8 +12,8 @@ import (
 // mostDots bounds the trials whose iterations are drawn one by one; the medians are of all.
 const mostDots = 60
 
-// deviations are the iterations of each trial of an arm, each as a share of the mean of its trial's that count, less one.
-func deviations(rows []*TrialRow) [][]float64 {
+// offsets are the iterations of each trial of an arm, each as a share of the mean of its trial's that count, less one.
+func offsets(rows []*TrialRow) [][]float64 {
 	out := make([][]float64, 0, len(rows))
 	for _, r := range rows {
 		one := make([]float64, len(r.Iterations))
@@ -27,12 +27,9 @@ func deviations(rows []*TrialRow) [][]float64 {
 
 // iterations draws how the iterations of a trial differ by their position; nothing where trials have one.
 func iterations(a *Analysis) template.HTML {
-	byArm := map[string][]*TrialRow{}
-	n := 0
+	byArm, n := a.byArm(), 0
 	for i := range a.Trials {
-		t := &a.Trials[i]
-		byArm[t.Arm] = append(byArm[t.Arm], t)
-		n = max(n, len(t.Iterations))
+		n = max(n, len(a.Trials[i].Iterations))
 	}
 	if n < 2 {
 		return ""
@@ -40,7 +37,7 @@ func iterations(a *Analysis) template.HTML {
 	off := make([][][]float64, len(a.Arms))
 	most := 0.01
 	for i := range a.Arms {
-		off[i] = deviations(byArm[a.Arms[i].Name])
+		off[i] = offsets(byArm[a.Arms[i].Name])
 		for _, trial := range off[i] {
 			for _, v := range trial {
 				most = max(most, math.Abs(v))

@@ -36,13 +36,11 @@ func WriteLive(w io.Writer, a *Analysis, refresh time.Duration) error {
 	}
 	p := livePage{
 		A: a, Style: template.CSS(pageStyle), Refresh: max(1, int(math.Ceil(refresh.Seconds()))), Written: a.now.UTC().Format(time.DateTime + " UTC"),
-		Bill: sentence(billText(a)), Progress: progressBars(a), Legend: legend(a), ExcludedShown: a.Excluded,
+		Bill: sentence(billText(a)), Progress: progressBars(a), Legend: legend(a),
 	}
 	p.Complete, p.Planned = a.Progress()
 	p.Timeline, p.TimelineNote = timeline(a)
-	if len(a.Excluded) > mostExcluded {
-		p.ExcludedShown, p.ExcludedMore = a.Excluded[:mostExcluded], len(a.Excluded)-mostExcluded
-	}
+	p.ExcludedShown, p.ExcludedMore = a.shownExcluded()
 	return t.Execute(w, p)
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/compspec/ocifit-lab/provision/wait"
 )
@@ -61,12 +60,8 @@ const (
 func (a *attempt) awaitPull(ctx context.Context) *Failure {
 	var since time.Time
 	var failure *Failure
-	err := wait.Until(ctx, "", wait.Every(pullLook), func(ctx context.Context) (bool, string, error) {
-		pod, err := a.Cluster.Clientset.CoreV1().Pods(a.Namespace).Get(ctx, a.pod.Name, metav1.GetOptions{})
-		if err != nil {
-			return false, "", nil //nolint:nilerr // the wait for the container itself tells of a cluster in trouble
-		}
-		why, lasting := notPulled(pod)
+	err := wait.Until(ctx, "", wait.Every(pullLook), func(context.Context) (bool, string, error) {
+		why, lasting := notPulled(a.pods.Pods())
 		switch {
 		case why == "":
 			since = time.Time{}
@@ -86,18 +81,23 @@ func (a *attempt) awaitPull(ctx context.Context) *Failure {
 	return failure
 }
 
-// notPulled says which container of a pod waits for its image and why; lasting is what no kubelet tries again.
-func notPulled(pod *corev1.Pod) (why string, lasting bool) {
-	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if s.State.Waiting == nil {
-			continue
-		}
-		switch w := s.State.Waiting; w.Reason {
-		case "InvalidImageName", "ErrImageNeverPull":
-			lasting = true
-			fallthrough
-		case "ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
-			return fmt.Sprintf("%s for %s: %s: %s", s.Image, s.Name, w.Reason, w.Message), lasting
+// What a kubelet calls an image that it cannot get, and whether it tries no more.
+var pullReasons = map[string]bool{
+	"InvalidImageName": true, "ErrImageNeverPull": true,
+	"ErrImagePull": false, "ImagePullBackOff": false, "ImageInspectError": false, "RegistryUnavailable": false, "SignatureValidationFailed": false,
+}
+
+// notPulled says which container of the pods waits for its image and why; lasting is what no kubelet tries again.
+func notPulled(pods []*corev1.Pod) (why string, lasting bool) {
+	for _, p := range pods {
+		for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			w := s.State.Waiting
+			if w == nil {
+				continue
+			}
+			if lasting, known := pullReasons[w.Reason]; known {
+				return fmt.Sprintf("%s for %s: %s: %s", s.Image, s.Name, w.Reason, w.Message), lasting
+			}
 		}
 	}
 	return "", false

@@ -277,7 +277,8 @@ func TestImageThatCannotBePulled(t *testing.T) {
 					pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses = status, nil
 				}
 				cluster := &kube.Cluster{Clientset: fake.NewClientset(pod), Namespace: "trials"}
-				a := &attempt{pod: pod, Runner: &Runner{Namespace: "trials", Cluster: cluster}}
+				a := &attempt{pods: cluster.WatchPods(t.Context(), "trials", ""), Runner: &Runner{Namespace: "trials", Cluster: cluster}}
+				defer a.pods.Stop()
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 				defer cancel()
 				if tc.heals {

@@ -215,20 +215,21 @@ func (a *attempt) awaitScheduled(ctx context.Context) error {
 }
 
 func (a *attempt) awaitStarted(ctx context.Context) error {
-	err := unless(ctx, func(ctx context.Context) error {
-		return a.await(ctx, func(p *corev1.Pod) (bool, error) {
-			for _, s := range p.Status.ContainerStatuses {
-				if s.Name == a.release && (s.State.Running != nil || s.State.Terminated != nil) {
-					return true, nil
-				}
-			}
-			return over(p), nil
-		})
-	}, a.awaitPull)
+	err := unless(ctx, func(ctx context.Context) error { return a.await(ctx, a.started) }, a.awaitPull)
 	if err != nil {
 		return err
 	}
 	return a.lookAtNode(ctx)
+}
+
+// started tells whether the trial's container has begun.
+func (a *attempt) started(p *corev1.Pod) (bool, error) {
+	for _, s := range p.Status.ContainerStatuses {
+		if s.Name == a.release && (s.State.Running != nil || s.State.Terminated != nil) {
+			return true, nil
+		}
+	}
+	return over(p), nil
 }
 
 // lookAtNode reads the node of the pod. One that went since the last look is known from then: a trial that ended well may lose it to the

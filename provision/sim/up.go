@@ -85,6 +85,11 @@ func (p *Provider) endOthers(log step.Log) error {
 			return err
 		}
 	}
+	return p.endUnreported(log)
+}
+
+// endUnreported ends a supervisor of which the lock alone tells.
+func (p *Provider) endUnreported(log step.Log) error {
 	holder, ok := lockHolder(p.dir.lock())
 	if !ok {
 		return nil
@@ -197,10 +202,7 @@ func (p *Provider) down(_ context.Context, log step.Log) error {
 		}
 		errs = multierror.Append(errs, r.Process.stop(stopGrace))
 	}
-	if holder, ok := lockHolder(p.dir.lock()); ok {
-		log("ending the supervisor (process %d) that has not reported itself", holder.PID)
-		errs = multierror.Append(errs, holder.stop(stopGrace))
-	}
+	errs = multierror.Append(errs, p.endUnreported(log))
 	if err := errs.ErrorOrNil(); err != nil {
 		return err
 	}

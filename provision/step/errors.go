@@ -125,14 +125,7 @@ func (e *ended) Unwrap() []error {
 	return []error{e.mark, e.cause}
 }
 
-// gather appends err with a plain layout: one error reads as itself, several as a list.
-func gather(all *multierror.Error, err error) *multierror.Error {
-	all = multierror.Append(all, err)
-	all.ErrorFormat = listErrors
-	return all
-}
-
-// Listed gives the errors of independent operations the same layout; without any it is nil.
+// Listed gives the errors of independent operations a plain layout: one reads as itself, several as a list. Without any it is nil.
 func Listed(all *multierror.Error) error {
 	if all == nil {
 		return nil

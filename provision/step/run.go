@@ -44,14 +44,14 @@ func schedule(ctx context.Context, steps []Step, before map[string][]string, str
 		running--
 		through[o.name] = o.err == nil || !strict
 		if o.err != nil {
-			errs = gather(errs, o.err)
+			errs = multierror.Append(errs, o.err)
 		}
 	}
 	// A context that ends between two steps must not look like success.
 	if errs == nil && len(waiting) > 0 {
-		errs = gather(errs, classify(ctx, "step "+waiting[0].Name+" not started", 0, "", ctx.Err()))
+		errs = multierror.Append(errs, classify(ctx, "step "+waiting[0].Name+" not started", 0, "", ctx.Err()))
 	}
-	return errs.ErrorOrNil()
+	return Listed(errs)
 }
 
 func all(names []string, in map[string]bool) bool {

@@ -19,32 +19,32 @@ func Validate(steps []Step) error {
 	for i, s := range steps {
 		switch {
 		case s.Name == "":
-			errs = gather(errs, fmt.Errorf("step number %d has no name", i+1))
+			errs = multierror.Append(errs, fmt.Errorf("step number %d has no name", i+1))
 			continue
 		case !kebab.MatchString(s.Name):
-			errs = gather(errs, fmt.Errorf("step name %q is not kebab-case", s.Name))
+			errs = multierror.Append(errs, fmt.Errorf("step name %q is not kebab-case", s.Name))
 		case seen[s.Name]:
-			errs = gather(errs, fmt.Errorf("two steps are named %q", s.Name))
+			errs = multierror.Append(errs, fmt.Errorf("two steps are named %q", s.Name))
 		}
 		seen[s.Name] = true
 		if s.Run == nil {
-			errs = gather(errs, fmt.Errorf("step %q has nothing to run", s.Name))
+			errs = multierror.Append(errs, fmt.Errorf("step %q has nothing to run", s.Name))
 		}
 		if s.Timeout <= 0 {
-			errs = gather(errs, fmt.Errorf("step %q has no timeout", s.Name))
+			errs = multierror.Append(errs, fmt.Errorf("step %q has no timeout", s.Name))
 		}
 	}
 	for _, s := range steps {
 		for _, n := range s.Needs {
 			if !seen[n] {
-				errs = gather(errs, fmt.Errorf("step %q needs %q, which is not among the steps", s.Name, n))
+				errs = multierror.Append(errs, fmt.Errorf("step %q needs %q, which is not among the steps", s.Name, n))
 			}
 		}
 	}
 	if c := cycle(steps); c != nil {
-		errs = gather(errs, fmt.Errorf("steps need each other in a circle: %s", strings.Join(c, " needs ")))
+		errs = multierror.Append(errs, fmt.Errorf("steps need each other in a circle: %s", strings.Join(c, " needs ")))
 	}
-	return errs.ErrorOrNil()
+	return Listed(errs)
 }
 
 // needs gives for each step's name the names that have to be dealt with before it on the way up.

@@ -34,13 +34,18 @@ func missing(out any) []string {
 			return
 		}
 		for _, member := range required[v.Type().Name()] {
-			if f := v.FieldByName(member); f.IsValid() && f.IsZero() && f.Kind() != reflect.Int32 && f.Kind() != reflect.Int64 && f.Kind() != reflect.Bool && f.Kind() != reflect.Float64 {
+			if f := v.FieldByName(member); f.IsValid() && f.IsZero() && !plainNumber(f.Kind()) {
 				faults = append(faults, path+"."+member+" is required and absent")
 			}
 		}
 	})
 	slices.Sort(faults)
 	return slices.Compact(faults)
+}
+
+// plainNumber tells kinds whose zero may be the value, for the SDK has no pointer to tell it from an absent one.
+func plainNumber(k reflect.Kind) bool {
+	return slices.Contains([]reflect.Kind{reflect.Bool, reflect.Int32, reflect.Int64, reflect.Float64}, k)
 }
 
 var sources struct {
