@@ -29,7 +29,7 @@ type Options struct {
 	Role string
 	// ServiceAccount is one that exists already, with its role; empty makes one.
 	ServiceAccount string
-	// ScaleDownAfter is when a node that nobody needs goes, and how long no node goes after one has come.
+	// ScaleDownAfter is when a node that nobody needs goes.
 	ScaleDownAfter time.Duration
 	// Image is the autoscaler of the cluster's minor.
 	Repository, Tag string
@@ -53,7 +53,8 @@ func Values(o Options) map[string]any {
 			"balance-similar-node-groups":   false,
 			"skip-nodes-with-local-storage": false,
 			"scale-down-unneeded-time":      o.ScaleDownAfter.String(),
-			"scale-down-delay-after-add":    o.ScaleDownAfter.String(),
+			// Any longer, and trials side by side would keep every idle node for as long as one of them starts a node.
+			"scale-down-delay-after-add": "0s",
 			"write-status-configmap":        true,
 		},
 	}

@@ -2,8 +2,8 @@
 //
 // A group grows by one node for a pod that the scheduler cannot place, when the group's template fits the pod beside those of daemon sets and
 // the group is below its maximum; of several groups the one that wastes least. A node goes when, for the unneeded time, it has had no pods but
-// those of daemon sets, and at once when it is marked to be replaced. What cluster-autoscaler does beyond that (moving pods off little-used
-// nodes, pauses after a scale-up) is left out.
+// those of daemon sets, and at once when it is marked to be replaced. There is no pause after a scale-up, as in the autoscaler that a lab on eks
+// gets; that pods are moved off little-used nodes is left out.
 package scaler
 
 import (
