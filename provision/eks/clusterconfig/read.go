@@ -108,6 +108,11 @@ func (f *givenFile) usable() error {
 			errs = multierror.Append(errs, fmt.Errorf("managedNodeGroups: %s %w", g.Name, err))
 		}
 	}
+	for _, g := range f.Unmanaged {
+		if err := g.runsLinux(); err != nil {
+			errs = multierror.Append(errs, fmt.Errorf("nodeGroups: %s %w", g.Name, err))
+		}
+	}
 	return step.Listed(errs)
 }
 
@@ -121,8 +126,9 @@ func (g *group) usable() error {
 		return errors.New("lets eksctl choose the instance types (instanceSelector): the lab needs a group of its own for each; write instanceType")
 	case len(g.LaunchTemplate) > 0 && !typed:
 		return errors.New("has its instance type in a launch template, where the lab does not see it; write instanceType, and take it out of the template")
-	case strings.HasPrefix(g.AMIFamily, "Windows"):
-		return fmt.Errorf("runs %s: nothing of the lab can; leave it out of the lab's file", g.AMIFamily)
+	}
+	if err := g.runsLinux(); err != nil {
+		return err
 	}
 	taints, err := readTaints(g.Taints)
 	if err != nil {
@@ -132,6 +138,14 @@ func (g *group) usable() error {
 		if t.Effect == "NoSchedule" || t.Effect == "NoExecute" {
 			return fmt.Errorf("has the taint %s=%s:%s, which no pod of the lab tolerates; take it away, or leave the group out", t.Key, t.Value, t.Effect)
 		}
+	}
+	return nil
+}
+
+// runsLinux refuses Windows: neither the add-ons nor the daemons that the lab has on every node run there.
+func (g *group) runsLinux() error {
+	if strings.HasPrefix(g.AMIFamily, "Windows") {
+		return fmt.Errorf("runs %s: nothing of the lab can; leave it out of the lab's file", g.AMIFamily)
 	}
 	return nil
 }
