@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/experiments/adaptive"
 	"github.com/compspec/ocifit-lab/experiments/measurements"
 	"github.com/compspec/ocifit-lab/experiments/store"
@@ -39,7 +40,7 @@ func (a *app) measure(ctx context.Context, l *assembly.Lab, s *study.Study, o ex
 		return fmt.Errorf("study %s: %w", s.Name, err)
 	}
 	measuring := s.Measuring(search.Types())
-	dir := runDir(l.Spec, s, o.run) + "-measure"
+	dir := o.Folder(l.Spec, s) + "-measure"
 	runner, err := l.Runner(ctx, measuring, dir, overlayFacts(components(), l.InUse()))
 	if err != nil {
 		return err
@@ -54,17 +55,17 @@ func (a *app) measure(ctx context.Context, l *assembly.Lab, s *study.Study, o ex
 		}
 		record.Steps = append(record.Steps, next)
 		if next.Type == "" {
-			a.say("measured enough: %s", next.Why)
+			a.Say("measured enough: %s", next.Why)
 			break
 		}
-		a.say("%s: %s", next.Type, next.Why)
+		a.Say("%s: %s", next.Type, next.Why)
 		figures, replayed, err := a.measureType(ctx, runner, measuring, next.Type, figure, o)
 		if err != nil {
 			return err
 		}
 		record.Replayed = record.Replayed || replayed
 		if len(figures) == 0 {
-			a.say("%s cannot be measured and is left out; see the folders *.failed-* in %s", next.Type, dir)
+			a.Say("%s cannot be measured and is left out; see the folders *.failed-* in %s", next.Type, dir)
 			search.Drop(next.Type)
 			continue
 		}
@@ -73,7 +74,7 @@ func (a *app) measure(ctx context.Context, l *assembly.Lab, s *study.Study, o ex
 		}
 	}
 	if record.Pick = search.Pick(); record.Pick == "" {
-		return exit{ExitTrials, errors.New("nothing could be measured; there is nothing to learn")}
+		return command.Fail(command.ExitTrials, errors.New("nothing could be measured; there is nothing to learn"))
 	}
 	if record.Beliefs, err = search.Beliefs(); err != nil {
 		return err
@@ -130,7 +131,7 @@ func (a *app) keep(ctx context.Context, l *assembly.Lab, s *study.Study, search 
 	if err := l.Learn(ctx, s, m, assembly.LearntFile(dir)); err != nil {
 		return err
 	}
-	a.say("model %s knows %d types, the best is %s; it is in %s", m.Name, len(m.Combinations), record.Pick, assembly.LearntFile(dir))
+	a.Say("model %s knows %d types, the best is %s; it is in %s", m.Name, len(m.Combinations), record.Pick, assembly.LearntFile(dir))
 	return nil
 }
 
@@ -141,7 +142,7 @@ func limitRest(s *study.Study, r *trial.Runner) error {
 	}
 	spent := r.Budget.Meter.Last().Committed
 	if s.MaxCostUSD -= spent; s.MaxCostUSD <= 0 {
-		return exit{ExitCheck, step.Try(fmt.Errorf("the measurements took $%.2f, and nothing of the limit is left", spent), "raise --max-cost or the study's maxCost to go on")}
+		return command.Fail(command.ExitCheck, step.Try(fmt.Errorf("the measurements took $%.2f, and nothing of the limit is left", spent), "raise --max-cost or the study's maxCost to go on"))
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func (a *app) addonsCmd() *cobra.Command {
 up installs whatever is missing.`,
 	}
 	complete := func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		l, _, err := a.existing(cmd.Context())
+		l, _, err := a.Existing(cmd.Context())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -49,7 +49,7 @@ func addonNames(l *assembly.Lab) []string {
 
 // addon runs the addon's own step, or undoes it.
 func (a *app) addon(ctx context.Context, name string, install bool) error {
-	l, _, err := a.existing(ctx)
+	l, _, err := a.Existing(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (a *app) addon(ctx context.Context, name string, install bool) error {
 			continue
 		}
 		s.Needs = nil
-		rep := a.reporter()
+		rep := a.Reporter()
 		defer rep.Close()
 		done := "removed"
 		if install {
@@ -76,7 +76,7 @@ func (a *app) addon(ctx context.Context, name string, install bool) error {
 		if err != nil {
 			return err
 		}
-		return a.print(map[string]string{"addon": name, "state": done}, func(w io.Writer) error {
+		return a.Print(map[string]string{"addon": name, "state": done}, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "addon %s: %s\n", name, done)
 			return err
 		})

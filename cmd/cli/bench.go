@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) benchCmd() *cobra.Command {
-	o := bench.Options{Version: version, Versions: components(), Say: a.say}
+	o := bench.Options{Version: version, Versions: components(), Say: a.Say}
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure a lab on sim beside what this machine does without ocifit-lab",
@@ -34,7 +34,7 @@ are in PATH, the study's own loop. Ratios can be compared between machines, seco
 			if err != nil {
 				return err
 			}
-			return a.print(r, func(w io.Writer) error { return benchTable(w, r) })
+			return a.Print(r, func(w io.Writer) error { return benchTable(w, r) })
 		},
 	}
 	cmd.Flags().IntVar(&o.Repeats, "repeats", 30, "trials of each of the study's six arms")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -52,14 +54,14 @@ func (a *app) bundleImagesCmd() *cobra.Command {
 		Short: "List every image that the lab needs, with its digest where it is known",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			spec, err := a.spec()
+			spec, err := a.Spec()
 			if err != nil {
 				return err
 			}
 			if err := flags.apply(spec); err != nil {
 				return err
 			}
-			l, err := a.assemble(cmd.Context(), spec)
+			l, err := a.Assemble(cmd.Context(), spec)
 			if err != nil {
 				return err
 			}
@@ -67,7 +69,7 @@ func (a *app) bundleImagesCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(list, func(w io.Writer) error { return imageTable(w, list) })
+			return a.Print(list, func(w io.Writer) error { return imageTable(w, list) })
 		},
 	}
 	flags.add(cmd)
@@ -106,7 +108,7 @@ func labImages(ctx context.Context, l *assembly.Lab) ([]imageEntry, error) {
 			out = append(out, imageEntry{pins.Name, i.Ref, orText(i.Digest, known[i.Ref])})
 		}
 	}
-	for _, arch := range sortedKeys(spec.Artifact.Images) {
+	for _, arch := range slices.Sorted(maps.Keys(spec.Artifact.Images)) {
 		ref := spec.Artifact.Images[arch]
 		out = append(out, imageEntry{"study, " + arch, ref, known[ref]}, imageEntry{"flux, " + arch, compat.FluxViewImage(arch), known[compat.FluxViewImage(arch)]})
 	}
@@ -122,14 +124,14 @@ func imageTable(w io.Writer, list []imageEntry) error {
 }
 
 func (a *app) createBundle(ctx context.Context, o bundleOptions) error {
-	spec, err := a.spec()
+	spec, err := a.Spec()
 	if err != nil {
 		return err
 	}
 	if err := o.flags.apply(spec); err != nil {
 		return err
 	}
-	l, err := a.assemble(ctx, spec)
+	l, err := a.Assemble(ctx, spec)
 	if err != nil {
 		return err
 	}
@@ -159,7 +161,7 @@ func (a *app) createBundle(ctx context.Context, o bundleOptions) error {
 				continue
 			}
 			done[list[i].Image] = true
-			a.say("image %s", list[i].Image)
+			a.Say("image %s", list[i].Image)
 			if list[i].Digest, err = w.AddImage(ctx, list[i].Image, list[i].Digest, from); err != nil {
 				return err
 			}
@@ -172,7 +174,7 @@ func (a *app) createBundle(ctx context.Context, o bundleOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.print(b.Entries(), func(out io.Writer) error { return entryTable(out, o.out, b.Entries()) })
+	return a.Print(b.Entries(), func(out io.Writer) error { return entryTable(out, o.out, b.Entries()) })
 }
 
 func (a *app) bundleCharts(ctx context.Context, w *chart.Writer, l *assembly.Lab, from chart.Options) error {
@@ -182,7 +184,7 @@ func (a *app) bundleCharts(ctx context.Context, w *chart.Writer, l *assembly.Lab
 	}
 	for _, pins := range list {
 		ref := chart.Ref{Location: pins.Chart, Version: pins.Version, Digest: pins.Digest}
-		a.say("%s %s from %s", pins.Name, pins.Version, pins.Chart)
+		a.Say("%s %s from %s", pins.Name, pins.Version, pins.Chart)
 		content, err := chart.Fetch(ctx, ref, from)
 		if err != nil {
 			return fmt.Errorf("%s: %w", pins.Name, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -27,7 +28,7 @@ func (a *app) doctorCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), bundleTimeout)
 			defer cancel()
-			l, state, err := a.existing(ctx)
+			l, state, err := a.Existing(ctx)
 			if err != nil {
 				return err
 			}
@@ -35,11 +36,11 @@ func (a *app) doctorCmd() *cobra.Command {
 			if found == nil {
 				found = []assembly.Finding{}
 			}
-			if err := a.print(found, func(w io.Writer) error { return findings(w, l.Spec.Name, found) }); err != nil {
+			if err := a.Print(found, func(w io.Writer) error { return findings(w, l.Spec.Name, found) }); err != nil {
 				return err
 			}
 			if len(found) > 0 {
-				return exit{code: ExitCheck}
+				return command.Fail(command.ExitCheck, nil)
 			}
 			return nil
 		},
@@ -71,14 +72,14 @@ and keys are left out or masked; look into it all the same before you send it. O
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), bundleTimeout)
 			defer cancel()
-			l, state, err := a.existing(ctx)
+			l, state, err := a.Existing(ctx)
 			if err != nil {
 				return err
 			}
 			if err := atomicfile.Create(file, 0o600, func(w io.Writer) error { return l.LogBundle(ctx, state, programVersions(), w) }); err != nil {
 				return err
 			}
-			return a.print(map[string]string{"file": file}, func(w io.Writer) error {
+			return a.Print(map[string]string{"file": file}, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "wrote %s\n", file)
 				return err
 			})

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/labstate"
@@ -73,11 +74,11 @@ type downSummary struct {
 func (a *app) down(ctx context.Context, o downOptions) error {
 	l, state, err := a.toRemove(ctx, o)
 	if errors.Is(err, labstate.ErrNoLab) {
-		spec, err := a.spec()
+		spec, err := a.Spec()
 		if err != nil {
 			return err
 		}
-		return a.print(downSummary{Name: spec.Name, Leftovers: []string{}}, func(w io.Writer) error {
+		return a.Print(downSummary{Name: spec.Name, Leftovers: []string{}}, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "lab %s is not up; nothing to remove\n", spec.Name)
 			return err
 		})
@@ -96,7 +97,7 @@ func (a *app) down(ctx context.Context, o downOptions) error {
 	if err := a.undo(ctx, l, state, o.verify); err != nil {
 		err = step.Try(err, "run `ocifit-lab down` again; the state stays in %s", l.Dir.Path())
 		if errors.Is(err, provision.ErrLeftovers) {
-			return exit{ExitCheck, err}
+			return command.Fail(command.ExitCheck, err)
 		}
 		return err
 	}
@@ -108,38 +109,38 @@ func (a *app) down(ctx context.Context, o downOptions) error {
 	}
 	summary := downSummary{Name: l.Spec.Name, Removed: true, Verified: o.verify, Leftovers: left, Results: l.Spec.Experiment.Results, Seconds: time.Since(began).Seconds()}
 	if len(left) > 0 {
-		if err := a.print(summary, summary.text); err != nil {
+		if err := a.Print(summary, summary.text); err != nil {
 			return err
 		}
-		return exit{ExitCheck, step.Try(fmt.Errorf("%d things are left", len(left)), "remove them by hand, then run `ocifit-lab down` again")}
+		return command.Fail(command.ExitCheck, step.Try(fmt.Errorf("%d things are left", len(left)), "remove them by hand, then run `ocifit-lab down` again"))
 	}
 	if err := l.Dir.Remove(); err != nil {
 		return err
 	}
 	summary.Leftovers = []string{}
-	return a.print(summary, summary.text)
+	return a.Print(summary, summary.text)
 }
 
 // toRemove is the lab that was brought up, or the cluster that the flags name.
 func (a *app) toRemove(ctx context.Context, o downOptions) (*assembly.Lab, *labstate.State, error) {
-	spec, err := a.spec()
+	spec, err := a.Spec()
 	if err != nil {
 		return nil, nil, err
 	}
-	options := a.assembly()
+	options := a.Assembly()
 	options.Profile = o.profile
 	if n, ok, err := o.named(); err != nil || ok {
 		if err != nil {
 			return nil, nil, err
 		}
-		return assembly.Named(spec, a.stateDir, n, options)
+		return assembly.Named(spec, a.StateDir, n, options)
 	}
-	return assembly.Existing(ctx, spec, a.stateDir, options)
+	return assembly.Existing(ctx, spec, a.StateDir, options)
 }
 
 // undo takes the cluster away. What was installed in it goes with it.
 func (a *app) undo(ctx context.Context, l *assembly.Lab, state *labstate.State, verify bool) error {
-	rep := a.reporter()
+	rep := a.Reporter()
 	defer rep.Close()
 	state.Ready = false
 	if err := l.Dir.Write(state, nil); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/eksctl/child"
 )
@@ -31,7 +32,7 @@ role or user that runs ocifit-lab.`,
 		Example: "  ocifit-lab eks policy --account 123456789012\n  ocifit-lab eks policy -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			spec, err := a.spec()
+			spec, err := a.Spec()
 			if err != nil {
 				return err
 			}
@@ -42,8 +43,8 @@ role or user that runs ocifit-lab.`,
 			if err != nil {
 				return err
 			}
-			a.say("%d documents; make a policy of each and attach them all", len(docs))
-			return a.print(docs, func(w io.Writer) error {
+			a.Say("%d documents; make a policy of each and attach them all", len(docs))
+			return a.Print(docs, func(w io.Writer) error {
 				for _, doc := range docs {
 					var text bytes.Buffer
 					if err := json.Indent(&text, doc, "", "  "); err != nil {
@@ -67,8 +68,8 @@ func (a *app) eksDriverCmd() *cobra.Command {
 		Use: assembly.EKSDriverCommand, Short: "Drive eksctl (started by up and down)", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// Its standard output is a protocol: nothing else may be written there.
-			if code := child.Main(cmd.Context(), a.In, a.Out); code != ExitOK {
-				return exit{code: code}
+			if code := child.Main(cmd.Context(), a.In, a.Out); code != command.ExitOK {
+				return command.Fail(code, nil)
 			}
 			return nil
 		},

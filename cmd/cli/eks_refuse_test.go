@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
 )
 
@@ -30,15 +31,15 @@ func TestEKSPlanNeedsNothing(t *testing.T) {
 		}
 	}
 	file := w.write("lab.yaml", eksLab)
-	r := w.call(ExitOK, "plan", "--lab", file)
+	r := w.call(command.ExitOK, "plan", "--lab", file)
 	w.says(r.out, "lab study on eks", "eks-control-plane", "create EKS cluster study (Kubernetes 1.35)", "per hour idle",
 		"no price was asked for; all are from dated tables", "us-east-1", "hpc7g.16xlarge", "the account's registry as study/")
 	if strings.Contains(r.out, "ClusterConfig") {
 		t.Error("the cluster file is printed without being asked for")
 	}
-	w.says(w.call(ExitOK, "plan", "--lab", file, "-v").out, "kind: ClusterConfig", "k8s.io/cluster-autoscaler/study: owned")
+	w.says(w.call(command.ExitOK, "plan", "--lab", file, "-v").out, "kind: ClusterConfig", "k8s.io/cluster-autoscaler/study: owned")
 	var p assembly.Plan
-	if err := json.Unmarshal([]byte(w.call(ExitOK, "plan", "--lab", file, "-o", "json").out), &p); err != nil {
+	if err := json.Unmarshal([]byte(w.call(command.ExitOK, "plan", "--lab", file, "-o", "json").out), &p); err != nil {
 		t.Fatal(err)
 	}
 	if p.Bill == nil || p.Bill.Cost.Idle < 0.1 || p.Bill.Cost.Worst < p.Bill.Cost.Idle || !strings.Contains(p.Bill.ClusterFile, "eksctl.io/v1alpha5") || p.WorstCase.CostUSD <= 0 {
@@ -53,7 +54,7 @@ func TestEKSPlanNeedsNothing(t *testing.T) {
 func TestEKSPlanChecks(t *testing.T) {
 	w := newWorld(t, awstest.Options{Quotas: map[string]float64{"L-1216C47A": 8}})
 	file := w.write("lab.yaml", smallLab)
-	r := w.call(ExitCheck, "plan", "--lab", file, "--check")
+	r := w.call(command.ExitCheck, "plan", "--lab", file, "--check")
 	w.says(r.out, "failed", "it is 8, and the lab needs 56")
 	w.says(r.err, "Service Quotas")
 	w.untouched()
@@ -117,7 +118,7 @@ func TestEKSRefuses(t *testing.T) {
 				}
 				args = append(args, a)
 			}
-			w.says(w.call(ExitError, args...).err, c.want...)
+			w.says(w.call(command.ExitError, args...).err, c.want...)
 			w.untouched()
 		})
 	}
@@ -137,31 +138,31 @@ func TestEKSDown(t *testing.T) {
 	w := newWorld(t, awstest.Options{})
 	file := w.write("lab.yaml", smallLab)
 	// Addons cannot work on the endpoint's own small API server: up fails half-way.
-	w.says(w.call(ExitError, "up", "--lab", file, "--yes").err, "run `ocifit-lab up` again")
+	w.says(w.call(command.ExitError, "up", "--lab", file, "--yes").err, "run `ocifit-lab up` again")
 	if len(w.aws.Inventory()) == 0 {
 		t.Fatal("nothing was made")
 	}
 
 	w.aws.LeaveVolume("study")
 	w.aws.Inject(awstest.Fault{Service: "ec2", Operation: "DeleteVolume", Status: 403, Code: "UnauthorizedOperation", Message: "no"})
-	w.says(w.call(ExitCheck, "down", "--lab", file).err, "still there", "volume vol-")
+	w.says(w.call(command.ExitCheck, "down", "--lab", file).err, "still there", "volume vol-")
 	w.aws.Reset()
 	if err := os.RemoveAll(filepath.Join(w.dir, "state")); err != nil {
 		t.Fatal(err)
 	}
-	w.says(w.call(ExitError, "down", "--name", "study").err, "region")
-	w.says(w.call(ExitOK, "down", "--name", "study", "--region", "us-east-1").out, "nothing is left")
+	w.says(w.call(command.ExitError, "down", "--name", "study").err, "region")
+	w.says(w.call(command.ExitOK, "down", "--name", "study", "--region", "us-east-1").out, "nothing is left")
 	if left := w.aws.Inventory(); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
-	w.says(w.call(ExitOK, "down", "--name", "study", "--region", "us-east-1").out, "nothing is left")
+	w.says(w.call(command.ExitOK, "down", "--name", "study", "--region", "us-east-1").out, "nothing is left")
 }
 
 // A foreign cluster is not taken down either.
 func TestEKSDownLeavesOthersAlone(t *testing.T) {
 	w := newWorld(t, awstest.Options{})
 	w.aws.Foreign("study", nil)
-	w.says(w.call(ExitError, "down", "--name", "study", "--region", "us-east-1").err, "not made by this lab")
+	w.says(w.call(command.ExitError, "down", "--name", "study", "--region", "us-east-1").err, "not made by this lab")
 	w.untouchedBut("cluster study")
 }
 
@@ -182,26 +183,26 @@ func TestEKSAsksBeforeItRecreates(t *testing.T) {
 	w := newWorld(t, awstest.Options{})
 	file := w.write("lab.yaml", smallLab)
 	w.aws.Break(awstest.ResourceFault{Stack: "study-cluster", Type: "AWS::EC2::VPC", Times: 1, Reason: "The maximum number of VPCs has been reached."})
-	w.says(w.call(ExitError, "up", "--lab", file, "--yes").err, "maximum number of VPCs")
-	w.says(w.call(ExitError, "up", "--lab", file, "--yes").err, "ROLLBACK_COMPLETE", "--recreate-failed")
+	w.says(w.call(command.ExitError, "up", "--lab", file, "--yes").err, "maximum number of VPCs")
+	w.says(w.call(command.ExitError, "up", "--lab", file, "--yes").err, "ROLLBACK_COMPLETE", "--recreate-failed")
 	w.in = "y\nn\n"
-	w.says(w.call(ExitError, "up", "--lab", file).err, "Make cluster study", "These failed in an earlier up", "eksctl-study-cluster", "the answer was no")
+	w.says(w.call(command.ExitError, "up", "--lab", file).err, "Make cluster study", "These failed in an earlier up", "eksctl-study-cluster", "the answer was no")
 	w.in = ""
 	if have := strings.Join(w.aws.Inventory(), "\n"); !strings.Contains(have, "ROLLBACK_COMPLETE") {
 		t.Errorf("the failed stack is gone:\n%s", have)
 	}
-	w.call(ExitError, "up", "--lab", file, "--yes", "--recreate-failed") // goes on to the addons, which fail here
+	w.call(command.ExitError, "up", "--lab", file, "--yes", "--recreate-failed") // goes on to the addons, which fail here
 	if have := strings.Join(w.aws.Inventory(), "\n"); strings.Contains(have, "ROLLBACK_COMPLETE") {
 		t.Errorf("the failed stack is still there:\n%s", have)
 	}
-	w.call(ExitOK, "down", "--lab", file)
+	w.call(command.ExitOK, "down", "--lab", file)
 }
 
 // The lab of a real cluster: everything runs in it, starts as early as it can, and stays on the nodes that are always there.
 func TestEKSRealAssembly(t *testing.T) {
 	w := newWorld(t, awstest.Options{})
 	w.env.Webhook = nil
-	r := w.call(ExitOK, "plan", "--lab", w.write("lab.yaml", eksLab))
+	r := w.call(command.ExitOK, "plan", "--lab", w.write("lab.yaml", eksLab))
 	w.says(r.out, "make an image of this program and push it to the account's registry as study/ocifit-lab", "run the selection webhook in namespace",
 		"install cert-manager", "install cluster-autoscaler", "registry.k8s.io/autoscaling/cluster-autoscaler:v1.35")
 	if n := len(w.aws.Calls()); n > 0 {

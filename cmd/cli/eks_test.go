@@ -13,6 +13,7 @@ import (
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
 	"github.com/compspec/ocifit-lab/provision/eks/awstest"
@@ -38,7 +39,7 @@ func TestEKSStudy(t *testing.T) {
 	mine := filepath.Join(w.dir, "my-kubeconfig")
 	t.Setenv("KUBECONFIG", mine)
 	gate.watch(w)
-	r := w.call(ExitOK, "up", "--lab", file, "--yes", "--merge", "--progress", "json", "-o", "json")
+	r := w.call(command.ExitOK, "up", "--lab", file, "--yes", "--merge", "--progress", "json", "-o", "json")
 	w.watch = nil
 	gate.check(t)
 	var up upSummary
@@ -52,11 +53,11 @@ func TestEKSStudy(t *testing.T) {
 
 	w.staysUp(file)
 
-	w.says(w.call(ExitOK, "experiment", "all", "--lab", file, "--repeats", "1").err, "simulated: "+simulatedEKS)
+	w.says(w.call(command.ExitOK, "experiment", "all", "--lab", file, "--repeats", "1").err, "simulated: "+simulatedEKS)
 	w.trialsAreSimulated(6)
-	w.says(w.call(ExitOK, "results", "show", "--lab", file).out, "imulated")
+	w.says(w.call(command.ExitOK, "results", "show", "--lab", file).out, "imulated")
 	// What differs from the study's cluster stands in the report as in the plan.
-	w.call(ExitOK, "results", "report", "--lab", file, "--file", filepath.Join(w.dir, "report.html"))
+	w.call(command.ExitOK, "results", "report", "--lab", file, "--file", filepath.Join(w.dir, "report.html"))
 	page, err := os.ReadFile(filepath.Join(w.dir, "report.html"))
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func TestEKSStudy(t *testing.T) {
 	}
 
 	w.aws.LeaveVolume("study") // as the EBS driver does
-	w.says(w.call(ExitOK, "down", "--lab", file).out, "lab study is down", "nothing is left")
+	w.says(w.call(command.ExitOK, "down", "--lab", file).out, "lab study is down", "nothing is left")
 	if left := w.aws.Inventory(); len(left) > 0 {
 		t.Errorf("still there after down:\n%s", strings.Join(left, "\n"))
 	}
@@ -110,10 +111,10 @@ func studyWorld(t *testing.T, gate *gate) (*world, string) {
 // asksFirst wants nothing to be made before somebody agreed to the price: without --yes and without a terminal, and after a no.
 func (w *world) asksFirst(file string) {
 	w.t.Helper()
-	r := w.call(ExitError, "up", "--lab", file)
+	r := w.call(command.ExitError, "up", "--lab", file)
 	w.says(r.err, "this costs", "AWS Pricing service", "there is no terminal to ask on", "--yes", "quotas of vCPUs")
 	w.in = "n\n"
-	w.says(w.call(ExitError, "up", "--lab", file).err, "Make cluster study in us-east-1? [y/N]", "the answer was no")
+	w.says(w.call(command.ExitError, "up", "--lab", file).err, "Make cluster study in us-east-1? [y/N]", "the answer was no")
 	w.in = ""
 	w.untouched()
 }
@@ -122,13 +123,13 @@ func (w *world) asksFirst(file string) {
 func (w *world) staysUp(file string) {
 	w.t.Helper()
 	w.aws.Reset()
-	w.says(w.call(ExitOK, "up", "--lab", file).out, "nothing to do", simulatedEKS)
+	w.says(w.call(command.ExitOK, "up", "--lab", file).out, "nothing to do", simulatedEKS)
 	for _, c := range w.aws.Calls() {
 		if c.Mutates() {
 			w.t.Errorf("up again asked for a change: %s %s", c.Operation, c.Subject)
 		}
 	}
-	r := w.call(ExitOK, "status", "--lab", file)
+	r := w.call(command.ExitOK, "status", "--lab", file)
 	w.says(r.out, "lab        study on eks: up", "cluster    running https://", "simulated  "+simulatedEKS, "answers in its place (AWS_ENDPOINT_URL)",
 		"t3.2xlarge", "artifact", "webhook", "none of 180 has run")
 	if strings.Contains(r.out, "does not work") {

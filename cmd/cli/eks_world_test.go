@@ -17,6 +17,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/compspec/ocifit-lab/addons/builtin/minicluster"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/supervisor"
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/eks"
@@ -75,8 +76,8 @@ func (w *world) call(want int, args ...string) result {
 	defer cancel()
 	var out bytes.Buffer
 	talk := &lineWriter{watch: w.watch}
-	a := newApp(Streams{In: strings.NewReader(w.in), Out: &out, Err: talk})
-	a.surround = func(o *eks.Options) { o.Environment, o.Poll = w.env, 20*time.Millisecond }
+	a := newApp(command.Streams{In: strings.NewReader(w.in), Out: &out, Err: talk})
+	a.EKS = func(o *eks.Options) { o.Environment, o.Poll = w.env, 20*time.Millisecond }
 	a.interactive = func() bool { return w.in != "" }
 	args = append(args, "--state", filepath.Join(w.dir, "state"))
 	got := a.run(ctx, args)

@@ -15,12 +15,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/experiments/breaker"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
 	"github.com/compspec/ocifit-lab/experiments/trial"
-	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
 )
@@ -33,21 +33,22 @@ func (a *app) experimentCmd() *cobra.Command {
 
 // experimentOptions narrow and steer a study.
 type experimentOptions struct {
-	study, run, trials string
-	arms               []string
-	repeats, parallel  int
-	retryFailed        bool
-	reuseNodes         bool
-	maxCost, maxHours  float64
-	maxRate            float64
+	command.RunFlags
+	trials            string
+	arms              []string
+	parallel          int
+	retryFailed       bool
+	reuseNodes        bool
+	maxCost, maxHours float64
+	maxRate           float64
 }
 
-func (o *experimentOptions) add(a *app, cmd *cobra.Command) {
+func (o *experimentOptions) addStudy(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.study, "study", "", "shipped study or study file (default: the lab's)")
-	f.StringVar(&o.run, "run", "", "name of the run folder (default: the study's name)")
-	f.IntVar(&o.repeats, "repeats", 0, "trials per arm (default: the study's)")
-	_ = cmd.RegisterFlagCompletionFunc("study", words(templates.Studies()...))
+	f.StringVar(&o.Study, "study", "", "shipped study or study file (default: the lab's)")
+	f.StringVar(&o.Run, "run", "", "name of the run folder (default: the study's name)")
+	f.IntVar(&o.Repeats, "repeats", 0, "trials per arm (default: the study's)")
+	_ = cmd.RegisterFlagCompletionFunc("study", command.Words(templates.Studies()...))
 }
 
 func (o *experimentOptions) addRun(cmd *cobra.Command) {
@@ -68,18 +69,18 @@ func (a *app) experimentListCmd() *cobra.Command {
 		Short: "List the arms of the study and how far each one is",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			spec, s, err := a.chosenStudy(o)
+			spec, s, err := a.ChosenStudy(o.RunFlags)
 			if err != nil {
 				return err
 			}
-			rows, err := progressOf(runDir(spec, s, o.run), s)
+			rows, err := progressOf(o.Folder(spec, s), s)
 			if err != nil {
 				return err
 			}
-			return a.print(rows, func(w io.Writer) error { return progressTable(w, rows) })
+			return a.Print(rows, func(w io.Writer) error { return command.ProgressTable(w, rows) })
 		},
 	}
-	o.add(a, cmd)
+	o.addStudy(cmd)
 	return cmd
 }
 
@@ -99,7 +100,7 @@ func (a *app) experimentStudiesCmd() *cobra.Command {
 				list = append(list, s)
 				rows = append(rows, []string{s.Name, strconv.Itoa(len(s.Arms)), strconv.Itoa(s.Repeats), string(s.Order), strings.TrimSpace(s.Description)})
 			}
-			return a.print(list, func(w io.Writer) error {
+			return a.Print(list, func(w io.Writer) error {
 				return ui.Table(w, []string{"STUDY", "ARMS", "TRIALS PER ARM", "ORDER", "DESCRIPTION"}, rows)
 			})
 		},
@@ -113,7 +114,7 @@ func (a *app) experimentRunCmd() *cobra.Command {
 		Short:   "Run the trials of some arms that are not done yet",
 		Example: "  ocifit-lab experiment run random fom-model\n  ocifit-lab experiment run fom-model --trials 4-9",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			_, s, err := a.chosenStudy(o)
+			_, s, err := a.ChosenStudy(o.RunFlags)
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveError
 			}
@@ -127,7 +128,7 @@ func (a *app) experimentRunCmd() *cobra.Command {
 			return a.experiment(cmd.Context(), o)
 		},
 	}
-	o.add(a, cmd)
+	o.addStudy(cmd)
 	o.addRun(cmd)
 	cmd.Flags().StringSliceVar(&o.arms, "arms", nil, "arms to run, like the arguments")
 	return cmd
@@ -143,34 +144,9 @@ in the middle, by Ctrl-C or a crash, it goes on where it stopped when it is call
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.experiment(cmd.Context(), o) },
 	}
-	o.add(a, cmd)
+	o.addStudy(cmd)
 	o.addRun(cmd)
 	return cmd
-}
-
-func (a *app) chosenStudy(o experimentOptions) (*lab.Spec, *study.Study, error) {
-	spec, err := a.spec()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := o.apply(spec); err != nil {
-		return nil, nil, err
-	}
-	s, err := assembly.LoadStudy(spec)
-	return spec, s, err
-}
-
-func (o *experimentOptions) apply(spec *lab.Spec) error {
-	if o.study != "" {
-		spec.Experiment.Study = o.study
-	}
-	if o.repeats < 0 {
-		return fmt.Errorf("--repeats is %d; give 1 or more", o.repeats)
-	}
-	if o.repeats > 0 {
-		spec.Experiment.Trials = o.repeats
-	}
-	return nil
 }
 
 // checkLimits refuses limits that limit nothing.
@@ -202,7 +178,7 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(o.maxHours*float64(time.Hour)), fmt.Errorf("--max-hours %v: %w", o.maxHours, step.ErrTimeout))
 		defer cancel()
 	}
-	l, state, err := a.existing(ctx)
+	l, state, err := a.Existing(ctx)
 	if err != nil {
 		return err
 	}
@@ -214,7 +190,7 @@ func (a *app) experiment(ctx context.Context, o experimentOptions) error {
 		return err
 	}
 	defer release()
-	if err := o.apply(l.Spec); err != nil {
+	if err := o.Apply(l.Spec); err != nil {
 		return err
 	}
 	s, err := assembly.LoadStudy(l.Spec)
@@ -242,20 +218,13 @@ func (a *app) runStudy(ctx context.Context, l *assembly.Lab, s *study.Study, o e
 		return err
 	}
 	s.FreshNodes = s.FreshNodes && !o.reuseNodes
-	runner, err := l.Runner(ctx, s, runDir(l.Spec, s, o.run), overlayFacts(components(), l.InUse()))
+	runner, err := l.Runner(ctx, s, o.Folder(l.Spec, s), overlayFacts(components(), l.InUse()))
 	if err != nil {
 		return err
 	}
 	defer runner.Store.Close()
 	runner.Limits.USDPerHour = o.maxRate
 	return a.runTrials(ctx, runner, trials, o)
-}
-
-func runDir(spec *lab.Spec, s *study.Study, name string) string {
-	if name == "" {
-		name = s.Name
-	}
-	return assembly.RunDir(spec, name)
 }
 
 // runTrials runs what is not done of the trials, and prints how far the run is then.
@@ -265,11 +234,11 @@ func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Tri
 		return err
 	}
 	rows := r.Store.Progress(r.Study)
-	if err := a.print(rows, func(w io.Writer) error {
+	if err := a.Print(rows, func(w io.Writer) error {
 		if pending == 0 {
 			fmt.Fprintln(w, "nothing to run: every chosen trial is done")
 		}
-		if err := progressTable(w, rows); err != nil {
+		if err := command.ProgressTable(w, rows); err != nil {
 			return err
 		}
 		if r.Budget != nil {
@@ -284,12 +253,12 @@ func (a *app) runTrials(ctx context.Context, r *trial.Runner, trials []study.Tri
 		return err
 	}
 	if err != nil {
-		return exit{ExitTrials, step.Try(fmt.Errorf("%d trials failed, and not all were tried: %w", failed, err),
-			"mend the cause, then run the same command again; `ocifit-lab status` and `ocifit-lab doctor` look at the lab")}
+		return command.Fail(command.ExitTrials, step.Try(fmt.Errorf("%d trials failed, and not all were tried: %w", failed, err),
+			"mend the cause, then run the same command again; `ocifit-lab status` and `ocifit-lab doctor` look at the lab"))
 	}
 	if failed > 0 {
-		return exit{ExitTrials, step.Try(fmt.Errorf("%d of %d trials failed", failed, pending),
-			"see reason in trial.json of the folders *.failed-* in %s; the same command runs them again", r.Store.Dir())}
+		return command.Fail(command.ExitTrials, step.Try(fmt.Errorf("%d of %d trials failed", failed, pending),
+			"see reason in trial.json of the folders *.failed-* in %s; the same command runs them again", r.Store.Dir()))
 	}
 	return nil
 }
@@ -302,14 +271,14 @@ func (a *app) runPending(ctx context.Context, r *trial.Runner, trials []study.Tr
 	}
 	if sim := r.Store.Info().Simulation; sim != "" && sim != a.said && len(list) > 0 {
 		a.said = sim
-		a.say("simulated: %s", sim)
+		a.Say("simulated: %s", sim)
 	}
 	watch := a.watchTrials(trials, list)
 	failed, err = r.RunAll(ctx, list, o.parallel, watch)
 	watch.close()
 	switch {
 	case errors.Is(err, trial.ErrMaxCost):
-		err = exit{ExitCheck, step.Try(err, "raise --max-cost or the study's maxCost to go on; finished trials are kept in %s", r.Store.Dir())}
+		err = command.Fail(command.ExitCheck, step.Try(err, "raise --max-cost or the study's maxCost to go on; finished trials are kept in %s", r.Store.Dir()))
 	case err != nil && ctx.Err() != nil:
 		err = fmt.Errorf("stopped; finished trials are kept, run the same command again to go on: %w", context.Cause(ctx))
 	case err != nil && !errors.Is(err, breaker.ErrOpen):
@@ -326,7 +295,7 @@ type trialWatch struct {
 }
 
 func (a *app) watchTrials(all, pending []study.Trial) *trialWatch {
-	w := &trialWatch{rep: a.reporter(), counters: map[string]*ui.Counter{}}
+	w := &trialWatch{rep: a.Reporter(), counters: map[string]*ui.Counter{}}
 	total, left := map[string]int{}, map[string]int{}
 	for _, t := range all {
 		total[t.Arm.Name]++
@@ -376,14 +345,6 @@ func progressOf(dir string, s *study.Study) ([]store.ArmProgress, error) {
 	return run.Progress(s), run.Close()
 }
 
-func progressTable(w io.Writer, rows []store.ArmProgress) error {
-	var text [][]string
-	for _, r := range rows {
-		text = append(text, []string{r.Name, r.Model, strconv.Itoa(r.Trials), strconv.Itoa(r.Done), strconv.Itoa(r.Failed)})
-	}
-	return ui.Table(w, []string{"ARM", "MODEL", "TRIALS", "DONE", "FAILED"}, text)
-}
-
 // runStatus is how far the lab's study is.
 type runStatus struct {
 	Dir    string              `json:"folder"`
@@ -399,7 +360,7 @@ func (a *app) runStatus(l *assembly.Lab) *runStatus {
 	if err != nil {
 		return nil
 	}
-	dir := runDir(l.Spec, s, "")
+	dir := assembly.RunDir(l.Spec, s.Name)
 	rows, err := progressOf(dir, s)
 	if err != nil {
 		return nil

@@ -50,31 +50,11 @@ func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a lab")
 	}
-	l := newChaosLab(t)
-	for name, text := range map[string]string{
-		"lab.yaml":   "apiVersion: ocifit-lab/v1alpha1\nsim: {timeScale: 0.05}\n",
-		"study.yaml": "apiVersion: ocifit-lab/v1alpha1\nname: faults\nrepeats: 1\niterations: 1\nretries: 1\narms:\n- {name: only, model: fom, tasks: cores}\n",
-	} {
-		if err := os.WriteFile(filepath.Join(l.dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l.must("up")
-	cluster, err := kube.Connect(filepath.Join(l.dir, ".ocifit-lab", "ocifit", "kubeconfig"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, cluster := faultLab(t)
 	for i, row := range faults {
 		t.Run(row.name, func(t *testing.T) {
 			run := fmt.Sprintf("run-%d", i)
-			ended := make(chan error, 1)
-			go func() {
-				said, err := l.command("experiment", "all", "--study", "study.yaml", "--run", run).CombinedOutput()
-				if err != nil {
-					err = fmt.Errorf("%w\n%s", err, said)
-				}
-				ended <- err
-			}()
+			ended := l.begin(run)
 			pod := runningPod(t, cluster, ended)
 			if err := row.do(t.Context(), cluster, pod); err != nil {
 				t.Fatal(err)
@@ -82,8 +62,7 @@ func TestFaults(t *testing.T) {
 			if err := <-ended; err != nil {
 				t.Fatal(err)
 			}
-			trials := filepath.Join(l.dir, "results", "ocifit", run, "logs", "hpcg", "only")
-			failed, done := readTrial(t, filepath.Join(trials, "1.failed-1", "trial.json")), readTrial(t, filepath.Join(trials, "1", "trial.json"))
+			failed, done := readTrial(t, l.trial(run, "1.failed-1")), readTrial(t, l.trial(run, "1"))
 			if failed.Verdict != store.Failed || !strings.Contains(failed.Reason, row.reason) {
 				t.Errorf("the attempt is %s: %s", failed.Verdict, failed.Reason)
 			}
@@ -97,8 +76,50 @@ func TestFaults(t *testing.T) {
 	l.gone("lab.yaml", "study.yaml")
 }
 
+// faultLab is a lab that is up, with a study of one trial that is tried twice.
+func faultLab(t *testing.T) (chaosLab, *kube.Cluster) {
+	t.Helper()
+	l := newChaosLab(t)
+	for name, text := range map[string]string{
+		"lab.yaml":   "apiVersion: ocifit-lab/v1alpha1\nsim: {timeScale: 0.05}\n",
+		"study.yaml": "apiVersion: ocifit-lab/v1alpha1\nname: faults\nrepeats: 1\niterations: 1\nretries: 1\narms:\n- {name: only, model: fom, tasks: cores}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(l.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.must("up")
+	cluster, err := kube.Connect(l.kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, cluster
+}
+
+func (l chaosLab) kubeconfig() string {
+	return filepath.Join(l.dir, ".ocifit-lab", "ocifit", "kubeconfig")
+}
+
+// begin runs the study of a faultLab, and tells when it ends.
+func (l chaosLab) begin(run string) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		said, err := l.command("experiment", "all", "--study", "study.yaml", "--run", run).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, said)
+		}
+		ended <- err
+	}()
+	return ended
+}
+
+// trial is the record of an attempt of the study of a faultLab.
+func (l chaosLab) trial(run, attempt string) string {
+	return filepath.Join(l.dir, "results", "ocifit", run, "logs", "hpcg", "only", attempt, "trial.json")
+}
+
 // runningPod waits for the pod of the trial that runs.
-func runningPod(t *testing.T, c *kube.Cluster, ended chan error) *corev1.Pod {
+func runningPod(t *testing.T, c *kube.Cluster, ended <-chan error) *corev1.Pod {
 	t.Helper()
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		select {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/serving"
 	"github.com/compspec/ocifit-lab/provision/lab"
 )
@@ -21,7 +22,7 @@ func (f *componentFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.bundle, "bundle", "", "file of `bundle create` that charts, manifests and images are taken from")
 	flags.StringArrayVar(&f.registryMirrors, "registry-mirror", nil, "REGISTRY=MIRROR: ask MIRROR before REGISTRY for images")
 	flags.StringArrayVar(&f.chartMirrors, "chart-mirror", nil, "HOST=MIRROR: ask MIRROR instead of HOST for charts and manifests")
-	_ = cmd.RegisterFlagCompletionFunc("versions", words(lab.VersionsPinned, lab.VersionsProcedure))
+	_ = cmd.RegisterFlagCompletionFunc("versions", command.Words(lab.VersionsPinned, lab.VersionsProcedure))
 }
 
 func (f *componentFlags) apply(s *lab.Spec) error {

@@ -33,7 +33,7 @@ func (a *app) registryServeCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.say("serving on %s", r.Addr())
+			a.Say("serving on %s", r.Addr())
 			<-r.Done()
 			return r.Stop()
 		},
@@ -48,7 +48,7 @@ func (a *app) miniclusterCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return assembly.RunMiniClusters(cmd.Context(), minicluster.Options{
 				Log:   func(format string, args ...any) { fmt.Fprintf(a.Err, format+"\n", args...) },
-				Ready: func() { a.say("watching MiniClusters") },
+				Ready: func() { a.Say("watching MiniClusters") },
 			})
 		},
 	}

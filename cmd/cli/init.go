@@ -26,15 +26,15 @@ func (a *app) initCmd() *cobra.Command {
 		Example: "  ocifit-lab init\n  ocifit-lab init --lab small.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if _, err := os.Stat(a.labFile); err == nil && !force {
-				return step.Try(fmt.Errorf("%s exists already", a.labFile), "edit it, or replace it with --force")
+			if _, err := os.Stat(a.LabFile); err == nil && !force {
+				return step.Try(fmt.Errorf("%s exists already", a.LabFile), "edit it, or replace it with --force")
 			} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			if err := atomicfile.Output(a.labFile, []byte(commentedLab()), 0o644); err != nil {
+			if err := atomicfile.Output(a.LabFile, []byte(commentedLab()), 0o644); err != nil {
 				return err
 			}
-			a.say("wrote %s; next: ocifit-lab up", a.labFile)
+			a.Say("wrote %s; next: ocifit-lab up", a.LabFile)
 			return nil
 		},
 	}

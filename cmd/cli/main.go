@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/quiet"
 )
 
@@ -26,7 +27,7 @@ func Main() int {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	done := make(chan int, 1)
-	go func() { done <- Run(ctx, Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]) }()
+	go func() { done <- Run(ctx, command.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]) }()
 	return untilDone(done, signals, os.Stderr, func() {
 		// The reader of our output may have got the same signal: that must not end the clearing up.
 		signal.Ignore(syscall.SIGPIPE)
@@ -49,7 +50,7 @@ func untilDone(done <-chan int, signals <-chan os.Signal, say io.Writer, stop fu
 				stop()
 			case time.Since(first) >= oneSignal:
 				fmt.Fprintln(say, "left without cleaning up; the lab may still run: see `ocifit-lab status`, remove it with `ocifit-lab down`")
-				return ExitError
+				return command.ExitError
 			}
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 )
 
 func TestSignals(t *testing.T) {
@@ -15,13 +17,13 @@ func TestSignals(t *testing.T) {
 		want int             // exit code
 		left bool            // without cleaning up
 	}{
-		"none":                    {nil, ExitOK, false},
-		"one":                     {[]time.Duration{time.Second}, ExitError, false},
-		"two that are one":        {[]time.Duration{time.Second, time.Second + 20*time.Millisecond}, ExitError, false},
-		"three that are one":      {[]time.Duration{0, time.Millisecond, 900 * time.Millisecond}, ExitError, false},
-		"two":                     {[]time.Duration{time.Second, 3 * time.Second}, ExitError, true},
-		"two after two in a row":  {[]time.Duration{0, time.Millisecond, 2 * time.Second}, ExitError, true},
-		"one after the work ends": {[]time.Duration{time.Hour}, ExitOK, false},
+		"none":                    {nil, command.ExitOK, false},
+		"one":                     {[]time.Duration{time.Second}, command.ExitError, false},
+		"two that are one":        {[]time.Duration{time.Second, time.Second + 20*time.Millisecond}, command.ExitError, false},
+		"three that are one":      {[]time.Duration{0, time.Millisecond, 900 * time.Millisecond}, command.ExitError, false},
+		"two":                     {[]time.Duration{time.Second, 3 * time.Second}, command.ExitError, true},
+		"two after two in a row":  {[]time.Duration{0, time.Millisecond, 2 * time.Second}, command.ExitError, true},
+		"one after the work ends": {[]time.Duration{time.Hour}, command.ExitOK, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -32,10 +34,10 @@ func TestSignals(t *testing.T) {
 				go func() { // the work: a minute, or ten seconds of cleaning up when it is stopped
 					select {
 					case <-time.After(time.Minute):
-						done <- ExitOK
+						done <- command.ExitOK
 					case <-stopped:
 						time.Sleep(10 * time.Second)
-						done <- ExitError
+						done <- command.ExitError
 					}
 				}()
 				var said strings.Builder

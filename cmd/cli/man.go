@@ -26,7 +26,7 @@ func (a *app) manCmd() *cobra.Command {
 			if err := doc.GenManTree(root, header, dir); err != nil {
 				return err
 			}
-			return a.print(map[string]string{"folder": dir}, func(w io.Writer) error {
+			return a.Print(map[string]string{"folder": dir}, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "wrote the manual pages into %s; read them with: man -l %s/ocifit-lab.1\n", dir, dir)
 				return err
 			})

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision"
 )
@@ -22,14 +23,14 @@ func (a *app) planCmd() *cobra.Command {
 		Short: "Print steps, node groups, trials, and the worst case in hours and dollars; touches nothing",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			spec, err := a.spec()
+			spec, err := a.Spec()
 			if err != nil {
 				return err
 			}
 			if err := provider.apply(spec); err != nil {
 				return err
 			}
-			l, err := a.assemble(cmd.Context(), spec)
+			l, err := a.Assemble(cmd.Context(), spec)
 			if err != nil {
 				return err
 			}
@@ -59,14 +60,14 @@ func (a *app) printPlan(ctx context.Context, l *assembly.Lab, check bool) error 
 			return err
 		}
 		if p.Bill.Preflight = report; report.Err() != nil {
-			refused = exit{ExitCheck, report.Err()}
+			refused = command.Fail(command.ExitCheck, report.Err())
 		}
 	}
-	err = a.print(p, func(w io.Writer) error {
+	err = a.Print(p, func(w io.Writer) error {
 		if err := planText(w, p); err != nil {
 			return err
 		}
-		if p.Bill == nil || !a.verbose {
+		if p.Bill == nil || !a.Verbose {
 			return nil
 		}
 		_, err := fmt.Fprintf(w, "\nthe cluster file for eksctl; up replaces its zones by those that the region has then\n\n%s", p.Bill.ClusterFile)

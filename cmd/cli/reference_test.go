@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/provision/yamlfile/reference"
 )
 
@@ -54,7 +55,7 @@ func commandReference(root *cobra.Command) string {
 
 // TestReference keeps README.md true to the commands.
 func TestReference(t *testing.T) {
-	if err := reference.Check("README.md", commandReference(newApp(Streams{}).root()), *update); err != nil {
+	if err := reference.Check("README.md", commandReference(newApp(command.Streams{}).root()), *update); err != nil {
 		t.Error(err)
 	}
 }
@@ -62,10 +63,10 @@ func TestReference(t *testing.T) {
 func TestManualPages(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "man1")
 	var out bytes.Buffer
-	if code := Run(t.Context(), Streams{In: strings.NewReader(""), Out: &out, Err: &out}, []string{"man", dir}); code != ExitOK {
+	if code := Run(t.Context(), command.Streams{In: strings.NewReader(""), Out: &out, Err: &out}, []string{"man", dir}); code != command.ExitOK {
 		t.Fatalf("exit code %d: %s", code, out.String())
 	}
-	for _, c := range visible(newApp(Streams{}).root()) {
+	for _, c := range visible(newApp(command.Streams{}).root()) {
 		page, err := os.ReadFile(filepath.Join(dir, strings.ReplaceAll(c.CommandPath(), " ", "-")+".1"))
 		if err != nil {
 			t.Error(err)

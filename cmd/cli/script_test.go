@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/provision/lab"
 
 	"go.yaml.in/yaml/v3"
@@ -152,7 +153,7 @@ func downAll(t *testing.T, dir string) {
 			t.Error(err)
 		}
 		args := []string{"down", "-q", "--lab", file, "--state", filepath.Join(dir, ".ocifit-lab")}
-		if code := Run(context.Background(), Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, args); code != ExitOK {
+		if code := Run(context.Background(), command.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, args); code != command.ExitOK {
 			t.Errorf("lab %s was left and could not be removed: exit code %d", name, code)
 		}
 	}

@@ -31,7 +31,7 @@ func (a *app) agree(ctx context.Context, l *assembly.Lab, f eksUpFlags) error {
 	if err := l.CheckProgramImage(); err != nil {
 		return err
 	}
-	a.recreate = f.recreate
+	a.Recreate = f.recreate
 	if made, err := p.Made(ctx); err == nil && made {
 		return nil
 	}
@@ -45,10 +45,10 @@ func (a *app) agree(ctx context.Context, l *assembly.Lab, f eksUpFlags) error {
 	if err != nil {
 		return err
 	}
-	a.say("\nthis costs %s per hour while nothing runs, and %s with every node group at its largest\nprices: %s",
+	a.Say("\nthis costs %s per hour while nothing runs, and %s with every node group at its largest\nprices: %s",
 		ui.Dollars(cost.Idle), ui.Dollars(cost.Worst), strings.Join(cost.Sources, "; "))
 	if len(cost.Unpriced) > 0 {
-		a.say("not in these sums, as no price is known: %s", strings.Join(cost.Unpriced, ", "))
+		a.Say("not in these sums, as no price is known: %s", strings.Join(cost.Unpriced, ", "))
 	}
 	if !f.yes {
 		question := fmt.Sprintf("Make cluster %s in %s?", l.Provider.Traits().Cluster, l.Spec.Region)
@@ -73,15 +73,15 @@ func (a *app) withoutUnavailable(ctx context.Context, spec *lab.Spec, l *assembl
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	a.say("left out, as the quota allows no node of them: %s; to keep it so, write in lab.yaml\nwebhook:\n  skip: [%s]",
+	a.Say("left out, as the quota allows no node of them: %s; to keep it so, write in lab.yaml\nwebhook:\n  skip: [%s]",
 		strings.Join(report.Unavailable, ", "), strings.Join(spec.Webhook.Skip, ", "))
-	return a.assemble(ctx, spec)
+	return a.Assemble(ctx, spec)
 }
 
 // agreeToRecreate asks before stacks that failed earlier are deleted; later the live view is in the way. Without anybody to ask, the step
 // that meets such a stack refuses and names it.
 func (a *app) agreeToRecreate(ctx context.Context, l *assembly.Lab) error {
-	if a.recreate || !a.terminal() {
+	if a.Recreate || !a.terminal() {
 		return nil
 	}
 	status, err := l.Provider.Status(ctx)
@@ -89,12 +89,12 @@ func (a *app) agreeToRecreate(ctx context.Context, l *assembly.Lab) error {
 		return err
 	}
 	err = a.consent(ctx, "These failed in an earlier up: "+status.Detail+"\nDelete them and make them again?", "")
-	a.recreate = err == nil
+	a.Recreate = err == nil
 	return err
 }
 
 func (a *app) showPlan(ctx context.Context, l *assembly.Lab) error {
-	if a.quiet {
+	if a.Quiet {
 		return nil
 	}
 	p, err := a.plan(ctx, l)
@@ -114,7 +114,7 @@ func (a *app) preflight(ctx context.Context, l *assembly.Lab) error {
 	if err != nil {
 		return err
 	}
-	if !a.quiet {
+	if !a.Quiet {
 		fmt.Fprintln(a.Err)
 		if err := checksTable(a.Err, report); err != nil {
 			return err

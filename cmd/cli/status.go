@@ -41,14 +41,14 @@ const statusTimeout = 15 * time.Second
 func (a *app) status(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	l, state, err := a.existing(ctx)
+	l, state, err := a.Existing(ctx)
 	if errors.Is(err, labstate.ErrNoLab) {
-		spec, err := a.spec()
+		spec, err := a.Spec()
 		if err != nil {
 			return err
 		}
 		s := labStatus{Status: &assembly.Status{Name: spec.Name, Cluster: provision.Status{Provider: spec.Provider, State: provision.Absent}}}
-		return a.print(s, func(w io.Writer) error {
+		return a.Print(s, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "lab %s is not up; create it with `ocifit-lab up`\n", spec.Name)
 			return err
 		})
@@ -66,7 +66,7 @@ func (a *app) status(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.print(s, s.text)
+	return a.Print(s, s.text)
 }
 
 func (s labStatus) text(w io.Writer) error {
@@ -82,7 +82,7 @@ func (s labStatus) text(w io.Writer) error {
 	if s.Cluster.Simulated != "" {
 		fmt.Fprintf(w, "simulated  %s\n", s.Cluster.Simulated)
 	}
-	for _, k := range sortedKeys(s.Cluster.Facts) {
+	for _, k := range slices.Sorted(maps.Keys(s.Cluster.Facts)) {
 		fmt.Fprintf(w, "%-10s %s\n", k, s.Cluster.Facts[k])
 	}
 	if len(s.Nodes) > 0 {
@@ -115,7 +115,7 @@ func (s labStatus) text(w io.Writer) error {
 		}
 	}
 	fmt.Fprintln(w)
-	for _, k := range sortedKeys(s.InUse) {
+	for _, k := range slices.Sorted(maps.Keys(s.InUse)) {
 		fmt.Fprintf(w, "%-22s %s\n", k, s.InUse[k])
 	}
 	if err := s.Run.text(w); err != nil || s.Spent == nil || s.Spent.USD == 0 {
@@ -123,8 +123,6 @@ func (s labStatus) text(w io.Writer) error {
 	}
 	return spentText(w, s.Spent)
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // spentText says what was spent until now, and what is sure to follow.
 func spentText(w io.Writer, b *cost.Bill) error {

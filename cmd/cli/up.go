@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/provision/labstate"
@@ -61,7 +62,7 @@ func (f *providerFlags) add(cmd *cobra.Command) {
 	f.kind.add(cmd)
 	f.eks.add(cmd)
 	f.components.add(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("provider", words(lab.Providers...))
+	_ = cmd.RegisterFlagCompletionFunc("provider", command.Words(lab.Providers...))
 }
 
 // apply puts the chosen provider into the spec.
@@ -83,11 +84,11 @@ func (f *providerFlags) apply(s *lab.Spec) error {
 }
 
 func (a *app) up(ctx context.Context, o upOptions) error {
-	given, err := a.spec()
+	given, err := a.Spec()
 	if err != nil {
 		return err
 	}
-	spec, err := a.spec()
+	spec, err := a.Spec()
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	if err := checkStudy(spec); err != nil {
 		return err
 	}
-	l, err := a.assemble(ctx, spec)
+	l, err := a.Assemble(ctx, spec)
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func checkStudy(spec *lab.Spec) error {
 
 func (a *app) runUp(ctx context.Context, l *assembly.Lab, state *labstate.State, merge bool) error {
 	began := time.Now()
-	rep := a.reporter()
+	rep := a.Reporter()
 	defer rep.Close()
 	watch := &changes{Reporter: rep}
 	err := step.Up(ctx, l.Steps(), watch, func(name string) error {
@@ -170,7 +171,7 @@ func (a *app) runUp(ctx context.Context, l *assembly.Lab, state *labstate.State,
 	if err != nil {
 		return err
 	}
-	return a.print(summary, summary.text)
+	return a.Print(summary, summary.text)
 }
 
 // openState returns the lab's state, a new one when there is none. A lab that is up cannot become another one.
@@ -243,7 +244,7 @@ func (a *app) merge(ctx context.Context, l *assembly.Lab, wanted bool) error {
 	if err != nil {
 		return err
 	}
-	a.say("context %s was added to %s", name, file)
+	a.Say("context %s was added to %s", name, file)
 	return nil
 }
 

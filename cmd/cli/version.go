@@ -32,7 +32,7 @@ func (a *app) versionCmd() *cobra.Command {
 				Platform   string            `json:"platform"`
 				Components map[string]string `json:"components"`
 			}{version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, components()}
-			return a.print(info, func(w io.Writer) error {
+			return a.Print(info, func(w io.Writer) error {
 				fmt.Fprintf(w, "ocifit-lab %s (%s, %s)\n", info.Version, info.Go, info.Platform)
 				var rows [][]string
 				for _, m := range pinned {

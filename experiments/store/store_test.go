@@ -395,6 +395,10 @@ func TestClockJump(t *testing.T) {
 	if err := a.Commit(rec); err == nil || !strings.Contains(err.Error(), "a clock jumped") {
 		t.Errorf("got %v", err)
 	}
+	recs, err := r.Records(t.Context())
+	if err != nil || len(recs) != 1 || recs[0].Trial.Verdict != store.Rejected || !strings.Contains(recs[0].Trial.Reason, "a clock jumped") {
+		t.Errorf("kept: %+v, %v", recs, err)
+	}
 }
 
 // TestDiskFull uses a small file system of its own where the system lets it make one.

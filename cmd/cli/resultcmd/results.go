@@ -1,4 +1,5 @@
-package cli
+// Package resultcmd is the commands about the results of runs.
+package resultcmd
 
 import (
 	"bytes"
@@ -7,70 +8,49 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/experiments/report"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
-	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/provision/wait"
-	"github.com/compspec/ocifit-lab/templates"
 )
 
-func (a *app) resultsCmd() *cobra.Command {
+// app is what the commands of this package share.
+type app struct{ *command.App }
+
+// Results is the command results.
+func Results(shared *command.App) *cobra.Command {
+	a := app{shared}
 	cmd := &cobra.Command{Use: "results", Short: "Compare the arms of a run, and write reports"}
-	cmd.AddCommand(a.resultsShowCmd(), a.resultsReportCmd(), a.resultsCompareCmd(), a.resultsExportCmd(), a.resultsImportCmd(), a.resultsMergeCmd(),
-		a.resultsPackCmd(), a.resultsPruneCmd())
+	cmd.AddCommand(a.showCmd(), a.reportCmd(), a.compareCmd(), a.exportCmd(), a.importCmd(), a.mergeCmd(),
+		a.packCmd(), a.pruneCmd())
 	return cmd
 }
 
-// runFlags choose a run folder.
-type runFlags struct{ run, study, baseline string }
-
-func (f *runFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.run, "run", "", "name of the run folder, or its path (default: the study's name)")
-	cmd.Flags().StringVar(&f.study, "study", "", "study whose run is meant (default: the lab's)")
-	_ = cmd.RegisterFlagCompletionFunc("study", words(templates.Studies()...))
+// runFlags choose a run and what its arms are compared with.
+type runFlags struct {
+	command.RunFlags
+	baseline string
 }
 
 func (f *runFlags) addBaseline(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.baseline, "baseline", "", "arm that the others are compared with (default: the study's)")
 }
 
-// dir is the run folder that the flags name. A run that has a path needs no lab.
-func (f *runFlags) dir(a *app) (string, error) {
-	if strings.ContainsRune(f.run, filepath.Separator) {
-		return f.run, nil
-	}
-	spec, s, err := a.chosenStudy(experimentOptions{study: f.study})
-	if err != nil {
-		return "", err
-	}
-	return runDir(spec, s, f.run), nil
-}
-
 const firstRun = "run `ocifit-lab experiment all` first, or name another run with --run"
 
-// openFolder opens a run's folder; without says what to do where there is none.
-func openFolder(dir string, mode store.Mode, without string) (*store.Run, error) {
-	run, err := store.Open(dir, mode)
-	if errors.Is(err, store.ErrNoRun) {
-		return nil, step.Try(err, "%s", without)
-	}
-	return run, err
-}
-
 // analysis reads and compares a run, and records that somebody looked.
-func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, error) {
-	dir, err := f.dir(a)
+func (a app) analysis(ctx context.Context, f runFlags) (*report.Analysis, error) {
+	dir, err := a.RunFolder(f.RunFlags)
 	if err != nil {
 		return nil, err
 	}
-	run, err := openFolder(dir, store.Read, firstRun)
+	run, err := command.OpenFolder(dir, store.Read, firstRun)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +60,7 @@ func (a *app) analysis(ctx context.Context, f runFlags) (*report.Analysis, error
 		return nil, err
 	}
 	if err := run.NoteLook(out.Progress()); err != nil {
-		a.say("that the comparison was read now could not be recorded: %v", err)
+		a.Say("that the comparison was read now could not be recorded: %v", err)
 	}
 	return out, nil
 }
@@ -90,7 +70,7 @@ func analyse(ctx context.Context, run *store.Run, baseline string) (*report.Anal
 	return report.Analyse(ctx, run, report.Options{Prices: prices, Baseline: baseline})
 }
 
-func (a *app) resultsShowCmd() *cobra.Command {
+func (a app) showCmd() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
 		Use:     "show",
@@ -102,15 +82,15 @@ func (a *app) resultsShowCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(analysis, func(w io.Writer) error { return report.WriteText(w, analysis) })
+			return a.Print(analysis, func(w io.Writer) error { return report.WriteText(w, analysis) })
 		},
 	}
-	f.add(cmd)
+	f.Add(cmd)
 	f.addBaseline(cmd)
 	return cmd
 }
 
-func (a *app) resultsReportCmd() *cobra.Command {
+func (a app) reportCmd() *cobra.Command {
 	var f runFlags
 	var file, format string
 	var watch time.Duration
@@ -126,7 +106,7 @@ progress, what ran where, what does not count, and the bill. That page compares 
 			if !ok {
 				return fmt.Errorf("--format is %q; use html or md", format)
 			}
-			dir, err := f.dir(a)
+			dir, err := a.RunFolder(f.RunFlags)
 			if err != nil {
 				return err
 			}
@@ -148,18 +128,18 @@ progress, what ran where, what does not count, and the bill. That page compares 
 			return a.writeWhole(file, func(w io.Writer) error { return write(w, analysis) })
 		},
 	}
-	f.add(cmd)
+	f.Add(cmd)
 	f.addBaseline(cmd)
 	cmd.Flags().StringVar(&file, "file", "", "file to write (default: report.html in the run folder)")
 	cmd.Flags().StringVar(&format, "format", "html", "html or md")
 	cmd.Flags().DurationVar(&watch, "watch", 0, "until the run is whole write a page of its progress, this often; --watch alone is every 5s")
 	cmd.Flags().Lookup("watch").NoOptDefVal = "5s"
-	_ = cmd.RegisterFlagCompletionFunc("format", words("html", "md"))
+	_ = cmd.RegisterFlagCompletionFunc("format", command.Words("html", "md"))
 	return cmd
 }
 
 // watchReport writes the page of a run's progress to a file again and again, until the run is whole.
-func (a *app) watchReport(ctx context.Context, dir, baseline, file string, every time.Duration) error {
+func (a app) watchReport(ctx context.Context, dir, baseline, file string, every time.Duration) error {
 	if every < time.Second {
 		return fmt.Errorf("--watch is %s; a page is written once a second at most", every)
 	}
@@ -169,7 +149,7 @@ func (a *app) watchReport(ctx context.Context, dir, baseline, file string, every
 			return err
 		}
 		if !told {
-			a.say("%s shows the run's progress every %s, until it is whole; Ctrl-C ends the watch, not the run", file, every)
+			a.Say("%s shows the run's progress every %s, until it is whole; Ctrl-C ends the watch, not the run", file, every)
 		}
 		if err := wait.Pause(ctx, every); err != nil {
 			return err
@@ -179,7 +159,7 @@ func (a *app) watchReport(ctx context.Context, dir, baseline, file string, every
 
 // writeProgress writes the page once, unless the run is whole.
 func writeProgress(ctx context.Context, dir, baseline, file string, every time.Duration) (whole bool, err error) {
-	run, err := openFolder(dir, store.Read, firstRun)
+	run, err := command.OpenFolder(dir, store.Read, firstRun)
 	if err != nil {
 		return false, err
 	}
@@ -199,7 +179,7 @@ func writeProgress(ctx context.Context, dir, baseline, file string, every time.D
 }
 
 // writeWhole makes a file appear at once and says so.
-func (a *app) writeWhole(file string, write func(io.Writer) error) error {
+func (a app) writeWhole(file string, write func(io.Writer) error) error {
 	var data bytes.Buffer
 	if err := write(&data); err != nil {
 		return err
@@ -207,7 +187,7 @@ func (a *app) writeWhole(file string, write func(io.Writer) error) error {
 	if err := atomicfile.Output(file, data.Bytes(), 0o644); err != nil {
 		return err
 	}
-	return a.print(map[string]string{"file": file}, func(w io.Writer) error {
+	return a.Print(map[string]string{"file": file}, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "wrote %s\n", file)
 		return err
 	})

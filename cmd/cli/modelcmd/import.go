@@ -1,4 +1,4 @@
-package cli
+package modelcmd
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/features"
@@ -16,7 +17,7 @@ import (
 
 type importOptions struct{ name, direction, out, rows string }
 
-func (a *app) modelsImportCmd() *cobra.Command {
+func (a app) importCmd() *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import FILE.joblib --direction maximize|minimize",
@@ -36,11 +37,11 @@ artifact, which the webhook then scores with: artifact push REFERENCE --file art
 	f.StringVar(&o.rows, "fitted-on", "", "node features of the rows that the pipeline was fitted on; the model then scores only what they determine")
 	f.StringVar(&o.out, "out", "", "file to write (default: stdout)")
 	_ = cmd.MarkFlagRequired("direction")
-	_ = cmd.RegisterFlagCompletionFunc("direction", words("maximize", "minimize"))
+	_ = cmd.RegisterFlagCompletionFunc("direction", command.Words("maximize", "minimize"))
 	return cmd
 }
 
-func (a *app) importModel(file string, o importOptions) error {
+func (a app) importModel(file string, o importOptions) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err
@@ -76,15 +77,15 @@ func (a *app) importModel(file string, o importOptions) error {
 		return err
 	}
 	result := map[string]any{"name": m.Name, "direction": m.Direction, "labels": len(m.Labels()), "terms": len(m.Terms), "file": o.out}
-	return a.print(result, func(w io.Writer) error {
+	return a.Print(result, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "model %s: %d labels, %d terms, written to %s\n", m.Name, len(m.Labels()), len(m.Terms), o.out)
 		return err
 	})
 }
 
 // fittedOn gives a model the rows that it was fitted on.
-func (a *app) fittedOn(m *predict.Model, file string) (*predict.Model, error) {
-	data, err := a.readFile(file)
+func (a app) fittedOn(m *predict.Model, file string) (*predict.Model, error) {
+	data, err := a.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}

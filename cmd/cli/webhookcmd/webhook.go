@@ -1,21 +1,21 @@
-package cli
+// Package webhookcmd is the commands about the webhook.
+package webhookcmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
-	addon "github.com/compspec/ocifit-lab/addons/compatibility"
+	"github.com/compspec/ocifit-lab/addons/compatibility"
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
+	"github.com/compspec/ocifit-lab/cmd/cli/modelcmd"
 	"github.com/compspec/ocifit-lab/cmd/serving"
 	"github.com/compspec/ocifit-lab/cmd/ui"
-	"github.com/compspec/ocifit-lab/provision/labstate"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/admit"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
@@ -23,9 +23,14 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
-func (a *app) webhookCmd() *cobra.Command {
+// app is what the commands of this package share.
+type app struct{ *command.App }
+
+// Webhook is the command webhook.
+func Webhook(shared *command.App) *cobra.Command {
+	a := app{shared}
 	cmd := &cobra.Command{Use: "webhook", Short: "Serve the admission webhook, explain what it would decide, deploy it, build its image"}
-	cmd.AddCommand(serving.Command(a.Err), a.webhookExplainCmd(), a.webhookDeployCmd(), a.webhookImageCmd())
+	cmd.AddCommand(serving.Command(a.Err), a.explainCmd(), a.deployCmd(), a.imageCmd())
 	return cmd
 }
 
@@ -34,7 +39,7 @@ type explainOptions struct {
 	skip, plainHTTP                      []string
 }
 
-func (a *app) webhookExplainCmd() *cobra.Command {
+func (a app) explainCmd() *cobra.Command {
 	var o explainOptions
 	cmd := &cobra.Command{
 		Use:   "explain -f FILE",
@@ -58,12 +63,12 @@ or both together. It exits with 4 when the object would be denied.`,
 	return cmd
 }
 
-func (a *app) explain(ctx context.Context, o explainOptions) error {
-	file, err := a.readFile(o.file)
+func (a app) explain(ctx context.Context, o explainOptions) error {
+	file, err := a.ReadFile(o.file)
 	if err != nil {
 		return err
 	}
-	spec, err := a.spec()
+	spec, err := a.Spec()
 	if err != nil {
 		return err
 	}
@@ -83,7 +88,7 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 	}
 	prices, _ := templates.Prices()
 	registry.PlainHTTP = append(registry.PlainHTTP, o.plainHTTP...)
-	specs := artifact.NewCache(artifact.CacheOptions{Options: registryOptions(registry)})
+	specs := artifact.NewCache(artifact.CacheOptions{Options: command.RegistryOptions(registry)})
 	decider, err := admit.New(admit.Config{Specs: specs, Features: index, Models: models, Prices: prices, Skip: o.skip, TieBreak: o.tieBreak, Allocatable: serving.Allocatable()})
 	if err != nil {
 		return err
@@ -97,18 +102,18 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 	}
 	for _, e := range list {
 		if e.Result == admit.ResultDenied {
-			return exit{ExitCheck, fmt.Errorf("the %s %s would be denied: %s", e.Kind, e.Name, e.Message)}
+			return command.Fail(command.ExitCheck, fmt.Errorf("the %s %s would be denied: %s", e.Kind, e.Name, e.Message))
 		}
 	}
 	return nil
 }
 
 // printExplanations prints one explanation as it is, and several as a list.
-func (a *app) printExplanations(list []*admit.Explanation) error {
+func (a app) printExplanations(list []*admit.Explanation) error {
 	if len(list) == 1 {
-		return a.print(list[0], func(w io.Writer) error { return explanation(w, list[0]) })
+		return a.Print(list[0], func(w io.Writer) error { return explanation(w, list[0]) })
 	}
-	return a.print(list, func(w io.Writer) error {
+	return a.Print(list, func(w io.Writer) error {
 		for i, e := range list {
 			if i > 0 {
 				fmt.Fprintln(w)
@@ -121,40 +126,32 @@ func (a *app) printExplanations(list []*admit.Explanation) error {
 	})
 }
 
-// readFile reads a file, or the standard input for "-".
-func (a *app) readFile(file string) ([]byte, error) {
-	if file == "-" {
-		return io.ReadAll(a.In)
-	}
-	return os.ReadFile(file)
-}
-
 // candidates come from what was named or else from the lab's cluster, whose registry may be plain HTTP.
-func (a *app) candidates(ctx context.Context, o explainOptions) (*features.Index, addon.Target, error) {
+func (a app) candidates(ctx context.Context, o explainOptions) (*features.Index, compatibility.Target, error) {
 	index := features.NewIndex("")
 	if o.features != "" || o.kubeconfig != "" {
 		if err := a.namedCandidates(ctx, o, index); err != nil {
-			return nil, addon.Target{}, err
+			return nil, compatibility.Target{}, err
 		}
 		// The artifact may still be in the lab's registry.
-		registry, err := a.labRegistry(ctx)
+		registry, err := a.LabRegistry(ctx)
 		return index, registry, err
 	}
-	l, _, err := a.existing(ctx)
+	l, _, err := a.Existing(ctx)
 	if err != nil {
-		return nil, addon.Target{}, fmt.Errorf("no --features, no --kubeconfig and no lab: %w", err)
+		return nil, compatibility.Target{}, fmt.Errorf("no --features, no --kubeconfig and no lab: %w", err)
 	}
 	if err := l.PutCandidates(ctx, index); err != nil {
-		return nil, addon.Target{}, err
+		return nil, compatibility.Target{}, err
 	}
-	registry, err := a.labRegistry(ctx)
+	registry, err := a.LabRegistry(ctx)
 	return index, registry, err
 }
 
 // namedCandidates reads the features file and the cluster that were named.
-func (a *app) namedCandidates(ctx context.Context, o explainOptions, index *features.Index) error {
+func (a app) namedCandidates(ctx context.Context, o explainOptions, index *features.Index) error {
 	if o.features != "" {
-		data, err := a.readFile(o.features)
+		data, err := a.ReadFile(o.features)
 		if err != nil {
 			return err
 		}
@@ -170,18 +167,6 @@ func (a *app) namedCandidates(ctx context.Context, o explainOptions, index *feat
 	return assembly.PutNodes(ctx, o.kubeconfig, index)
 }
 
-// labRegistry is how the lab's own artifact is reached, if a lab is up.
-func (a *app) labRegistry(ctx context.Context) (addon.Target, error) {
-	l, _, err := a.existing(ctx)
-	if errors.Is(err, labstate.ErrNoLab) {
-		return addon.Target{}, nil
-	}
-	if err != nil {
-		return addon.Target{}, err
-	}
-	return l.ArtifactTarget(ctx)
-}
-
 func explanation(w io.Writer, e *admit.Explanation) error {
 	fmt.Fprintf(w, "%s %s/%s: %s\n", e.Kind, e.Namespace, e.Name, e.Result)
 	if e.Message != "" {
@@ -192,7 +177,7 @@ func explanation(w io.Writer, e *admit.Explanation) error {
 	}
 	if e.Table != nil {
 		fmt.Fprintln(w)
-		if err := scoreTable(w, e.Table); err != nil {
+		if err := modelcmd.ScoreTable(w, e.Table); err != nil {
 			return err
 		}
 	}

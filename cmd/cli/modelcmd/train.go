@@ -1,4 +1,4 @@
-package cli
+package modelcmd
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/experiments/measurements"
 	"github.com/compspec/ocifit-lab/experiments/training"
@@ -48,11 +49,11 @@ func (o *trainFlags) add(cmd *cobra.Command) {
 	f.StringSliceVar(&o.Labels, "labels", trainLabels, "node labels to use as words")
 	_ = cmd.MarkFlagRequired("target")
 	_ = cmd.MarkFlagRequired("direction")
-	_ = cmd.RegisterFlagCompletionFunc("direction", words("maximize", "minimize"))
+	_ = cmd.RegisterFlagCompletionFunc("direction", command.Words("maximize", "minimize"))
 }
 
 // samples reads what the flags name.
-func (a *app) samples(o *trainFlags) ([]training.Sample, error) {
+func (a app) samples(o *trainFlags) ([]training.Sample, error) {
 	t, err := measurements.ReadFile(o.table, measurements.Reading{})
 	if err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func (a *app) samples(o *trainFlags) ([]training.Sample, error) {
 	}
 	data := templates.NodeFeatures(nil)
 	if o.features != "" {
-		if data, err = a.readFile(o.features); err != nil {
+		if data, err = a.ReadFile(o.features); err != nil {
 			return nil, err
 		}
 	}
@@ -79,10 +80,10 @@ func (a *app) samples(o *trainFlags) ([]training.Sample, error) {
 		return nil, err
 	}
 	if len(unknown) > 0 {
-		a.say("left out, for nothing is known of their nodes: %s (see --features)", strings.Join(unknown, ", "))
+		a.Say("left out, for nothing is known of their nodes: %s (see --features)", strings.Join(unknown, ", "))
 	}
 	if n := slices.IndexFunc(t.Rows, func(r measurements.Row) bool { return strings.HasPrefix(r.Source, measurements.Replayed) }); n >= 0 {
-		a.say("some of the measurements are replayed, not measured, such as %q: what is learnt from them is a rehearsal", t.Rows[n].Source)
+		a.Say("some of the measurements are replayed, not measured, such as %q: what is learnt from them is a rehearsal", t.Rows[n].Source)
 	}
 	o.Direction = compat.Direction(o.direction)
 	if o.perDollar {
@@ -92,7 +93,7 @@ func (a *app) samples(o *trainFlags) ([]training.Sample, error) {
 	return list, err
 }
 
-func (a *app) modelsTrainCmd() *cobra.Command {
+func (a app) trainCmd() *cobra.Command {
 	var o trainFlags
 	var out, kind string
 	cmd := &cobra.Command{
@@ -125,12 +126,12 @@ interval. With --kind measured the model knows the mean of each measured type, a
 				return err
 			}
 			if e == nil {
-				return a.print(map[string]any{"name": m.Name, "file": out}, func(w io.Writer) error {
+				return a.Print(map[string]any{"name": m.Name, "file": out}, func(w io.Writer) error {
 					_, err := fmt.Fprintf(w, "model %s knows %d instance types, written to %s\n", m.Name, len(m.KnownValues[compat.LabelInstanceType]), out)
 					return err
 				})
 			}
-			return a.print(e, func(w io.Writer) error { return trained(w, m, e, out) })
+			return a.Print(e, func(w io.Writer) error { return trained(w, m, e, out) })
 		},
 	}
 	o.add(cmd)
@@ -139,11 +140,11 @@ interval. With --kind measured the model knows the mean of each measured type, a
 	f.Float64Var(&o.Level, "level", 0.9, "share of measurements that the interval around a prediction is made for")
 	f.StringVar(&kind, "kind", "fit", "fit, or measured: the mean of each measured type")
 	f.StringVar(&out, "out", "", "file to write (default: stdout)")
-	_ = cmd.RegisterFlagCompletionFunc("kind", words("fit", "measured"))
+	_ = cmd.RegisterFlagCompletionFunc("kind", command.Words("fit", "measured"))
 	return cmd
 }
 
-func (a *app) train(ctx context.Context, list []training.Sample, o trainFlags, kind string) (*predict.Model, *training.Evaluation, error) {
+func (a app) train(ctx context.Context, list []training.Sample, o trainFlags, kind string) (*predict.Model, *training.Evaluation, error) {
 	if o.Name == "" {
 		o.Name = strings.ReplaceAll(o.Target, " ", "_")
 	}
@@ -193,7 +194,7 @@ func optional(v *float64, times float64, unit string) string {
 	return fmt.Sprintf("%.1f%s", *v*times, unit)
 }
 
-func (a *app) modelsEvaluateCmd() *cobra.Command {
+func (a app) evaluateCmd() *cobra.Command {
 	var o trainFlags
 	var models, files []string
 	cmd := &cobra.Command{
@@ -226,7 +227,7 @@ predict; and what needs no model.`,
 			if err := e.Compare(cmd.Context(), list, chosen, rules); err != nil {
 				return err
 			}
-			return a.print(e, func(w io.Writer) error { return evaluated(w, e) })
+			return a.Print(e, func(w io.Writer) error { return evaluated(w, e) })
 		},
 	}
 	o.add(cmd)
@@ -245,7 +246,7 @@ func namedModels(names, files []string) ([]*predict.Model, error) {
 	for _, name := range names {
 		m := predict.Named(all, name)
 		if m == nil {
-			return nil, step.Try(fmt.Errorf("there is no model %q", name), "choose among %s", strings.Join(modelNames()[1:], ", "))
+			return nil, step.Try(fmt.Errorf("there is no model %q", name), "choose among %s", strings.Join(Names()[1:], ", "))
 		}
 		out = append(out, m)
 	}

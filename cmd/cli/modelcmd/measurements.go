@@ -1,4 +1,4 @@
-package cli
+package modelcmd
 
 import (
 	"errors"
@@ -10,20 +10,23 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/experiments/measurements"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
-func (a *app) measurementsCmd() *cobra.Command {
+// Measurements is the command measurements.
+func Measurements(shared *command.App) *cobra.Command {
+	a := app{shared}
 	cmd := &cobra.Command{
 		Use:   "measurements",
 		Short: "Gather what was measured on which instance type, to train models with",
 		Long: `A table of measurements is a CSV or Parquet file with the columns application, instance_type, image, ranks, node, time and source;
 a column with a slash in its name is a node label, any other one a figure.`,
 	}
-	cmd.AddCommand(a.measurementsAddCmd(), a.measurementsShowCmd(), a.measurementsExportCmd())
+	cmd.AddCommand(a.addCmd(), a.showCmd(), a.exportCmd())
 	return cmd
 }
 
@@ -31,7 +34,7 @@ func tableFlag(cmd *cobra.Command, table *string) {
 	cmd.Flags().StringVar(table, "table", "measurements.csv", "table of measurements, .csv or .parquet")
 }
 
-func (a *app) measurementsAddCmd() *cobra.Command {
+func (a app) addCmd() *cobra.Command {
 	var table, application string
 	var runs, columns, drop []string
 	cmd := &cobra.Command{
@@ -72,7 +75,7 @@ the rows of CSV or Parquet files. What is there already is not added again.`,
 				return err
 			}
 			result := map[string]any{"table": table, "added": added, "known": read - added, "rows": len(t.Rows)}
-			return a.print(result, func(w io.Writer) error {
+			return a.Print(result, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "%d measurements added to %s, %d were there already; it has %d\n", added, table, read-added, len(t.Rows))
 				return err
 			})
@@ -88,8 +91,8 @@ the rows of CSV or Parquet files. What is there already is not added again.`,
 }
 
 // measuredIn are the measurements of a run.
-func (a *app) measuredIn(cmd *cobra.Command, name string) ([]measurements.Row, error) {
-	run, err := a.openRun(name, store.Read)
+func (a app) measuredIn(cmd *cobra.Command, name string) ([]measurements.Row, error) {
+	run, err := a.OpenRun(name, store.Read)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +117,7 @@ func pairs(flag string, list []string) (map[string]string, error) {
 	return out, nil
 }
 
-func (a *app) measurementsShowCmd() *cobra.Command {
+func (a app) showCmd() *cobra.Command {
 	var table string
 	var figures []string
 	cmd := &cobra.Command{
@@ -127,7 +130,7 @@ func (a *app) measurementsShowCmd() *cobra.Command {
 				return err
 			}
 			list := t.Summarize()
-			return a.print(list, func(w io.Writer) error { return measuredTable(w, t, list, figures) })
+			return a.Print(list, func(w io.Writer) error { return measuredTable(w, t, list, figures) })
 		},
 	}
 	tableFlag(cmd, &table)
@@ -164,7 +167,7 @@ func measuredTable(w io.Writer, t *measurements.Table, list []measurements.Summa
 	return err
 }
 
-func (a *app) measurementsExportCmd() *cobra.Command {
+func (a app) exportCmd() *cobra.Command {
 	var table, out, format string
 	var where []string
 	cmd := &cobra.Command{
@@ -197,7 +200,7 @@ func (a *app) measurementsExportCmd() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&out, "out", "", "file to write, .csv or .parquet (default: stdout)")
 	f.StringVar(&format, "format", "csv", "csv or parquet, of what goes to stdout")
-	_ = cmd.RegisterFlagCompletionFunc("format", words("csv", "parquet"))
+	_ = cmd.RegisterFlagCompletionFunc("format", command.Words("csv", "parquet"))
 	f.StringArrayVar(&where, "where", nil, "COLUMN=VALUE that rows must have; may be repeated")
 	return cmd
 }

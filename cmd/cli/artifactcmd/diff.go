@@ -1,4 +1,4 @@
-package cli
+package artifactcmd
 
 import (
 	"errors"
@@ -8,11 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 )
 
-func (a *app) artifactDiffCmd() *cobra.Command {
+func (a app) diffCmd() *cobra.Command {
 	var plainHTTP bool
 	cmd := &cobra.Command{
 		Use:   "diff REFERENCE REFERENCE",
@@ -27,7 +28,7 @@ func (a *app) artifactDiffCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if both[i], err = artifact.Pull(cmd.Context(), target.Ref, registryOptions(target)); err != nil {
+				if both[i], err = artifact.Pull(cmd.Context(), target.Ref, command.RegistryOptions(target)); err != nil {
 					return err
 				}
 			}
@@ -39,24 +40,17 @@ func (a *app) artifactDiffCmd() *cobra.Command {
 				list = []artifact.Difference{}
 			}
 			result := map[string]any{"old": both[0].Digest, "new": both[1].Digest, "differences": list}
-			if err := a.print(result, func(w io.Writer) error { return diffTable(w, list) }); err != nil {
+			if err := a.Print(result, func(w io.Writer) error { return diffTable(w, list) }); err != nil {
 				return err
 			}
 			if len(list) > 0 {
-				return exit{ExitCheck, errors.New(plural(len(list), "difference"))}
+				return command.Fail(command.ExitCheck, errors.New(command.Plural(len(list), "difference")))
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&plainHTTP, "plain-http", false, "speak to the registries without TLS")
 	return cmd
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func diffTable(w io.Writer, list []artifact.Difference) error {

@@ -1,4 +1,4 @@
-package cli
+package artifactcmd
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -27,7 +28,7 @@ type validateOptions struct {
 	any, plainHTTP                   bool
 }
 
-func (a *app) artifactValidateCmd() *cobra.Command {
+func (a app) validateCmd() *cobra.Command {
 	var o validateOptions
 	cmd := &cobra.Command{
 		Use:   "validate [REFERENCE | --file FILE] --features FILE | --node NAME",
@@ -75,7 +76,7 @@ type modelVerdict struct {
 	Reasons []string `json:"reasons,omitempty"`
 }
 
-func (a *app) validate(ctx context.Context, args []string, o validateOptions) error {
+func (a app) validate(ctx context.Context, args []string, o validateOptions) error {
 	content, err := a.validated(ctx, args, o)
 	if err != nil {
 		return err
@@ -104,16 +105,16 @@ func (a *app) validate(ctx context.Context, args []string, o validateOptions) er
 	}
 	ok := fit == len(verdicts) || o.any && fit > 0
 	result := map[string]any{"reference": content.Reference, "mediaType": content.MediaType, "fits": ok, "nodes": verdicts}
-	if err := a.print(result, func(w io.Writer) error { return verdictTable(w, verdicts) }); err != nil {
+	if err := a.Print(result, func(w io.Writer) error { return verdictTable(w, verdicts) }); err != nil {
 		return err
 	}
 	if !ok {
-		return exit{ExitCheck, fmt.Errorf("%d of %s fit the artifact", fit, plural(len(verdicts), "node"))}
+		return command.Fail(command.ExitCheck, fmt.Errorf("%d of %s fit the artifact", fit, command.Plural(len(verdicts), "node")))
 	}
 	return nil
 }
 
-func (a *app) validated(ctx context.Context, args []string, o validateOptions) (*artifact.Content, error) {
+func (a app) validated(ctx context.Context, args []string, o validateOptions) (*artifact.Content, error) {
 	if o.file != "" {
 		if len(args) > 0 {
 			return nil, errors.New("give either a reference or --file")
@@ -129,11 +130,11 @@ func (a *app) validated(ctx context.Context, args []string, o validateOptions) (
 	if err != nil {
 		return nil, err
 	}
-	return artifact.Pull(ctx, target.Ref, registryOptions(target))
+	return artifact.Pull(ctx, target.Ref, command.RegistryOptions(target))
 }
 
 // nodesToValidate reads the label maps from the file or from the cluster.
-func (a *app) nodesToValidate(ctx context.Context, o validateOptions) ([]namedLabels, error) {
+func (a app) nodesToValidate(ctx context.Context, o validateOptions) ([]namedLabels, error) {
 	if o.features != "" {
 		data, err := os.ReadFile(o.features)
 		if err != nil {
@@ -178,11 +179,11 @@ func readLabels(data []byte, file string) ([]namedLabels, error) {
 }
 
 // anyCluster is the cluster of a kubeconfig, or the lab's.
-func (a *app) anyCluster(ctx context.Context, kubeconfig string) (*kube.Cluster, error) {
+func (a app) anyCluster(ctx context.Context, kubeconfig string) (*kube.Cluster, error) {
 	if kubeconfig != "" {
 		return kube.Connect(kubeconfig)
 	}
-	l, _, err := a.existing(ctx)
+	l, _, err := a.Existing(ctx)
 	if err != nil {
 		return nil, step.Try(err, "name a cluster with --kubeconfig")
 	}

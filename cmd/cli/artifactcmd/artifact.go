@@ -1,4 +1,5 @@
-package cli
+// Package artifactcmd is the commands about compatibility artifacts.
+package artifactcmd
 
 import (
 	"cmp"
@@ -13,16 +14,22 @@ import (
 
 	"github.com/spf13/cobra"
 
-	addon "github.com/compspec/ocifit-lab/addons/compatibility"
+	"github.com/compspec/ocifit-lab/addons/compatibility"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
+	"github.com/compspec/ocifit-lab/cmd/cli/modelcmd"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
-	"github.com/compspec/ocifit-lab/webhook/artifact/ecr"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
-func (a *app) artifactCmd() *cobra.Command {
+// app is what the commands of this package share.
+type app struct{ *command.App }
+
+// Artifact is the command artifact.
+func Artifact(shared *command.App) *cobra.Command {
+	a := app{shared}
 	cmd := &cobra.Command{
 		Use:   "artifact",
 		Short: "Build, push, pull, read, compare and check compatibility artifacts",
@@ -30,22 +37,22 @@ func (a *app) artifactCmd() *cobra.Command {
 oci:FOLDER:TAG. Without a reference the lab's own artifact is meant. Credentials are those of docker's config.json and its
 credential helpers; for Amazon's registries also those of AWS.`,
 	}
-	cmd.AddCommand(a.artifactBuildCmd(), a.artifactPushCmd(), a.artifactPullCmd(), a.artifactInspectCmd(), a.artifactDiffCmd(), a.artifactValidateCmd())
+	cmd.AddCommand(a.buildCmd(), a.pushCmd(), a.pullCmd(), a.inspectCmd(), a.diffCmd(), a.validateCmd())
 	return cmd
 }
 
-func (a *app) artifactBuildCmd() *cobra.Command {
+func (a app) buildCmd() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "build [--file FILE]",
 		Short: "Write the study's artifact as JSON",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			spec, err := a.spec()
+			spec, err := a.Spec()
 			if err != nil {
 				return err
 			}
-			bundle, err := addon.Build(spec.Artifact.Images, spec.Artifact.Models)
+			bundle, err := compatibility.Build(spec.Artifact.Images, spec.Artifact.Models)
 			if err != nil {
 				return err
 			}
@@ -60,7 +67,7 @@ func (a *app) artifactBuildCmd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) artifactPushCmd() *cobra.Command {
+func (a app) pushCmd() *cobra.Command {
 	var file, mediaType string
 	var models []string
 	var plainHTTP bool
@@ -80,12 +87,12 @@ func (a *app) artifactPushCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			digest, err := artifact.PushBundle(cmd.Context(), target.Ref, bundle, registryOptions(target))
+			digest, err := artifact.PushBundle(cmd.Context(), target.Ref, bundle, command.RegistryOptions(target))
 			if err != nil {
 				return err
 			}
 			result := map[string]string{"reference": target.Ref, "digest": digest, "mediaType": bundle.MediaType}
-			return a.print(result, func(w io.Writer) error {
+			return a.Print(result, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "pushed %s@%s\n", target.Ref, digest)
 				return err
 			})
@@ -96,21 +103,12 @@ func (a *app) artifactPushCmd() *cobra.Command {
 	f.StringVar(&mediaType, "media-type", "", "media type of the artifact (default: by its content)")
 	f.StringArrayVar(&models, "model", nil, "model file to put in as a layer of its own, as written by models import; may be repeated")
 	f.BoolVar(&plainHTTP, "plain-http", false, "speak to the registry without TLS")
-	_ = cmd.RegisterFlagCompletionFunc("media-type", words(compat.MediaTypeModels, compat.MediaTypeFeatures, compat.MediaTypeNFD))
+	_ = cmd.RegisterFlagCompletionFunc("media-type", command.Words(compat.MediaTypeModels, compat.MediaTypeFeatures, compat.MediaTypeNFD))
 	return cmd
 }
 
-// registryOptions are how the command line reaches registries and layout folders.
-func registryOptions(target addon.Target) artifact.Options {
-	credential := target.Credential
-	if credential == nil {
-		credential = new(ecr.Source).Credential(artifact.DockerCredentials())
-	}
-	return artifact.Options{PlainHTTP: target.PlainHTTP, Credential: credential, Layouts: true}
-}
-
 // bundle reads what is to be pushed. A model of a name that the program has takes the place of that one.
-func (a *app) bundle(file, mediaType string, models []string) (artifact.Bundle, error) {
+func (a app) bundle(file, mediaType string, models []string) (artifact.Bundle, error) {
 	layers := make([][]byte, len(models))
 	for i, m := range models {
 		var err error
@@ -132,8 +130,8 @@ func (a *app) bundle(file, mediaType string, models []string) (artifact.Bundle, 
 }
 
 // studyBundle is the lab's artifact with further models.
-func (a *app) studyBundle(mediaType string, files []string, layers [][]byte) (artifact.Bundle, error) {
-	spec, err := a.spec()
+func (a app) studyBundle(mediaType string, files []string, layers [][]byte) (artifact.Bundle, error) {
+	spec, err := a.Spec()
 	if err != nil {
 		return artifact.Bundle{}, err
 	}
@@ -143,13 +141,13 @@ func (a *app) studyBundle(mediaType string, files []string, layers [][]byte) (ar
 		if err != nil {
 			return artifact.Bundle{}, fmt.Errorf("%s: %w", file, err)
 		}
-		if slices.Contains(modelNames(), m.Name) {
+		if slices.Contains(modelcmd.Names(), m.Name) {
 			instead = append(instead, layers[i])
 		} else {
 			own = append(own[:len(own):len(own)], file)
 		}
 	}
-	b, err := addon.Build(spec.Artifact.Images, own)
+	b, err := compatibility.Build(spec.Artifact.Images, own)
 	b.Models = append(b.Models, instead...)
 	b.MediaType = cmp.Or(mediaType, b.MediaType)
 	return b, err
@@ -167,27 +165,27 @@ func mediaTypeOf(data []byte) string {
 }
 
 // target is the given reference, or the lab's own artifact.
-func (a *app) target(ctx context.Context, args []string, plainHTTP bool) (addon.Target, error) {
+func (a app) target(ctx context.Context, args []string, plainHTTP bool) (compatibility.Target, error) {
 	if len(args) == 0 {
-		l, _, err := a.existing(ctx)
+		l, _, err := a.Existing(ctx)
 		if err != nil {
-			return addon.Target{}, err
+			return compatibility.Target{}, err
 		}
 		return l.ArtifactTarget(ctx)
 	}
-	target := addon.Target{Ref: args[0]}
+	target := compatibility.Target{Ref: args[0]}
 	host, _, _ := strings.Cut(args[0], "/")
 	if plainHTTP || artifact.PlainLoopback(ctx, host) {
 		target.PlainHTTP = []string{host}
 	}
 	// The lab's registry by its address; a lab that does not run has none.
-	if own, err := a.labRegistry(ctx); err == nil && slices.Contains(own.PlainHTTP, host) {
+	if own, err := a.LabRegistry(ctx); err == nil && slices.Contains(own.PlainHTTP, host) {
 		target.PlainHTTP, target.Credential = own.PlainHTTP, own.Credential
 	}
 	return target, nil
 }
 
-func (a *app) artifactPullCmd() *cobra.Command {
+func (a app) pullCmd() *cobra.Command {
 	var dir string
 	var plainHTTP bool
 	cmd := &cobra.Command{
@@ -199,7 +197,7 @@ func (a *app) artifactPullCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := artifact.Pull(cmd.Context(), target.Ref, registryOptions(target))
+			c, err := artifact.Pull(cmd.Context(), target.Ref, command.RegistryOptions(target))
 			if err != nil {
 				return err
 			}
@@ -212,7 +210,7 @@ func (a *app) artifactPullCmd() *cobra.Command {
 				return err
 			}
 			result := map[string]any{"reference": c.Reference, "digest": c.Digest, "mediaType": c.MediaType, "files": files}
-			return a.print(result, func(w io.Writer) error {
+			return a.Print(result, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "%s@%s\n%s\n", c.Reference, c.Digest, strings.Join(files, "\n"))
 				return err
 			})
@@ -252,7 +250,7 @@ func unpack(c *artifact.Content, dir string) ([]string, error) {
 	return files, nil
 }
 
-func (a *app) artifactInspectCmd() *cobra.Command {
+func (a app) inspectCmd() *cobra.Command {
 	var plainHTTP bool
 	cmd := &cobra.Command{
 		Use:   "inspect [REFERENCE]",
@@ -263,11 +261,11 @@ func (a *app) artifactInspectCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			summary, err := artifact.Inspect(cmd.Context(), target.Ref, registryOptions(target))
+			summary, err := artifact.Inspect(cmd.Context(), target.Ref, command.RegistryOptions(target))
 			if err != nil {
 				return err
 			}
-			return a.print(summary, func(w io.Writer) error { return inspectTable(w, summary) })
+			return a.Print(summary, func(w io.Writer) error { return inspectTable(w, summary) })
 		},
 	}
 	cmd.Flags().BoolVar(&plainHTTP, "plain-http", false, "speak to the registry without TLS")

@@ -1,4 +1,4 @@
-package cli
+package webhookcmd
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type imageOptions struct {
 	plainHTTP                        bool
 }
 
-func (a *app) webhookImageCmd() *cobra.Command {
+func (a app) imageCmd() *cobra.Command {
 	var o imageOptions
 	cmd := &cobra.Command{
 		Use:   "image --push REFERENCE | --output image.tar",
@@ -49,7 +49,7 @@ image import and kind load image-archive take. Equal binaries give equal digests
 	return cmd
 }
 
-func (a *app) image(ctx context.Context, o imageOptions) error {
+func (a app) image(ctx context.Context, o imageOptions) error {
 	if len(o.binaries) == 0 {
 		self, err := os.Executable()
 		if err != nil {
@@ -62,7 +62,7 @@ func (a *app) image(ctx context.Context, o imageOptions) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	options := assembly.ImageOptions(version, o.binaries...)
+	options := assembly.ImageOptions(a.Version, o.binaries...)
 	options.Certificates = o.certificates
 	img, err := image.Build(ctx, dir, options)
 	if err != nil {
@@ -72,13 +72,13 @@ func (a *app) image(ctx context.Context, o imageOptions) error {
 		return err
 	}
 	result := map[string]any{"digest": img.Digest, "platforms": img.Platforms, "size": img.Size, "pushed": o.push, "archive": o.output}
-	return a.print(result, func(w io.Writer) error {
+	return a.Print(result, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s\n%s, %s compressed\n", img.Digest, strings.Join(img.Platforms, ", "), ui.Bytes(img.Size))
 		return err
 	})
 }
 
-func (a *app) imageOut(ctx context.Context, img *image.Image, o imageOptions) error {
+func (a app) imageOut(ctx context.Context, img *image.Image, o imageOptions) error {
 	if o.output != "" {
 		name := o.name
 		if name == "" {

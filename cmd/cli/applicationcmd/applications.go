@@ -1,10 +1,12 @@
-package cli
+// Package applicationcmd is the commands about applications and their logs.
+package applicationcmd
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -12,15 +14,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/experiments/application"
 	"github.com/compspec/ocifit-lab/experiments/application/described"
 	"github.com/compspec/ocifit-lab/experiments/applications"
 )
 
-func (a *app) applicationsCmd() *cobra.Command {
+// app is what the commands of this package share.
+type app struct{ *command.App }
+
+// Applications is the command applications.
+func Applications(shared *command.App) *cobra.Command {
+	a := app{shared}
 	cmd := &cobra.Command{Use: "applications", Short: "List the applications, show one, try one on logs"}
-	cmd.AddCommand(a.applicationsListCmd(), a.applicationsShowCmd(), a.applicationsTestCmd())
+	cmd.AddCommand(a.listCmd(), a.showCmd(), a.testCmd())
 	return cmd
 }
 
@@ -32,7 +40,7 @@ type applicationRow struct {
 	Description string `json:"description"`
 }
 
-func (a *app) applicationsListCmd() *cobra.Command {
+func (a app) listCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the applications that ship, with their figures of merit",
@@ -54,14 +62,14 @@ func (a *app) applicationsListCmd() *cobra.Command {
 				rows = append(rows, row)
 				text = append(text, []string{row.Name, row.Primary, row.Unit, row.Direction, row.Description})
 			}
-			return a.print(rows, func(w io.Writer) error {
+			return a.Print(rows, func(w io.Writer) error {
 				return ui.Table(w, []string{"NAME", "PRIMARY FIGURE", "UNIT", "BETTER", "DESCRIPTION"}, text)
 			})
 		},
 	}
 }
 
-func (a *app) applicationsShowCmd() *cobra.Command {
+func (a app) showCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show NAME_OR_FILE",
 		Short: "Show how an application's log is read; its file is checked",
@@ -71,7 +79,7 @@ func (a *app) applicationsShowCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(one.File, func(w io.Writer) error { return showApplication(w, one) })
+			return a.Print(one.File, func(w io.Writer) error { return showApplication(w, one) })
 		},
 	}
 }
@@ -140,7 +148,7 @@ type tested struct {
 	reading *described.Reading
 }
 
-func (a *app) applicationsTestCmd() *cobra.Command {
+func (a app) testCmd() *cobra.Command {
 	var iterations int
 	cmd := &cobra.Command{
 		Use:   "test NAME_OR_FILE LOG...",
@@ -168,11 +176,11 @@ counts.`,
 				}
 				all = append(all, t)
 			}
-			if err := a.print(all, func(w io.Writer) error { return showTested(w, one, all) }); err != nil {
+			if err := a.Print(all, func(w io.Writer) error { return showTested(w, one, all) }); err != nil {
 				return err
 			}
 			if refused > 0 {
-				return exit{ExitCheck, fmt.Errorf("%d of %d logs do not count", refused, len(all))}
+				return command.Fail(command.ExitCheck, fmt.Errorf("%d of %d logs do not count", refused, len(all)))
 			}
 			return nil
 		},
@@ -227,7 +235,7 @@ func showTested(w io.Writer, one *applications.Application, all []tested) error 
 			fmt.Fprintln(w)
 		}
 		if t.Complete {
-			fmt.Fprintf(w, "%s: complete, %s\n", t.Log, plural(len(t.Primary), "iteration"))
+			fmt.Fprintf(w, "%s: complete, %s\n", t.Log, command.Plural(len(t.Primary), "iteration"))
 		} else {
 			fmt.Fprintf(w, "%s: does not count: %s\n", t.Log, t.Reason)
 		}
@@ -235,7 +243,7 @@ func showTested(w io.Writer, one *applications.Application, all []tested) error 
 			continue
 		}
 		var rows [][]string
-		for _, name := range sortedKeys(t.Figures) {
+		for _, name := range slices.Sorted(maps.Keys(t.Figures)) {
 			mark := ""
 			if name == t.reading.Primary {
 				mark = "primary"
@@ -246,7 +254,7 @@ func showTested(w io.Writer, one *applications.Application, all []tested) error 
 		if err := ui.Table(w, []string{"FIGURE", "VALUES", "UNIT", "BETTER", ""}, rows); err != nil {
 			return err
 		}
-		for _, name := range sortedKeys(t.Parameters) {
+		for _, name := range slices.Sorted(maps.Keys(t.Parameters)) {
 			fmt.Fprintf(w, "%s = %v\n", name, t.Parameters[name])
 		}
 		for _, m := range t.reading.Matches {

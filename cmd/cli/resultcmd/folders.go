@@ -1,4 +1,4 @@
-package cli
+package resultcmd
 
 import (
 	"context"
@@ -13,33 +13,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/cmd/assembly"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/experiments/report"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/templates"
 )
 
-// openRun opens a run by its name or path.
-func (a *app) openRun(name string, mode store.Mode) (*store.Run, error) {
-	dir, err := (&runFlags{run: name}).dir(a)
-	if err != nil {
-		return nil, err
-	}
-	return openFolder(dir, mode, "runs are named by their folder in the lab's results, or by a path with a / in it")
-}
-
-func (a *app) resultsCompareCmd() *cobra.Command {
+func (a app) compareCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "compare RUN REFERENCE",
 		Short: "Compare two runs arm by arm, such as a rehearsal with the real study",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			run, err := a.openRun(args[0], store.Read)
+			run, err := a.OpenRun(args[0], store.Read)
 			if err != nil {
 				return err
 			}
 			defer run.Close()
-			reference, err := a.openRun(args[1], store.Read)
+			reference, err := a.OpenRun(args[1], store.Read)
 			if err != nil {
 				return err
 			}
@@ -49,12 +41,12 @@ func (a *app) resultsCompareCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(across, func(w io.Writer) error { return report.WriteAcross(w, across) })
+			return a.Print(across, func(w io.Writer) error { return report.WriteAcross(w, across) })
 		},
 	}
 }
 
-func (a *app) resultsExportCmd() *cobra.Command {
+func (a app) exportCmd() *cobra.Command {
 	var f runFlags
 	var file, format string
 	cmd := &cobra.Command{
@@ -76,14 +68,14 @@ func (a *app) resultsExportCmd() *cobra.Command {
 			return a.writeWhole(file, func(w io.Writer) error { return write(w, analysis) })
 		},
 	}
-	f.add(cmd)
+	f.Add(cmd)
 	cmd.Flags().StringVar(&file, "file", "", "file to write (default: stdout)")
 	cmd.Flags().StringVar(&format, "format", "csv", "csv or json")
-	_ = cmd.RegisterFlagCompletionFunc("format", words("csv", "json"))
+	_ = cmd.RegisterFlagCompletionFunc("format", command.Words("csv", "json"))
 	return cmd
 }
 
-func (a *app) resultsImportCmd() *cobra.Command {
+func (a app) importCmd() *cobra.Command {
 	var run, application, baseline string
 	cmd := &cobra.Command{
 		Use:   "import DIR",
@@ -93,34 +85,34 @@ not changed. It exits with 4 when no comparison is valid.`,
 		Example: "  ocifit-lab results import ./logs/hpcg --run published",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dst, err := (&runFlags{run: run}).dir(a)
+			dst, err := a.RunFolder(command.RunFlags{Run: run})
 			if err != nil {
 				return err
 			}
 			prices, note := templates.Prices()
 			imported, summary, err := store.Import(args[0], dst, store.ImportOptions{
-				Application: application, Baseline: baseline, Program: version, Prices: prices, PriceNote: note, Skip: a.skippedTypes(),
+				Application: application, Baseline: baseline, Program: a.Version, Prices: prices, PriceNote: note, Skip: a.skippedTypes(),
 			})
 			if err != nil {
 				return err
 			}
 			defer imported.Close()
 			for _, note := range summary.Notes {
-				a.say("%s", note)
+				a.Say("%s", note)
 			}
 			for _, trial := range slices.Sorted(maps.Keys(summary.Rejected)) {
-				a.say("%s does not count: %s", trial, summary.Rejected[trial])
+				a.Say("%s does not count: %s", trial, summary.Rejected[trial])
 			}
 			analysis, err := report.Analyse(cmd.Context(), imported, report.Options{Prices: prices})
 			if err != nil {
 				return err
 			}
-			if err := a.print(analysis, func(w io.Writer) error { return report.WriteText(w, analysis) }); err != nil {
+			if err := a.Print(analysis, func(w io.Writer) error { return report.WriteText(w, analysis) }); err != nil {
 				return err
 			}
-			a.say("imported into %s", dst)
+			a.Say("imported into %s", dst)
 			if !slices.ContainsFunc(analysis.Comparisons, func(c report.Comparison) bool { return c.Comparable }) {
-				return exit{ExitCheck, errors.New("no comparison of the imported trials is valid")}
+				return command.Fail(command.ExitCheck, errors.New("no comparison of the imported trials is valid"))
 			}
 			return nil
 		},
@@ -131,7 +123,7 @@ not changed. It exits with 4 when no comparison is valid.`,
 	return cmd
 }
 
-func (a *app) resultsMergeCmd() *cobra.Command {
+func (a app) mergeCmd() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "merge RUN RUN...",
@@ -143,13 +135,13 @@ of the trials, so that their seeds differ; a number that is complete in two runs
   ocifit-lab results show --run results/both`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dst, err := (&runFlags{run: name}).dir(a)
+			dst, err := a.RunFolder(command.RunFlags{Run: name})
 			if err != nil {
 				return err
 			}
 			shards := make([]string, len(args))
 			for i, arg := range args {
-				if shards[i], err = (&runFlags{run: arg}).dir(a); err != nil {
+				if shards[i], err = a.RunFolder(command.RunFlags{Run: arg}); err != nil {
 					return err
 				}
 			}
@@ -159,10 +151,10 @@ of the trials, so that their seeds differ; a number that is complete in two runs
 			}
 			defer merged.Close()
 			progress := merged.Progress(merged.Info().Study)
-			if err := a.print(progress, func(w io.Writer) error { return progressTable(w, progress) }); err != nil {
+			if err := a.Print(progress, func(w io.Writer) error { return command.ProgressTable(w, progress) }); err != nil {
 				return err
 			}
-			a.say("merged into %s", dst)
+			a.Say("merged into %s", dst)
 			return nil
 		},
 	}
@@ -171,15 +163,15 @@ of the trials, so that their seeds differ; a number that is complete in two runs
 }
 
 // skippedTypes are the instance types that the lab places no trial on; without a lab nothing is known of them.
-func (a *app) skippedTypes() []string {
-	spec, err := a.spec()
+func (a app) skippedTypes() []string {
+	spec, err := a.Spec()
 	if err != nil {
 		return nil
 	}
 	return spec.Webhook.Skip
 }
 
-func (a *app) resultsPackCmd() *cobra.Command {
+func (a app) packCmd() *cobra.Command {
 	var f runFlags
 	var file string
 	cmd := &cobra.Command{
@@ -187,11 +179,11 @@ func (a *app) resultsPackCmd() *cobra.Command {
 		Short: "Write a run into one .tar.gz",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := f.dir(a)
+			dir, err := a.RunFolder(f.RunFlags)
 			if err != nil {
 				return err
 			}
-			run, err := a.openRun(dir, store.Write)
+			run, err := a.OpenRun(dir, store.Write)
 			if err != nil {
 				return err
 			}
@@ -203,18 +195,18 @@ func (a *app) resultsPackCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(packed, func(w io.Writer) error {
+			return a.Print(packed, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "wrote %s: %d files, %s, sha256 %s\n", packed.Archive, packed.Files, ui.Bytes(packed.Bytes), packed.SHA256)
 				return err
 			})
 		},
 	}
-	f.add(cmd)
+	f.Add(cmd)
 	cmd.Flags().StringVar(&file, "file", "", "archive to write (default: beside the run folder)")
 	return cmd
 }
 
-func (a *app) resultsPruneCmd() *cobra.Command {
+func (a app) pruneCmd() *cobra.Command {
 	var keep int
 	var dry bool
 	cmd := &cobra.Command{
@@ -229,14 +221,14 @@ func (a *app) resultsPruneCmd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) prune(ctx context.Context, keep int, dry bool) error {
-	spec, err := a.spec()
+func (a app) prune(ctx context.Context, keep int, dry bool) error {
+	spec, err := a.Spec()
 	if err != nil {
 		return err
 	}
 	folder := assembly.RunDir(spec, "")
 	pruned, err := store.Prune(ctx, folder, keep, dry)
-	if e := a.print(pruned, func(w io.Writer) error {
+	if e := a.Print(pruned, func(w io.Writer) error {
 		if len(pruned) == 0 {
 			_, err := fmt.Fprintf(w, "nothing to remove: %s has %d runs or fewer\n", folder, keep)
 			return err

@@ -1,4 +1,4 @@
-package cli
+package webhookcmd
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compspec/ocifit-lab/addons"
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/provision/atomicfile"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
@@ -24,7 +25,7 @@ type deployOptions struct {
 	set                                  map[string]func(*deploy.Values) // by flag, for flags that were given
 }
 
-func (a *app) webhookDeployCmd() *cobra.Command {
+func (a app) deployCmd() *cobra.Command {
 	var o deployOptions
 	var given deploy.Values
 	cmd := &cobra.Command{
@@ -40,7 +41,7 @@ the ConfigMap of the node features in it, and cert-manager in the cluster unless
   ocifit-lab webhook deploy --flavor upstream --apply --kubeconfig ~/.kube/config`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, err := o.settings(cmd)
+			v, err := o.settings(cmd, a.Version)
 			if err != nil {
 				return err
 			}
@@ -69,18 +70,18 @@ the ConfigMap of the node features in it, and cert-manager in the cluster unless
 		"model-server": func(v *deploy.Values) { v.ModelServerURL = given.ModelServerURL },
 	}
 	cmd.MarkFlagsMutuallyExclusive("chart", "apply")
-	_ = cmd.RegisterFlagCompletionFunc("flavor", words(deploy.FlavorOurs, deploy.FlavorUpstream))
-	_ = cmd.RegisterFlagCompletionFunc("failure-policy", words("Fail", "Ignore"))
+	_ = cmd.RegisterFlagCompletionFunc("flavor", command.Words(deploy.FlavorOurs, deploy.FlavorUpstream))
+	_ = cmd.RegisterFlagCompletionFunc("failure-policy", command.Words("Fail", "Ignore"))
 	return cmd
 }
 
 // settings are the defaults, changed by the values file, changed by the flags that were given.
-func (o deployOptions) settings(cmd *cobra.Command) (deploy.Values, error) {
+func (o deployOptions) settings(cmd *cobra.Command, version string) (deploy.Values, error) {
 	v, err := deploy.Defaults()
 	if err != nil {
 		return v, err
 	}
-	v.Image = ownTag(v.Image)
+	v.Image = ownTag(v.Image, version)
 	if o.values != "" {
 		data, err := os.ReadFile(o.values)
 		if err != nil {
@@ -99,9 +100,11 @@ func (o deployOptions) settings(cmd *cobra.Command) (deploy.Values, error) {
 }
 
 // ownTag puts this program's version in place of a tag that moves: what is deployed is what was tried.
-func ownTag(image string) string { return strings.TrimSuffix(image, ":latest") + ":" + version }
+func ownTag(image, version string) string {
+	return strings.TrimSuffix(image, ":latest") + ":" + version
+}
 
-func (a *app) deploy(ctx context.Context, o deployOptions, v deploy.Values) error {
+func (a app) deploy(ctx context.Context, o deployOptions, v deploy.Values) error {
 	if o.chart != "" {
 		return a.writeChart(o.chart, v)
 	}
@@ -123,11 +126,11 @@ func (a *app) deploy(ctx context.Context, o deployOptions, v deploy.Values) erro
 	if err := cluster.Apply(ctx, manifests, "ocifit-lab"); err != nil {
 		return err
 	}
-	a.say("applied to namespace %s", o.namespace)
+	a.Say("applied to namespace %s", o.namespace)
 	return nil
 }
 
-func (a *app) writeChart(dir string, v deploy.Values) error {
+func (a app) writeChart(dir string, v deploy.Values) error {
 	files, err := deploy.Chart(v)
 	if err != nil {
 		return err
@@ -146,6 +149,6 @@ func (a *app) writeChart(dir string, v deploy.Values) error {
 			return err
 		}
 	}
-	a.say("chart written to %s: helm install ocifit-lab-webhook %s --namespace %s", dir, dir, addons.Namespace)
+	a.Say("chart written to %s: helm install ocifit-lab-webhook %s --namespace %s", dir, dir, addons.Namespace)
 	return nil
 }

@@ -1,4 +1,5 @@
-package cli
+// Package modelcmd is the commands about models, and the measurements that models are trained on.
+package modelcmd
 
 import (
 	"cmp"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/step"
 	"github.com/compspec/ocifit-lab/templates"
@@ -19,9 +21,14 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/predict"
 )
 
-func (a *app) modelsCmd() *cobra.Command {
+// app is what the commands of this package share.
+type app struct{ *command.App }
+
+// Models is the command models.
+func Models(shared *command.App) *cobra.Command {
+	a := app{shared}
 	cmd := &cobra.Command{Use: "models", Short: "Train models, import them, check them against measurements, score instance types with one"}
-	cmd.AddCommand(a.modelsListCmd(), a.modelsScoreCmd(), a.modelsImportCmd(), a.modelsTrainCmd(), a.modelsEvaluateCmd())
+	cmd.AddCommand(a.listCmd(), a.scoreCmd(), a.importCmd(), a.trainCmd(), a.evaluateCmd())
 	return cmd
 }
 
@@ -33,7 +40,7 @@ type modelRow struct {
 	Source    string           `json:"source"`
 }
 
-func (a *app) modelsListCmd() *cobra.Command {
+func (a app) listCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the models that the program has: the study's, and rules that need no model",
@@ -49,7 +56,7 @@ func (a *app) modelsListCmd() *cobra.Command {
 				rows = append(rows, modelRow{m.Name, m.Direction, len(m.Terms), len(m.Labels()), m.Source.File})
 				text = append(text, []string{m.Name, string(m.Direction), strconv.Itoa(len(m.Terms)), strconv.Itoa(len(m.Labels())), m.Source.File})
 			}
-			return a.print(rows, func(w io.Writer) error {
+			return a.Print(rows, func(w io.Writer) error {
 				return ui.Table(w, []string{"NAME", "DIRECTION", "TERMS", "LABELS", "SOURCE"}, text)
 			})
 		},
@@ -62,7 +69,7 @@ type scoreOptions struct {
 	seed                                                  uint64
 }
 
-func (a *app) modelsScoreCmd() *cobra.Command {
+func (a app) scoreCmd() *cobra.Command {
 	var o scoreOptions
 	cmd := &cobra.Command{
 		Use:   "score --model NAME | --file FILE [--features FILE]",
@@ -84,14 +91,15 @@ func (a *app) modelsScoreCmd() *cobra.Command {
 	cmd.MarkFlagsOneRequired("model", "file")
 	cmd.MarkFlagsMutuallyExclusive("model", "file")
 	_ = cmd.RegisterFlagCompletionFunc("model", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return modelNames(), cobra.ShellCompDirectiveNoFileComp
+		return Names(), cobra.ShellCompDirectiveNoFileComp
 	})
-	_ = cmd.RegisterFlagCompletionFunc("tie-break", words(predict.TieBreakPrice, predict.TieBreakFirst))
-	_ = cmd.RegisterFlagCompletionFunc("direction", words("maximize", "minimize"))
+	_ = cmd.RegisterFlagCompletionFunc("tie-break", command.Words(predict.TieBreakPrice, predict.TieBreakFirst))
+	_ = cmd.RegisterFlagCompletionFunc("direction", command.Words("maximize", "minimize"))
 	return cmd
 }
 
-func modelNames() []string {
+// Names are the models that the program has, random first.
+func Names() []string {
 	models, err := predict.BuiltIn()
 	if err != nil {
 		return nil
@@ -103,11 +111,11 @@ func modelNames() []string {
 	return names
 }
 
-func (a *app) score(o scoreOptions) error {
+func (a app) score(o scoreOptions) error {
 	data := templates.NodeFeatures(nil)
 	if o.features != "" {
 		var err error
-		if data, err = a.readFile(o.features); err != nil {
+		if data, err = a.ReadFile(o.features); err != nil {
 			return err
 		}
 	}
@@ -136,11 +144,11 @@ func (a *app) score(o scoreOptions) error {
 		return err
 	}
 	table = table.WithFrontier()
-	if e := a.print(table, func(w io.Writer) error { return scoreTable(w, table) }); e != nil {
+	if e := a.Print(table, func(w io.Writer) error { return ScoreTable(w, table) }); e != nil {
 		return e
 	}
 	if err != nil {
-		return exit{ExitCheck, err}
+		return command.Fail(command.ExitCheck, err)
 	}
 	return nil
 }
@@ -162,7 +170,7 @@ func rank(o scoreOptions, candidates []features.Candidate, options predict.Optio
 	}
 	m := predict.Named(models, o.model)
 	if m == nil {
-		return nil, step.Try(fmt.Errorf("there is no model %q", o.model), "choose one of %s", strings.Join(modelNames(), ", "))
+		return nil, step.Try(fmt.Errorf("there is no model %q", o.model), "choose one of %s", strings.Join(Names(), ", "))
 	}
 	return predict.Rank(m, compat.Direction(o.direction), candidates, options)
 }
@@ -173,7 +181,8 @@ type scoreColumn struct {
 	of   func(l *predict.Line) string
 }
 
-func scoreTable(w io.Writer, t *predict.Table) error {
+// ScoreTable shows how instance types score.
+func ScoreTable(w io.Writer, t *predict.Table) error {
 	number := func(v *float64) string {
 		if v == nil {
 			return ""
