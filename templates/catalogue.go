@@ -14,18 +14,18 @@ const featurePrefix = "feature.node.kubernetes.io/"
 
 // The numbers of an instance type, as labels of its row among the node features: models multiply by them. Nodes do not carry them.
 const (
-	FactPrefix = "instance.ocifit-lab/"
+	factPrefix = "instance.ocifit-lab/"
 	// FactCores are physical cores, FactVCPUs hardware threads.
-	FactCores = FactPrefix + "cores"
-	FactVCPUs = FactPrefix + "vcpus"
+	FactCores = factPrefix + "cores"
+	FactVCPUs = factPrefix + "vcpus"
 	// FactMemory in GiB.
-	FactMemory = FactPrefix + "memory-gib"
+	FactMemory = factPrefix + "memory-gib"
 	// FactClock in GHz, with all cores at work where the vendor tells it.
-	FactClock = FactPrefix + "clock-ghz"
+	FactClock = factPrefix + "clock-ghz"
 	// FactBandwidth is the type's share, by cores, of the peak memory bandwidth of a socket, in GB/s.
-	FactBandwidth = FactPrefix + "memory-bandwidth-gbs"
+	FactBandwidth = factPrefix + "memory-bandwidth-gbs"
 	// FactPrice in USD per hour, on demand.
-	FactPrice = FactPrefix + "price-usd"
+	FactPrice = factPrefix + "price-usd"
 )
 
 // Facts lists the labels of an instance type's numbers.

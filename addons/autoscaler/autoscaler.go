@@ -55,7 +55,7 @@ func Values(o Options) map[string]any {
 			"scale-down-unneeded-time":      o.ScaleDownAfter.String(),
 			// Any longer, and trials side by side would keep every idle node for as long as one of them starts a node.
 			"scale-down-delay-after-add": "0s",
-			"write-status-configmap":        true,
+			"write-status-configmap":     true,
 		},
 	}
 	if o.Tag != "" {

@@ -22,8 +22,8 @@ import (
 
 const (
 	fieldOwner = "ocifit-lab"
-	// CAKey is where the secret holds the authority's certificate, as cert-manager does.
-	CAKey = "ca.crt"
+	// caKey is where the secret holds the authority's certificate, as cert-manager does.
+	caKey = "ca.crt"
 	// renewBefore is when the next up makes a new one; a certificate is good for a year.
 	renewBefore = 30 * 24 * time.Hour
 )
@@ -67,7 +67,7 @@ func (a *Addon) Install(ctx context.Context, c *kube.Cluster, log step.Log) erro
 		return err
 	}
 	secret := a.secret()
-	secret.Data = map[string][]byte{CAKey: authority, corev1.TLSCertKey: cert.CertPEM, corev1.TLSPrivateKeyKey: cert.KeyPEM}
+	secret.Data = map[string][]byte{caKey: authority, corev1.TLSCertKey: cert.CertPEM, corev1.TLSPrivateKeyKey: cert.KeyPEM}
 	return c.ApplyTyped(ctx, fieldOwner, kube.Namespace(a.Namespace), secret)
 }
 
@@ -81,7 +81,7 @@ func (a *Addon) Ready(ctx context.Context, c *kube.Cluster) error {
 		return err
 	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(secret.Data[CAKey]) {
+	if !roots.AppendCertsFromPEM(secret.Data[caKey]) {
 		return fmt.Errorf("secret %s/%s holds no authority", a.Namespace, a.Secret)
 	}
 	block, _ := pem.Decode(secret.Data[corev1.TLSCertKey])

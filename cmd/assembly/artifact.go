@@ -23,8 +23,8 @@ import (
 // artifactName is the repository of the study's artifact in a lab's own registry.
 const artifactName = "compspec/ocifit-k8s-compatibility"
 
-// Models are those that the lab's artifact has: the program's and those of one's own.
-func Models(spec *lab.Spec) ([]*predict.Model, error) {
+// artifactModels are those that the lab's artifact has: the program's and those of one's own.
+func artifactModels(spec *lab.Spec) ([]*predict.Model, error) {
 	models, err := predict.BuiltIn()
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func Models(spec *lab.Spec) ([]*predict.Model, error) {
 
 // CheckModels refuses a study with arms whose model the lab's artifact does not have.
 func CheckModels(spec *lab.Spec, s *study.Study) error {
-	models, err := Models(spec)
+	models, err := artifactModels(spec)
 	if err != nil {
 		return err
 	}

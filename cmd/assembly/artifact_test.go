@@ -49,7 +49,7 @@ func TestOwnModels(t *testing.T) {
 	own := write("own.json", strings.Replace(model, "NAME", "own", 1))
 	spec := lab.Default()
 	spec.Artifact.Models = []string{own}
-	models, err := Models(spec)
+	models, err := artifactModels(spec)
 	if err != nil || models[len(models)-1].Name != "own" {
 		t.Fatal(models, err)
 	}
@@ -64,7 +64,7 @@ func TestOwnModels(t *testing.T) {
 		"broken.json: model file":                  {write("broken.json", "{")},
 	} {
 		spec.Artifact.Models = files
-		if _, err := Models(spec); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := artifactModels(spec); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v does not say %q", err, says)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/features"
 )
 
-// Clientset is that of a kubeconfig; nil outside of a cluster when none is named.
-func Clientset(kubeconfig string) (kubernetes.Interface, error) {
+// clientset is that of a kubeconfig; nil outside of a cluster when none is named.
+func clientset(kubeconfig string) (kubernetes.Interface, error) {
 	if kubeconfig == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		return nil, nil
 	}
@@ -50,7 +50,7 @@ func (l *Lab) PutCandidates(ctx context.Context, index *features.Index) error {
 
 // PutNodes puts the nodes of a kubeconfig's cluster into an index.
 func PutNodes(ctx context.Context, kubeconfig string, index *features.Index) error {
-	client, err := Clientset(kubeconfig)
+	client, err := clientset(kubeconfig)
 	if err != nil {
 		return err
 	}

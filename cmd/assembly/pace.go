@@ -135,7 +135,7 @@ func (l *Lab) decided(s *study.Study, prices map[string]float64) ([]schedule.Tri
 	if err != nil {
 		return nil, err
 	}
-	models, err := Models(l.Spec)
+	models, err := artifactModels(l.Spec)
 	if err != nil {
 		return nil, err
 	}

@@ -25,9 +25,9 @@ type Reading struct {
 	Application string
 }
 
-// ReadCSV reads a table with a header. Errors name line and column. Rows without a source get one from the content of the file and
+// readCSV reads a table with a header. Errors name line and column. Rows without a source get one from the content of the file and
 // their place in it, so that adding a file twice adds nothing.
-func ReadCSV(in io.Reader, how Reading) (*Table, error) {
+func readCSV(in io.Reader, how Reading) (*Table, error) {
 	data, err := io.ReadAll(in)
 	if err != nil {
 		return nil, err

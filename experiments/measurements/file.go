@@ -30,9 +30,9 @@ func ReadFile(name string, how Reading) (*Table, error) {
 	}
 	var t *Table
 	if isParquet(name) {
-		t, err = ReadParquet(data, how)
+		t, err = readParquet(data, how)
 	} else {
-		t, err = ReadCSV(bytes.NewReader(data), how)
+		t, err = readCSV(bytes.NewReader(data), how)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

@@ -63,8 +63,8 @@ func (r *Row) values(figures []string) map[string]any {
 	return out
 }
 
-// ReadParquet reads a table as ReadCSV does. Columns must be flat.
-func ReadParquet(content []byte, how Reading) (*Table, error) {
+// readParquet reads a table as readCSV does. Columns must be flat.
+func readParquet(content []byte, how Reading) (*Table, error) {
 	file, err := parquet.OpenFile(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
 		return nil, fmt.Errorf("not a Parquet file: %w", err)

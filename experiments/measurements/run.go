@@ -11,10 +11,10 @@ import (
 
 // Figures that every trial has, whatever its application.
 const (
-	// FigureSeconds is the time to solution: from the request until the container ended.
-	FigureSeconds = "time_to_solution_seconds"
-	// FigureRunSeconds is how long the container ran.
-	FigureRunSeconds = "run_seconds"
+	// figureSeconds is the time to solution: from the request until the container ended.
+	figureSeconds = "time_to_solution_seconds"
+	// figureRunSeconds is how long the container ran.
+	figureRunSeconds = "run_seconds"
 )
 
 // Replayed starts the source of a trial whose figures were not measured in its run.
@@ -43,10 +43,10 @@ func OfRun(info store.Info, records []store.Record) []Row {
 		}
 		row.Figures[r.Outcome.Metric.Key] = stat.Mean(info.Study.Counts(r.Outcome.Figures), nil)
 		if t.Seconds.Total > 0 {
-			row.Figures[FigureSeconds] = t.Seconds.Total
+			row.Figures[figureSeconds] = t.Seconds.Total
 		}
 		if t.Seconds.Run > 0 {
-			row.Figures[FigureRunSeconds] = t.Seconds.Run
+			row.Figures[figureRunSeconds] = t.Seconds.Run
 		}
 		out = append(out, row)
 	}

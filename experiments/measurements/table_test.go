@@ -53,7 +53,7 @@ func TestTableGoesAndComesBack(t *testing.T) {
 func TestReadCSV(t *testing.T) {
 	const text = "\xef\xbb\xbfinstance_type,image_tag,ranks,n,gflops_mean,note\nc7g.16xlarge,native,64,3, 31.5 ,x\nc7g.16xlarge,native,64,3,31.5,x\nt3.2xlarge,,,1,,y\n"
 	how := Reading{Rename: map[string]string{"image_tag": "image", "gflops_mean": "gflops"}, Drop: []string{"n", "note"}, Application: "hpcg"}
-	table, err := ReadCSV(strings.NewReader(text), how)
+	table, err := readCSV(strings.NewReader(text), how)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestReadCSV(t *testing.T) {
 	if len(table.Rows[2].Figures) != 0 || table.Rows[2].Ranks != 0 {
 		t.Errorf("what is not known became %+v", table.Rows[2])
 	}
-	again, _ := ReadCSV(strings.NewReader(text), how)
+	again, _ := readCSV(strings.NewReader(text), how)
 	if n := table.Add(again.Rows); n != 0 {
 		t.Errorf("the same file added %d rows", n)
 	}
@@ -87,11 +87,11 @@ func TestReadCSV(t *testing.T) {
 		"source twice":  {"instance_type,source\na,s\nb,s\n", "rows 1 and 2 have the same source"},
 		"other charset": {"\xff\xfei\x00n\x00", "no column instance_type"},
 	} {
-		if _, err := ReadCSV(strings.NewReader(c.text), Reading{}); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := readCSV(strings.NewReader(c.text), Reading{}); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: error %v does not say %q", name, err, c.says)
 		}
 	}
-	if _, err := ReadCSV(strings.NewReader(text), Reading{Rename: map[string]string{"tag": "image"}}); err == nil || !strings.Contains(err.Error(), "no column tag") {
+	if _, err := readCSV(strings.NewReader(text), Reading{Rename: map[string]string{"tag": "image"}}); err == nil || !strings.Contains(err.Error(), "no column tag") {
 		t.Error(err)
 	}
 }
@@ -115,7 +115,7 @@ func TestReadParquetOfOthers(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	table, err := ReadParquet(b.Bytes(), Reading{})
+	table, err := readParquet(b.Bytes(), Reading{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestReadParquetOfOthers(t *testing.T) {
 		t.Error(diff)
 	}
 	for name, data := range map[string][]byte{"text": []byte("instance_type\na\n"), "cut": b.Bytes()[:len(b.Bytes())-9], "empty": nil} {
-		if _, err := ReadParquet(data, Reading{}); err == nil {
+		if _, err := readParquet(data, Reading{}); err == nil {
 			t.Errorf("%s is read", name)
 		}
 	}
@@ -136,7 +136,7 @@ func TestReadParquetOfOthers(t *testing.T) {
 	deep := parquet.NewGenericWriter[nested](&b)
 	_, _ = deep.Write([]nested{{"a", []float64{1}}})
 	_ = deep.Close()
-	if _, err := ReadParquet(b.Bytes(), Reading{}); err == nil || !strings.Contains(err.Error(), "column list is not flat") {
+	if _, err := readParquet(b.Bytes(), Reading{}); err == nil || !strings.Contains(err.Error(), "column list is not flat") {
 		t.Error(err)
 	}
 }
@@ -180,7 +180,7 @@ func TestOfRunSaysWhatIsReplayed(t *testing.T) {
 		t.Fatalf("%d rows: a trial whose type is not known is no measurement", len(rows))
 	}
 	// The first iteration is reported, and does not count.
-	if r := rows[0]; r.Figures["gflops"] != 21 || r.Ranks != 8 || r.Application != "hpcg" || r.Figures[FigureRunSeconds] != 55 || strings.HasPrefix(r.Source, Replayed) {
+	if r := rows[0]; r.Figures["gflops"] != 21 || r.Ranks != 8 || r.Application != "hpcg" || r.Figures[figureRunSeconds] != 55 || strings.HasPrefix(r.Source, Replayed) {
 		t.Errorf("%+v", r)
 	}
 	if r := rows[1]; !strings.HasPrefix(r.Source, Replayed) {

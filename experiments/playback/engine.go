@@ -23,12 +23,12 @@ import (
 // The study's pods took 43 s from binding to the container's start on fresh nodes and 18 s on nodes that had the
 // images: these are the means over its random arm.
 const (
-	DefaultImagePull      = 25 * time.Second
-	DefaultContainerStart = 18 * time.Second
+	defaultImagePull      = 25 * time.Second
+	defaultContainerStart = 18 * time.Second
 )
 
-// DefaultLinger leaves time for the commands that a person types, or a script runs, after a pod was made.
-const DefaultLinger = 30 * time.Second
+// defaultLinger leaves time for the commands that a person types, or a script runs, after a pod was made.
+const defaultLinger = 30 * time.Second
 
 // labelTrial marks pods of a study.
 const labelTrial = "ocifit-lab/trial"
@@ -138,13 +138,13 @@ func run(ctx context.Context, kube kubernetes.Interface, opts Options) error {
 
 func (o Options) withDefaults() Options {
 	if o.ImagePull == 0 {
-		o.ImagePull = DefaultImagePull
+		o.ImagePull = defaultImagePull
 	}
 	if o.ContainerStart == 0 {
-		o.ContainerStart = DefaultContainerStart
+		o.ContainerStart = defaultContainerStart
 	}
 	if o.Linger == 0 {
-		o.Linger = DefaultLinger
+		o.Linger = defaultLinger
 	}
 	if o.SyncTimeout == 0 {
 		o.SyncTimeout = time.Minute

@@ -98,9 +98,9 @@ func GeometricMean(s Sample) (mean float64, ci *[2]float64, ok bool) {
 	return math.Exp(centre), ci, true
 }
 
-// SpreadOfNodes is the standard deviation of the logarithms of the machines' means: 0.05 says that machines differ by some 5%. ok is
+// spreadOfNodes is the standard deviation of the logarithms of the machines' means: 0.05 says that machines differ by some 5%. ok is
 // false below two machines.
-func SpreadOfNodes(s Sample) (sd float64, ok bool) {
+func spreadOfNodes(s Sample) (sd float64, ok bool) {
 	m, ok := s.logMeans()
 	if !ok || len(m) < 2 {
 		return 0, false

@@ -88,8 +88,8 @@ func TestContrastWhereNothingCanBeSaid(t *testing.T) {
 
 // TestPowerAgainstR has the values of R 4.2.2's power.t.test(n, delta = log(ratio), sd).
 func TestPowerAgainstR(t *testing.T) {
-	near(t, "30 machines, 5%, sd 0.08", Power(30, 1.05, 0.08, 0.05), 0.6416350059, 1e-4)
-	near(t, "5 machines, 20%, sd 0.1", Power(5, 1.2, 0.1, 0.05), 0.7146252704, 1e-4)
+	near(t, "30 machines, 5%, sd 0.08", powerOf(30, 1.05, 0.08, 0.05), 0.6416350059, 1e-4)
+	near(t, "5 machines, 20%, sd 0.1", powerOf(5, 1.2, 0.1, 0.05), 0.7146252704, 1e-4)
 	ratio, ok := SmallestRatio(30, 0.08, 0.05, 0.8)
 	near(t, "smallest ratio", ratio, 1.060646032, 1e-4)
 	n, ok2 := MachinesFor(1.05, 0.08, 0.05, 0.8) // 43.19

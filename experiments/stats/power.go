@@ -7,9 +7,9 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Power is the chance that a two-sided t-test of two samples of n machines each finds a ratio of their means, at the level, where sd is
+// powerOf is the chance that a two-sided t-test of two samples of n machines each finds a ratio of their means, at the level, where sd is
 // the standard deviation of the logarithms of machines' means. It is that of R's power.t.test: the far tail is left out.
-func Power(n int, ratio, sd, level float64) float64 {
+func powerOf(n int, ratio, sd, level float64) float64 {
 	if n < 2 || sd <= 0 || ratio <= 0 {
 		return 0
 	}
@@ -25,12 +25,12 @@ func Power(n int, ratio, sd, level float64) float64 {
 // SmallestRatio is the least ratio above 1 that n machines an arm show with the given power; ok is false when none below 1000 is.
 func SmallestRatio(n int, sd, level, power float64) (ratio float64, ok bool) {
 	lo, hi := 1.0, 1000.0
-	if Power(n, hi, sd, level) < power {
+	if powerOf(n, hi, sd, level) < power {
 		return 0, false
 	}
 	for range 60 {
 		mid := math.Sqrt(lo * hi)
-		if Power(n, mid, sd, level) < power {
+		if powerOf(n, mid, sd, level) < power {
 			lo = mid
 		} else {
 			hi = mid
@@ -45,13 +45,13 @@ const mostMachines = 100_000
 // MachinesFor is the least number of machines an arm with which a ratio is shown with the given power; ok is false above 100,000.
 func MachinesFor(ratio, sd, level, power float64) (n int, ok bool) {
 	lo, hi := 1, FewestForInterval
-	for Power(hi, ratio, sd, level) < power {
+	for powerOf(hi, ratio, sd, level) < power {
 		if lo, hi = hi, 2*hi; hi > mostMachines {
 			return 0, false
 		}
 	}
 	for hi-lo > 1 {
-		if mid := (lo + hi) / 2; mid < FewestForInterval || Power(mid, ratio, sd, level) < power {
+		if mid := (lo + hi) / 2; mid < FewestForInterval || powerOf(mid, ratio, sd, level) < power {
 			lo = mid
 		} else {
 			hi = mid

@@ -156,7 +156,7 @@ func (a *Attempt) Commit(t Trial) error {
 	if a.closed {
 		return fmt.Errorf("attempt %d at %s has ended before", a.number, a.id())
 	}
-	outcome, err := ParseFile(a.run.parser, filepath.Join(a.dir, a.run.LogName()), a.run.info.Study.Iterations)
+	outcome, err := parseFile(a.run.parser, filepath.Join(a.dir, a.run.LogName()), a.run.info.Study.Iterations)
 	if err == nil {
 		t = a.stamped(t)
 		t.Verdict, t.Reason = Complete, ""

@@ -138,7 +138,7 @@ func (f *finder) describe(src string, sources []source, parser Parser, opt Impor
 		if !at.IsZero() && (info.Created.IsZero() || at.Before(info.Created)) {
 			info.Created = at
 		}
-		if o, err := ParseFile(parser, filepath.Join(from.dir, f.log), 0); err == nil {
+		if o, err := parseFile(parser, filepath.Join(from.dir, f.log), 0); err == nil {
 			s.Iterations = max(s.Iterations, len(o.Figures))
 		}
 	}
@@ -194,7 +194,7 @@ func (r *Run) importTrial(f *finder, from source, prices map[string]float64) err
 		return nil
 	}
 	if failed := r.failedTrials(from.arm)[key(from.n, false)]; failed {
-		if _, err := ParseFile(r.parser, filepath.Join(from.dir, r.LogName()), r.info.Study.Iterations); err != nil {
+		if _, err := parseFile(r.parser, filepath.Join(from.dir, r.LogName()), r.info.Study.Iterations); err != nil {
 			return err // told again, kept once
 		}
 	}

@@ -19,8 +19,8 @@ type (
 // MetricGFLOPS is the key of HPCG's figure of merit.
 const MetricGFLOPS = application.MetricGFLOPS
 
-// ParseFile parses a log file.
-func ParseFile(p Parser, file string, iterations int) (*Outcome, error) {
+// parseFile parses a log file.
+func parseFile(p Parser, file string, iterations int) (*Outcome, error) {
 	f, err := os.Open(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, &Rejection{Reason: "no-log", Detail: "there is no log", Err: err}

@@ -75,6 +75,6 @@ func (r *Run) wasComplete(dir string) bool {
 	if json.Unmarshal(data, &t) != nil || t.Run != r.info.ID || t.Verdict != Complete {
 		return false
 	}
-	_, err = ParseFile(r.parser, filepath.Join(dir, r.LogName()), r.info.Study.Iterations)
+	_, err = parseFile(r.parser, filepath.Join(dir, r.LogName()), r.info.Study.Iterations)
 	return err == nil
 }

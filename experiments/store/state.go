@@ -80,7 +80,7 @@ func (r *Run) read(dir, arm string, n int, warmup bool) (*Trial, *Outcome, error
 	if t.Verdict != Complete {
 		return t, nil, &Rejection{Reason: "verdict", Detail: fmt.Sprintf("the record says %s: %s", t.Verdict, t.Reason)}
 	}
-	o, err := ParseFile(r.parser, filepath.Join(dir, r.LogName()), r.info.Study.Iterations)
+	o, err := parseFile(r.parser, filepath.Join(dir, r.LogName()), r.info.Study.Iterations)
 	if err != nil {
 		return t, nil, err
 	}

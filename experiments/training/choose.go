@@ -40,7 +40,7 @@ func (o *Options) fitTo(ctx context.Context, types []kind) (*fitted, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := Fit(x, y, p)
+	l, err := fit(x, y, p)
 	if err != nil {
 		return nil, err
 	}

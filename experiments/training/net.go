@@ -143,8 +143,8 @@ func (s *standardized) linear(b []float64) *Linear {
 	return l
 }
 
-// Fit fits a linear model; the rows of x are observations.
-func Fit(x *mat.Dense, y []float64, p Penalty) (*Linear, error) {
+// fit fits a linear model; the rows of x are observations.
+func fit(x *mat.Dense, y []float64, p Penalty) (*Linear, error) {
 	n, columns := x.Dims()
 	switch {
 	case n != len(y):

@@ -51,7 +51,7 @@ func TestFitsAsGlmnet(t *testing.T) {
 	} {
 		y := append([]float64(nil), hp...)
 		floats.Scale(1/c.unit, y)
-		l, err := Fit(x, y, c.Penalty)
+		l, err := fit(x, y, c.Penalty)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestFitIsTheOptimum(t *testing.T) {
 			y[i] = 50 + 3*x.At(i, 0) + r.NormFloat64()*10
 		}
 		for _, pen := range []Penalty{{0.5, 1}, {0.01, 1}, {2, 0.5}, {0.3, 0}, {1e9, 1}} {
-			l, err := Fit(x, y, pen)
+			l, err := fit(x, y, pen)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +105,7 @@ func TestFitIsTheOptimum(t *testing.T) {
 func TestRidgeHasAClosedForm(t *testing.T) {
 	x, y := cars()
 	const lambda = 4
-	l, err := Fit(x, y, Penalty{Lambda: lambda, Mix: 0})
+	l, err := fit(x, y, Penalty{Lambda: lambda, Mix: 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestFitRefuses(t *testing.T) {
 	}{
 		"fewer values": {y[1:], Penalty{1, 1}}, "not a number": {bad, Penalty{1, 1}}, "negative": {y, Penalty{-1, 1}}, "mix": {y, Penalty{1, 2}},
 	} {
-		if _, err := Fit(x, c.y, c.p); err == nil {
+		if _, err := fit(x, c.y, c.p); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -151,7 +151,7 @@ func TestFitRefuses(t *testing.T) {
 // Columns that are the same, or constant, have a solution too.
 func TestFitWithoutUniqueColumns(t *testing.T) {
 	x := mat.NewDense(5, 3, []float64{1, 1, 7, 2, 2, 7, 3, 3, 7, 4, 4, 7, 5, 5, 7})
-	l, err := Fit(x, []float64{2, 4, 6, 8, 10}, Penalty{1e-3, 0.5})
+	l, err := fit(x, []float64{2, 4, 6, 8, 10}, Penalty{1e-3, 0.5})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,11 +19,11 @@ import (
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
-// DefaultNodeImage is the node image that this version of kind was released with, pinned by digest.
-const DefaultNodeImage = defaults.Image
+// defaultNodeImage is the node image that this version of kind was released with, pinned by digest.
+const defaultNodeImage = defaults.Image
 
-// StandIn is said wherever results of such a cluster are shown.
-const StandIn = "containers of this machine that only carry the labels of instance types: every figure is this machine's, no price applies"
+// standIn is said wherever results of such a cluster are shown.
+const standIn = "containers of this machine that only carry the labels of instance types: every figure is this machine's, no price applies"
 
 // lostAfter is how long nothing may answer on this machine before the cluster counts as stopped.
 const lostAfter = 30 * time.Second
@@ -99,7 +99,7 @@ var _ provision.Provider = (*Provider)(nil)
 // New describes a cluster and touches nothing.
 func New(o Options) *Provider {
 	if o.NodeImage == "" {
-		o.NodeImage = DefaultNodeImage
+		o.NodeImage = defaultNodeImage
 	}
 	if o.Kubeconfig == "" {
 		o.Kubeconfig = filepath.Join(o.Dir, "kubeconfig")
@@ -119,7 +119,7 @@ var (
 // Traits implements provision.Provider.
 func (p *Provider) Traits() provision.Traits {
 	return provision.Traits{
-		Cluster: p.opts.Cluster, StandIns: map[string]string{"nodes": StandIn}, NodeImage: p.opts.NodeImage, WebhookPorts: []int{registryPort},
+		Cluster: p.opts.Cluster, StandIns: map[string]string{"nodes": standIn}, NodeImage: p.opts.NodeImage, WebhookPorts: []int{registryPort},
 	}
 }
 
@@ -241,7 +241,7 @@ func (p *Provider) Status(ctx context.Context) (provision.Status, error) {
 		return s, nil
 	}
 	mark := p.readMark()
-	s.Facts = map[string]string{"engine": string(e) + " " + p.inform.Version, "nodeImage": p.opts.NodeImage, "nodes": StandIn}
+	s.Facts = map[string]string{"engine": string(e) + " " + p.inform.Version, "nodeImage": p.opts.NodeImage, "nodes": standIn}
 	if address, err := p.registryAddress(ctx, e); err == nil {
 		s.Facts["registry"] = address
 		if key, err := p.registryLogin(); err == nil {

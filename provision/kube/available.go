@@ -16,8 +16,8 @@ import (
 
 var deploymentResource = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 
-// Available is a condition for Wait and WaitNamed: a Deployment or DaemonSet whose newest pods are all there and ready.
-func Available(o *unstructured.Unstructured) (ok bool, seen string, err error) {
+// available is a condition for Wait and WaitNamed: a Deployment or DaemonSet whose newest pods are all there and ready.
+func available(o *unstructured.Unstructured) (ok bool, seen string, err error) {
 	number := func(path ...string) int64 {
 		n, _, _ := unstructured.NestedInt64(o.Object, path...)
 		return n
@@ -61,7 +61,7 @@ func (c *Cluster) Runs(ctx context.Context, namespace, deployment, image string)
 
 // WaitRuns waits until a deployment is complete. When the time is over the error tells what its pods hang on.
 func (c *Cluster) WaitRuns(ctx context.Context, namespace, deployment string) error {
-	_, err := c.WaitNamed(ctx, deploymentResource, namespace, deployment, Available)
+	_, err := c.WaitNamed(ctx, deploymentResource, namespace, deployment, available)
 	if err == nil {
 		return nil
 	}
@@ -85,7 +85,7 @@ func (c *Cluster) whyNot(ctx context.Context, d *appsv1.Deployment) string {
 	}
 	for i := range pods.Items {
 		if p := &pods.Items[i]; !podReady(p) {
-			return "pod " + p.Name + " " + PodState(p) + c.lastWords(ctx, p)
+			return "pod " + p.Name + " " + podState(p) + c.lastWords(ctx, p)
 		}
 	}
 	return "no pod yet"

@@ -160,7 +160,7 @@ func (l *logReader) end(ctx context.Context, patient bool) (over bool, state str
 		if i < 0 {
 			return false, fmt.Errorf("pod %s is gone", l.pod)
 		}
-		state = PodState(all[i])
+		state = podState(all[i])
 		s := statusOf(all[i], l.container)
 		if over = s != nil && s.State.Terminated != nil; over {
 			return true, nil

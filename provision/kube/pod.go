@@ -50,7 +50,7 @@ type podCondition struct {
 
 func (m *podCondition) check(all []*corev1.Pod) (bool, error) {
 	if len(all) == 0 && m.last != nil {
-		m.gone, m.last = "pod "+m.last.Name+" is gone; it was "+PodState(m.last), nil
+		m.gone, m.last = "pod "+m.last.Name+" is gone; it was "+podState(m.last), nil
 	}
 	for _, pod := range all {
 		m.last = pod
@@ -81,7 +81,7 @@ func (c *Cluster) lastSeen(ctx context.Context, namespace string, pod *corev1.Po
 		if pod == nil {
 			return "no such pod"
 		}
-		return "pod " + pod.Name + " " + PodState(pod)
+		return "pod " + pod.Name + " " + podState(pod)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
@@ -90,7 +90,7 @@ func (c *Cluster) lastSeen(ctx context.Context, namespace string, pod *corev1.Po
 		return "no such pod" + lastEvents(events)
 	}
 	events, _ := c.Events(ctx, pod.Namespace, fields.Set{"involvedObject.kind": "Pod", "involvedObject.name": pod.Name}.String())
-	return "pod " + pod.Name + " " + PodState(pod) + lastEvents(events)
+	return "pod " + pod.Name + " " + podState(pod) + lastEvents(events)
 }
 
 // lastEvents shows the last three distinct events.
@@ -114,9 +114,9 @@ func lastEvents(events []corev1.Event) string {
 	return "; last events: " + strings.Join(texts, " | ")
 }
 
-// PodState says in a line how a pod is and why: "Pending: Unschedulable: 0/3 nodes are available", "Running on ip-1,
+// podState says in a line how a pod is and why: "Pending: Unschedulable: 0/3 nodes are available", "Running on ip-1,
 // container hpcg waiting: ImagePullBackOff: ...".
-func PodState(pod *corev1.Pod) string {
+func podState(pod *corev1.Pod) string {
 	text := string(pod.Status.Phase)
 	if text == "" {
 		text = "without a phase"

@@ -139,7 +139,7 @@ func TestPodState(t *testing.T) {
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "hpcg", Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 		}),
 	} {
-		if got := PodState(p); got != want {
+		if got := podState(p); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}

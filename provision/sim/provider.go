@@ -21,8 +21,8 @@ import (
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
-// StepName is the name of the step that makes the cluster.
-const StepName = "control-plane"
+// stepName is the name of the step that makes the cluster.
+const stepName = "control-plane"
 
 // Options say where the cluster lives and how it is started.
 type Options struct {
@@ -73,7 +73,7 @@ func (p *Provider) Traits() provision.Traits {
 // Steps is the one step that starts the supervisor and whose Undo ends it and removes its state.
 func (p *Provider) Steps() []step.Step {
 	return []step.Step{{
-		Name: StepName,
+		Name: stepName,
 		Plan: fmt.Sprintf("start etcd, kube-apiserver, kube-controller-manager, kube-scheduler, registry and %d simulated node groups in a background process of this machine",
 			len(p.opts.Settings.Groups)),
 		Timeout: startWithin + 10*time.Second,
@@ -133,7 +133,7 @@ func (p *Provider) Environment(context.Context) (provision.Environment, error) {
 	if err != nil {
 		return provision.Environment{}, err
 	}
-	env := provision.Environment{Registry: r.Registry, RegistryLogin: key, PlainHTTP: true, Simulated: Simulated}
+	env := provision.Environment{Registry: r.Registry, RegistryLogin: key, PlainHTTP: true, Simulated: simulatedNote}
 	if r.Webhook != "" {
 		ca, err := os.ReadFile(filepath.Join(p.dir.controlPlane(), "pki", "ca.crt"))
 		if err != nil {
@@ -146,7 +146,7 @@ func (p *Provider) Environment(context.Context) (provision.Environment, error) {
 
 // Status describes the cluster, also when nothing runs.
 func (p *Provider) Status(context.Context) (provision.Status, error) {
-	s := provision.Status{Provider: p.Name(), State: provision.Absent, Simulated: Simulated}
+	s := provision.Status{Provider: p.Name(), State: provision.Absent, Simulated: simulatedNote}
 	r, err := readReport(p.dir)
 	if err != nil {
 		s.State, s.Detail = provision.Broken, err.Error()

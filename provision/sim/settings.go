@@ -15,8 +15,8 @@ import (
 	"github.com/compspec/ocifit-lab/provision/step"
 )
 
-// Simulated says what of a sim cluster is not real.
-const Simulated = "No benchmark runs: figures are replayed from published measurements or estimated. " +
+// simulatedNote says what of a sim cluster is not real.
+const simulatedNote = "No benchmark runs: figures are replayed from published measurements or estimated. " +
 	"The control plane and the registry are real; nodes, their start and their containers are simulated, and time may be compressed."
 
 // Settings are what a supervisor is told, through a file.

@@ -31,7 +31,7 @@ type Explanation struct {
 
 // ExplainAll explains every object of a file; see Objects. One of a kind that carries no selection is unchanged.
 func (d *Decider) ExplainAll(ctx context.Context, file []byte) ([]*Explanation, error) {
-	list, err := Objects(file)
+	list, err := objects(file)
 	if err != nil {
 		return nil, err
 	}

@@ -32,9 +32,9 @@ type object struct {
 	} `json:"spec"`
 }
 
-// Objects lists the objects of a file, YAML documents or JSON, in their order: those of lists one by one, and of what
+// objects lists the objects of a file, YAML documents or JSON, in their order: those of lists one by one, and of what
 // makes pods (Deployment, Job, CronJob and the like) the pod. Other kinds come as they are.
-func Objects(data []byte) ([]json.RawMessage, error) {
+func objects(data []byte) ([]json.RawMessage, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	dec := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)
 	var out []json.RawMessage

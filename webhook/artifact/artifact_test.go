@@ -80,13 +80,13 @@ func TestParseReference(t *testing.T) {
 		"r/a@sha256:" + hex64:     "r/a@sha256:" + hex64,
 		"r/a:tag@sha256:" + hex64: "r/a@sha256:" + hex64,
 	} {
-		r, err := ParseReference(in)
+		r, err := parseReference(in)
 		if err != nil || r.String() != want {
 			t.Errorf("%s: %s, %v; want %s", in, r, err, want)
 		}
 	}
 	for _, bad := range []string{"", "a", "a:b", "ghcr.io/", "ghcr.io/A/b", "ghcr.io/a:b:c", "ghcr.io/a@sha256:12", "https://ghcr.io/a/b", "ghcr.io/a b"} {
-		if r, err := ParseReference(bad); !errors.Is(err, ErrReference) {
+		if r, err := parseReference(bad); !errors.Is(err, ErrReference) {
 			t.Errorf("%q was read as %s, %v", bad, r, err)
 		}
 	}

@@ -80,7 +80,7 @@ func (c *Cache) key(ref string) (key string, isPinned bool, err error) {
 	if _, folder := parseLayout(ref); folder && c.opts.Layouts {
 		return ref, false, nil
 	}
-	r, err := ParseReference(ref)
+	r, err := parseReference(ref)
 	if err != nil {
 		return "", false, err
 	}

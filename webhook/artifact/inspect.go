@@ -50,11 +50,11 @@ func Inspect(ctx context.Context, ref string, opts Options) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Summarise(c)
+	return summarise(c)
 }
 
-// Summarise is Inspect for content that is there already.
-func Summarise(c *Content) (*Summary, error) {
+// summarise is Inspect for content that is there already.
+func summarise(c *Content) (*Summary, error) {
 	a, err := Decode(c)
 	if err != nil {
 		return nil, err

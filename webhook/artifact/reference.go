@@ -29,8 +29,8 @@ var (
 	ErrUnavailable = errors.New("artifact not available")
 )
 
-// DefaultTimeout bounds a push or pull whose context and options say nothing shorter.
-const DefaultTimeout = 30 * time.Second
+// defaultTimeout bounds a push or pull whose context and options say nothing shorter.
+const defaultTimeout = 30 * time.Second
 
 // Options say how registries are reached.
 type Options struct {
@@ -59,9 +59,9 @@ type Options struct {
 	health *health // shared by the pulls of a Cache
 }
 
-// ParseReference reads registry/repository[:tag][@digest]. Without tag and digest it means the tag latest;
+// parseReference reads registry/repository[:tag][@digest]. Without tag and digest it means the tag latest;
 // a digest makes the tag irrelevant.
-func ParseReference(ref string) (registry.Reference, error) {
+func parseReference(ref string) (registry.Reference, error) {
 	r, err := registry.ParseReference(ref)
 	if err != nil {
 		return registry.Reference{}, fmt.Errorf("%w: %q (%w); write registry/repository:tag or registry/repository@sha256:...", ErrReference, ref, err)
@@ -107,7 +107,7 @@ func (o Options) sources(ctx context.Context, ref string) ([]*source, error) {
 			return []*source{s}, err
 		}
 	}
-	r, err := ParseReference(ref)
+	r, err := parseReference(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (o Options) target(ctx context.Context, ref string) (*source, error) {
 			return l.open(ctx, true)
 		}
 	}
-	r, err := ParseReference(ref)
+	r, err := parseReference(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -158,5 +158,5 @@ func (o Options) within(ctx context.Context) (context.Context, context.CancelFun
 	if o.Timeout > 0 {
 		return context.WithTimeout(ctx, o.Timeout)
 	}
-	return context.WithTimeout(ctx, DefaultTimeout)
+	return context.WithTimeout(ctx, defaultTimeout)
 }

@@ -18,8 +18,8 @@ const (
 
 // Limits of a feature specification.
 const (
-	MaxEntries     = 1024
-	MaxExpressions = 8192
+	maxEntries     = 1024
+	maxExpressions = 8192
 	maxValues      = 1024
 	maxPattern     = 1024
 )
@@ -76,8 +76,8 @@ func decodeFeatures(data []byte) (*Features, error) {
 	if raw.Version != VersionModels {
 		return nil, fmt.Errorf("version is %q, this program reads %q", raw.Version, VersionModels)
 	}
-	if n := len(raw.Compatibilities); n == 0 || n > MaxEntries {
-		return nil, fmt.Errorf("has %d compatibilities, must be 1 to %d", n, MaxEntries)
+	if n := len(raw.Compatibilities); n == 0 || n > maxEntries {
+		return nil, fmt.Errorf("has %d compatibilities, must be 1 to %d", n, maxEntries)
 	}
 	f := &Features{Version: raw.Version}
 	count := 0
@@ -94,8 +94,8 @@ func decodeFeatures(data []byte) (*Features, error) {
 			if err != nil {
 				return nil, fmt.Errorf("compatibilities[%d].rules[%d]: %w", i, j, err)
 			}
-			if count += n; count > MaxExpressions {
-				return nil, fmt.Errorf("more than %d expressions", MaxExpressions)
+			if count += n; count > maxExpressions {
+				return nil, fmt.Errorf("more than %d expressions", maxExpressions)
 			}
 			e.Rules = append(e.Rules, rule)
 		}

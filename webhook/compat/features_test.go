@@ -179,7 +179,7 @@ func TestDecodeFeaturesRefuses(t *testing.T) {
 		}
 		return strings.Replace(text, from, to, 1)
 	}
-	many := make([]string, MaxExpressions+1)
+	many := make([]string, maxExpressions+1)
 	for i := range many {
 		many[i] = `{"op":"Exists","key":"k"}`
 	}

@@ -107,8 +107,8 @@ func (m *Models) Validate() error {
 	if m.Version != VersionModels {
 		return fmt.Errorf("version is %q, this webhook reads %q", m.Version, VersionModels)
 	}
-	if n := len(m.Compatibilities); n == 0 || n > MaxEntries {
-		return fmt.Errorf("compatibilities has %d entries: an artifact needs at least one, and at most %d", n, MaxEntries)
+	if n := len(m.Compatibilities); n == 0 || n > maxEntries {
+		return fmt.Errorf("compatibilities has %d entries: an artifact needs at least one, and at most %d", n, maxEntries)
 	}
 	seen := make(map[string]int, len(m.Compatibilities))
 	for i := range m.Compatibilities {

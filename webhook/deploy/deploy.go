@@ -92,11 +92,11 @@ func Defaults() (Values, error) {
 	if err != nil {
 		return Values{}, err
 	}
-	return ReadValues(data)
+	return readValues(data)
 }
 
-// ReadValues reads values strictly, on top of nothing.
-func ReadValues(data []byte) (Values, error) {
+// readValues reads values strictly, on top of nothing.
+func readValues(data []byte) (Values, error) {
 	var v Values
 	if err := yaml.UnmarshalStrict(data, &v); err != nil {
 		return v, fmt.Errorf("values of the deployment: %w", err)

@@ -246,7 +246,7 @@ func TestValuesAreChecked(t *testing.T) {
 			t.Errorf("namespace %q was accepted", ns)
 		}
 	}
-	if _, err := ReadValues([]byte("flavour: x")); err == nil {
+	if _, err := readValues([]byte("flavour: x")); err == nil {
 		t.Error("an unknown value was accepted")
 	}
 }

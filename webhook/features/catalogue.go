@@ -24,7 +24,7 @@ import (
 // Limits of a catalogue file.
 const (
 	MaxCatalogueBytes = 64 << 20
-	MaxTypes          = 20000
+	maxTypes          = 20000
 )
 
 // Candidate is one instance type that a selection may choose, with the labels that describe its nodes.
@@ -99,8 +99,8 @@ func LoadCatalogue(data []byte, identity string) (*Catalogue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node features: expected a JSON list of objects whose values are strings: %w", err)
 	}
-	if len(raw) > MaxTypes {
-		return nil, fmt.Errorf("node features: %d rows, the limit is %d", len(raw), MaxTypes)
+	if len(raw) > maxTypes {
+		return nil, fmt.Errorf("node features: %d rows, the limit is %d", len(raw), maxTypes)
 	}
 	c := &Catalogue{rows: make([]Candidate, 0, len(raw))}
 	seen := make(map[string]int, len(raw))
@@ -140,8 +140,8 @@ func nodeRows(data []byte, identity string) (*Catalogue, error) {
 		if name == "" || seen[name] {
 			continue
 		}
-		if len(c.rows) == MaxTypes {
-			return nil, fmt.Errorf("node features: more than %d types", MaxTypes)
+		if len(c.rows) == maxTypes {
+			return nil, fmt.Errorf("node features: more than %d types", maxTypes)
 		}
 		seen[name] = true
 		c.rows = append(c.rows, Candidate{InstanceType: name, Architecture: labels[compat.LabelArch], Labels: labels})

@@ -16,8 +16,8 @@ import (
 // Format names the model file format that DecodeModel reads.
 const Format = "ocifit-lab.model/v1"
 
-// MaxModelBytes bounds a model file.
-const MaxModelBytes = 8 << 20
+// maxModelBytes bounds a model file.
+const maxModelBytes = 8 << 20
 
 // file is the model format: labels under short aliases with the values that the model knows, and terms that
 // say when to add what, times which numbers.
@@ -59,8 +59,8 @@ type fileTerm struct {
 // DecodeModel reads a model file strictly: unknown or repeated fields, another format, an alias that is not
 // declared and a number that is not finite are errors.
 func DecodeModel(data []byte) (*Model, error) {
-	if len(data) > MaxModelBytes {
-		return nil, fmt.Errorf("model file: %d bytes, the limit is %d", len(data), MaxModelBytes)
+	if len(data) > maxModelBytes {
+		return nil, fmt.Errorf("model file: %d bytes, the limit is %d", len(data), maxModelBytes)
 	}
 	var f file
 	strict, err := kjson.UnmarshalStrict(data, &f, kjson.DisallowDuplicateFields, kjson.DisallowUnknownFields)

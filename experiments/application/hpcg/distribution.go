@@ -53,9 +53,9 @@ type Distribution struct {
 	Occasion float64
 }
 
-// DistributionOf finds the published runs of exactly this launch, or estimates from the nearest ones. The error is
+// distributionOf finds the published runs of exactly this launch, or estimates from the nearest ones. The error is
 // application.ErrUnsatisfiable, or says what the query lacks.
-func DistributionOf(q Query) (Distribution, error) {
+func distributionOf(q Query) (Distribution, error) {
 	m, err := published()
 	if err != nil {
 		return Distribution{}, err
@@ -256,7 +256,7 @@ func abs(n int) int { return max(n, -n) }
 // rating. The ratio of the two follows from how HPCG counts both.
 func TrafficOf(q Query) (rating Distribution, traffic float64, err error) {
 	q.Local, q.Seconds = publishedLocal, publishedSeconds
-	if rating, err = DistributionOf(q); err != nil {
+	if rating, err = distributionOf(q); err != nil {
 		return rating, 0, err
 	}
 	return rating, rating.Mean * trafficPerFlop(q.Ranks), nil

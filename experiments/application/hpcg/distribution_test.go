@@ -69,7 +69,7 @@ func TestDistribution(t *testing.T) {
 		"other grid":           {func() Query { q := query("m7g.16xlarge", "native-O2", 64); q.Local = [3]int{64, 64, 64}; return q }(), replay.Estimated, 31.6, 31.7, "64x64x64", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := DistributionOf(tc.query)
+			b, err := distributionOf(tc.query)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,9 +108,9 @@ func TestMoreRanksMoreWork(t *testing.T) {
 	for _, f := range b.types {
 		before := 0.0
 		for ranks := 1; ranks <= f.Cores; ranks++ {
-			basis, err := DistributionOf(query(f.Name, "znver3-Ofast", ranks))
+			basis, err := distributionOf(query(f.Name, "znver3-Ofast", ranks))
 			if f.Architecture == "arm64" {
-				basis, err = DistributionOf(query(f.Name, "neoverse-v2-O2", ranks))
+				basis, err = distributionOf(query(f.Name, "neoverse-v2-O2", ranks))
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -145,17 +145,17 @@ func TestCheckImage(t *testing.T) {
 }
 
 func TestDistributionErrors(t *testing.T) {
-	if _, err := DistributionOf(query("t3.2xlarge", "znver3-Ofast", 8)); !errors.Is(err, application.ErrUnsatisfiable) {
+	if _, err := distributionOf(query("t3.2xlarge", "znver3-Ofast", 8)); !errors.Is(err, application.ErrUnsatisfiable) {
 		t.Error(err)
 	}
-	if _, err := DistributionOf(query("unheard.of", "x", 1)); err == nil || errors.Is(err, application.ErrUnsatisfiable) {
+	if _, err := distributionOf(query("unheard.of", "x", 1)); err == nil || errors.Is(err, application.ErrUnsatisfiable) {
 		t.Error(err)
 	}
 }
 
 func TestSampleKeepsMeanAndSeed(t *testing.T) {
 	for _, q := range []Query{query("hpc7g.16xlarge", "neoverse-v2-O2", 64), query("t3a.2xlarge", "native-O0", 4), query("r6i.8xlarge", "znver3-Ofast", 1)} {
-		b, err := DistributionOf(q)
+		b, err := distributionOf(q)
 		if err != nil {
 			t.Fatal(err)
 		}

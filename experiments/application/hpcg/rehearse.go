@@ -37,7 +37,7 @@ func (Rehearser) Rehearse(l *application.Launch) (application.Rehearsal, error) 
 	if err != nil {
 		return r, err
 	}
-	d, err := DistributionOf(q)
+	d, err := distributionOf(q)
 	if err != nil {
 		return r, err
 	}

@@ -18,7 +18,7 @@ const MachineSpread = machineSD
 func TypeSpread(types []templates.InstanceType, images map[string]string) (sd float64, ok bool) {
 	var logs []float64
 	for _, t := range types {
-		d, err := DistributionOf(Query{Type: t, ImageTag: images[t.Architecture], Nodes: 1, Ranks: t.Cores, Local: publishedLocal, Seconds: publishedSeconds})
+		d, err := distributionOf(Query{Type: t, ImageTag: images[t.Architecture], Nodes: 1, Ranks: t.Cores, Local: publishedLocal, Seconds: publishedSeconds})
 		if err == nil && d.Mean > 0 {
 			logs = append(logs, math.Log(d.Mean))
 		}

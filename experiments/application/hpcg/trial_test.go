@@ -11,7 +11,7 @@ import (
 // TestTrialVariesAsPublished: on one machine the means of a trial's iterations had a deviation of 0.443 around 36.25 in the published
 // arm of fom; its first iteration was 3% below the third, and lowest in 21 of 30 trials.
 func TestTrialVariesAsPublished(t *testing.T) {
-	d, err := DistributionOf(query("hpc7g.16xlarge", "neoverse-v2-O2-arm", 64))
+	d, err := distributionOf(query("hpc7g.16xlarge", "neoverse-v2-O2-arm", 64))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestTrialVariesAsPublished(t *testing.T) {
 }
 
 func TestTrialKeepsTheMean(t *testing.T) {
-	d, err := DistributionOf(query("c7a.12xlarge", "znver3-O2", 48))
+	d, err := distributionOf(query("c7a.12xlarge", "znver3-O2", 48))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestOccasionsCoverUnseenCells(t *testing.T) {
 		mean, gap    float64
 	}{{"hpc7g.16xlarge", 64, 36.25, 0}, {"m6g.12xlarge", 48, 21.20, 0}}
 	for i := range arms {
-		d, err := DistributionOf(query(arms[i].instanceType, "neoverse-v2-O2-arm", arms[i].ranks))
+		d, err := distributionOf(query(arms[i].instanceType, "neoverse-v2-O2-arm", arms[i].ranks))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -152,8 +152,8 @@ func IsNotFound(err error) bool {
 		(code == "ValidationError" && strings.Contains(err.Error(), "does not exist"))
 }
 
-// IsDenied tells whether AWS answered that the caller may not.
-func IsDenied(err error) bool {
+// isDenied tells whether AWS answered that the caller may not.
+func isDenied(err error) bool {
 	code := Code(err)
 	return strings.Contains(code, "AccessDenied") || strings.Contains(code, "Unauthorized")
 }
@@ -178,7 +178,7 @@ func explainFor(profile string, err error) error {
 		return step.Try(err, "the AWS session has ended: log in again (aws sso login, or new keys) and repeat the command, it goes on where it stopped")
 	case code == "InvalidClientTokenId" || code == "SignatureDoesNotMatch" || code == "UnrecognizedClientException" || code == "AuthFailure":
 		return step.Try(err, "AWS does not know these credentials: check AWS_PROFILE or AWS_ACCESS_KEY_ID, and the region")
-	case IsDenied(err):
+	case isDenied(err):
 		return step.Try(err, "ask for this permission, or use another AWS_PROFILE")
 	case code == "" && strings.Contains(err.Error(), "no EC2 IMDS role found"), strings.Contains(err.Error(), "failed to retrieve credentials"),
 		strings.Contains(err.Error(), "failed to refresh cached credentials"):

@@ -12,8 +12,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// TokenLife is how long EKS takes a token for good.
-const TokenLife = 14 * time.Minute
+// tokenLife is how long EKS takes a token for good.
+const tokenLife = 14 * time.Minute
 
 // Token makes a bearer token for the API server of a cluster: a request to STS, signed but not sent, that EKS sends to learn who asks.
 func (c *Cloud) Token(ctx context.Context, cluster string) (token string, expires time.Time, err error) {
@@ -26,7 +26,7 @@ func (c *Cloud) Token(ctx context.Context, cluster string) (token string, expire
 	if err != nil {
 		return "", time.Time{}, Explain(fmt.Errorf("make a token for cluster %s: %w", cluster, err))
 	}
-	return "k8s-aws-v1." + base64.RawURLEncoding.EncodeToString([]byte(req.URL)), now.Add(TokenLife), nil
+	return "k8s-aws-v1." + base64.RawURLEncoding.EncodeToString([]byte(req.URL)), now.Add(tokenLife), nil
 }
 
 // tokenRequest signs the cluster's name and a short life into the request.

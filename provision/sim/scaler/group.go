@@ -16,8 +16,8 @@ import (
 const (
 	// GroupLabel names the node group of a node, as EKS does.
 	GroupLabel = "eks.amazonaws.com/nodegroup"
-	// EksctlGroupLabel is the same name, as eksctl puts it.
-	EksctlGroupLabel = "alpha.eksctl.io/nodegroup-name"
+	// eksctlGroupLabel is the same name, as eksctl puts it.
+	eksctlGroupLabel = "alpha.eksctl.io/nodegroup-name"
 	// KeepAnnotation is cluster-autoscaler's own: a node with the value "true" is never removed.
 	KeepAnnotation = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 )
@@ -76,7 +76,7 @@ func (g Group) node(name string) *corev1.Node {
 		corev1.LabelArchStable:         g.Architecture,
 		corev1.LabelInstanceTypeStable: g.InstanceType,
 		GroupLabel:                     g.Name,
-		EksctlGroupLabel:               g.Name,
+		eksctlGroupLabel:               g.Name,
 		simulated.NodeLabel:            "true",
 	})
 	annotations := map[string]string{}

@@ -282,7 +282,7 @@ func TestTemplateNode(t *testing.T) {
 	node := g.node("hpc7g-abcde")
 	for key, want := range map[string]string{
 		corev1.LabelHostname: "hpc7g-abcde", corev1.LabelArchStable: "arm64", corev1.LabelInstanceTypeStable: "hpc7g.16xlarge",
-		GroupLabel: "hpc7g", EksctlGroupLabel: "hpc7g", simulated.NodeLabel: "true", "feature.node.kubernetes.io/kernel-version.full": "6.12.37",
+		GroupLabel: "hpc7g", eksctlGroupLabel: "hpc7g", simulated.NodeLabel: "true", "feature.node.kubernetes.io/kernel-version.full": "6.12.37",
 	} {
 		if got := node.Labels[key]; got != want {
 			t.Errorf("label %s=%q, want %q", key, got, want)

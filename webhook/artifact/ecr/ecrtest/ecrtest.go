@@ -14,8 +14,8 @@ import (
 	"github.com/compspec/ocifit-lab/webhook/artifact/artifacttest"
 )
 
-// Life is that of a token.
-const Life = 12 * time.Hour
+// life is that of a token.
+const life = 12 * time.Hour
 
 // Registry issues tokens through the API that AWS_ENDPOINT_URL then names, takes them with basic authentication, and answers 403 to one that
 // has ended.
@@ -57,7 +57,7 @@ func (r *Registry) issue(w http.ResponseWriter, _ *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	token := fmt.Sprint("token", len(r.issued))
-	end := r.now.Add(Life)
+	end := r.now.Add(life)
 	r.issued[token] = end
 	fmt.Fprintf(w, `{"authorizationData":[{"authorizationToken":%q,"expiresAt":%d}]}`, base64.StdEncoding.EncodeToString([]byte("AWS:"+token)), end.Unix())
 }
