@@ -118,6 +118,18 @@ type ShortageTeller interface {
 	Shortage(ctx context.Context, instanceType string, since time.Time) (string, error)
 }
 
+// Quoter is a provider whose account may run so many vCPUs of a family of instance types at once.
+type Quoter interface {
+	Quotas(ctx context.Context) (Quotas, error)
+}
+
+// Quotas bound what trials can run side by side.
+type Quotas struct {
+	Family map[string]string // of the instance types that trials may run on
+	// VCPUs are what a family has for trials, beside the nodes that always run. A quota that could not be asked is absent.
+	VCPUs map[string]int
+}
+
 // NodeReplacer is a provider that can end a machine on demand.
 type NodeReplacer interface {
 	// ReplaceNode takes the node away for good and returns when it is gone; its group makes another one when a pod needs it, or at

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compspec/ocifit-lab/experiments/schedule"
+	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/cost"
 	"github.com/compspec/ocifit-lab/provision/lab"
 	"github.com/compspec/ocifit-lab/templates"
@@ -123,5 +125,20 @@ func TestTypesAreDecided(t *testing.T) {
 	}
 	if len(drawn) < 5 {
 		t.Errorf("a model of one's own was decided for: %v", drawn)
+	}
+}
+
+// Two families share nothing, and two types of one share its quota: 16 vCPUs let one trial of either run at a time.
+func TestQuotasBoundWhatRunsSideBySide(t *testing.T) {
+	machine := schedule.Machine{Nodes: 4, VCPU: 16}
+	limits := schedule.Limits{Parallel: 8, Machines: map[string]schedule.Machine{"a": machine, "b": machine, "c": machine}}
+	trials := []schedule.Trial{{Type: "a"}, {Type: "b"}, {Type: "a"}, {Type: "c"}}
+	times := schedule.Times{Run: time.Minute}
+	if _, took := schedule.Play(limits, trials, times, schedule.FreshToTrial); took != time.Minute {
+		t.Errorf("without quotas it took %s", took)
+	}
+	limits = withinQuotas(limits, provision.Quotas{Family: map[string]string{"a": "one", "b": "one", "c": "two"}, VCPUs: map[string]int{"one": 16, "two": 16}})
+	if _, took := schedule.Play(limits, trials, times, schedule.FreshToTrial); took != 3*time.Minute {
+		t.Errorf("with quotas it took %s", took)
 	}
 }

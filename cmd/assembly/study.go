@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -116,6 +117,12 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 	helm := release.ForCluster(cluster, namespace, func(string, ...any) {})
 	helm.LeaveDependents() // the trial waits for its job and pods
 	limits, exclusive := l.limits(prices, s)
+	if p, ok := l.Provider.(provision.Quoter); ok {
+		// Beyond a quota that cannot be asked, a trial ends in EC2's own words.
+		if quotas, err := p.Quotas(ctx); err == nil {
+			limits = withinQuotas(limits, quotas)
+		}
+	}
 	var shortage func(context.Context, string, time.Time) (string, error)
 	if p, ok := l.Provider.(provision.ShortageTeller); ok {
 		shortage = p.Shortage
@@ -154,6 +161,17 @@ func applicationChart(ctx context.Context, s *study.Study, env provision.Environ
 		o.PlainHTTP = []string{env.Registry}
 	}
 	return chart.Open(ctx, s.Chart, o)
+}
+
+// withinQuotas are limits that heed the account's quotas too.
+func withinQuotas(limits schedule.Limits, quotas provision.Quotas) schedule.Limits {
+	limits.VCPUs = quotas.VCPUs
+	limits.Machines = maps.Clone(limits.Machines)
+	for name, m := range limits.Machines {
+		m.Family = quotas.Family[name]
+		limits.Machines[name] = m
+	}
+	return limits
 }
 
 // machines are the instance types that trials share, and whether there are several nodes of any.

@@ -82,6 +82,24 @@ func TestUnavailableTypesAreLeftOut(t *testing.T) {
 	b.mustDown()
 }
 
+// Trials run side by side within what the account may have beside the sticky nodes, family by family; a quota that nobody can tell bounds nothing.
+func TestQuotas(t *testing.T) {
+	b := newBench(t, awstest.Options{Quotas: map[string]float64{"L-1216C47A": 200, "L-F7808C92": 128}})
+	b.opts.Skip = []string{"t3.2xlarge"}
+	q, err := b.provider().Quotas(t.Context())
+	const standard = "standard (a, c, d, h, i, m, r, t, z)"
+	if err != nil || q.VCPUs[standard] != 200-8 || q.VCPUs["hpc"] != 128 || len(q.VCPUs) != 2 {
+		t.Errorf("%+v, %v", q, err)
+	}
+	if q.Family["hpc7g.16xlarge"] != "hpc" || q.Family["c7a.12xlarge"] != standard || q.Family["t3.2xlarge"] != "" {
+		t.Errorf("%+v", q.Family)
+	}
+	b = newBench(t, awstest.Options{Deny: []string{"servicequotas:GetServiceQuota", "servicequotas:GetAWSDefaultServiceQuota"}})
+	if q, err := b.provider().Quotas(t.Context()); err != nil || len(q.VCPUs) != 0 || len(q.Family) == 0 {
+		t.Errorf("denied: %+v, %v", q, err)
+	}
+}
+
 // The role of a session of single sign-on has a path that only IAM knows; without it nothing could be simulated.
 func TestPermissionsOfARoleWithAPath(t *testing.T) {
 	const role = "AWSReservedSSO_Admin_0123456789abcdef"

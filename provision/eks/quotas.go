@@ -3,6 +3,7 @@ package eks
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -113,6 +114,39 @@ func (p *Provider) checkQuotas(ctx context.Context, c *account.Cloud, r *provisi
 		r.Add("quotas of vCPUs", provision.CheckOK, "", "enough for all groups at once")
 	}
 	return nil
+}
+
+var _ provision.Quoter = (*Provider)(nil)
+
+// Quotas implements provision.Quoter. Nodes that idle until the autoscaler takes them are not known here; a trial waits for their vCPUs.
+func (p *Provider) Quotas(ctx context.Context) (provision.Quotas, error) {
+	c, err := p.quick(ctx)
+	if err != nil {
+		return provision.Quotas{}, err
+	}
+	groups := slices.Clone(p.opts.NodeGroups)
+	if err := p.fillSizes(ctx, groups); err != nil {
+		return provision.Quotas{}, err
+	}
+	out := provision.Quotas{Family: map[string]string{}, VCPUs: map[string]int{}}
+	always := map[string]int{}
+	for _, g := range groups {
+		f := familyOf(g.InstanceType)
+		if slices.Contains(p.opts.Skip, g.InstanceType) {
+			always[f.name] += g.Min * g.VCPU
+			continue
+		}
+		out.Family[g.InstanceType] = f.name
+	}
+	for _, f := range families {
+		if !slices.Contains(slices.Collect(maps.Values(out.Family)), f.name) {
+			continue
+		}
+		if limit, err := c.Quota(ctx, "ec2", f.quota); err == nil {
+			out.VCPUs[f.name] = max(0, int(limit)-always[f.name])
+		}
+	}
+	return out, context.Cause(ctx)
 }
 
 // checkRoom wants one more VPC to be allowed, unless the lab has its own already or uses another's.
