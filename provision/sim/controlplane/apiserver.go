@@ -107,6 +107,12 @@ func (c *ControlPlane) apiServerOptions(listener net.Listener) *options.ServerRu
 	o.Etcd.StorageConfig.Transport.KeyFile = c.certs.file("etcd-client.key")
 	o.Etcd.StorageConfig.Transport.TrustedCAFile = c.certs.file("internal-ca.crt")
 
+	// A rehearsal writes in minutes what a cluster does in hours; nobody here reads what was a minute ago.
+	o.Etcd.StorageConfig.CompactionInterval = time.Minute
+	// Each trial asks for the events of its pod, which without a cache means to read those of all trials from etcd.
+	o.Etcd.WatchCacheSizes = []string{"events#100"}
+	o.EventTTL = 10 * time.Minute
+
 	o.KubeletConfig.TLSClientConfig.CertFile = c.certs.file("kubelet-client.crt")
 	o.KubeletConfig.TLSClientConfig.KeyFile = c.certs.file("kubelet-client.key")
 	o.KubeletConfig.TLSClientConfig.CAFile = c.certs.file("internal-ca.crt")

@@ -359,3 +359,28 @@ func TestDaemonsTakeRoom(t *testing.T) {
 		t.Errorf("%d nodes", len(nodes))
 	}
 }
+
+// BenchmarkPlan decides for a pod that no node can take: the worst case, as every node and every group is looked at.
+func BenchmarkPlan(b *testing.B) {
+	for _, size := range []struct{ groups, nodes int }{{25, 25}, {100, 1000}, {1000, 10_000}} {
+		b.Run(fmt.Sprintf("groups=%d,nodes=%d", size.groups, size.nodes), func(b *testing.B) {
+			var groups []Group
+			for i := range size.groups {
+				g := group(fmt.Sprintf("g%d", i), fmt.Sprintf("t%d.large", i), 2+i%64, 1)
+				g.Max = size.nodes/size.groups + 1
+				groups = append(groups, g)
+			}
+			var places []*placement
+			for i := range size.nodes {
+				places = append(places, existing(groups[i%size.groups], nil))
+			}
+			waiting := pod("a", onType(groups[size.groups-1].InstanceType), cpu("1000"))
+			for b.Loop() {
+				w := &world{groups: groups, places: places, pending: []*corev1.Pod{waiting}}
+				if decisions, nodes := w.plan(func(Group) string { return "new" }); len(decisions) != 1 || len(nodes) != 0 {
+					b.Fatal("a node was started for a pod that fits none")
+				}
+			}
+		})
+	}
+}
