@@ -281,6 +281,12 @@ func (l *lab) testScaleDown() {
 
 // testRestart kills the supervisor; what was there is there again.
 func (l *lab) testRestart() {
+	l.createJob("before", "c7a.12xlarge", "40")
+	pod := l.pod("before", "bound", bound)
+	l.annotate(pod, simulated.PhaseAnnotation, simulated.PhaseRunning)
+	l.pod("before", "running", inPhase(corev1.PodRunning))
+	l.must(os.WriteFile(l.logPath(pod, "main.log"), []byte("before"), 0o644))
+	l.must(os.WriteFile(l.logPath(pod, "main.done"), nil, 0o644))
 	r, err := readReport(l.provider.dir)
 	l.must(err)
 	l.must(syscall.Kill(r.Process.PID, syscall.SIGKILL))
@@ -296,6 +302,11 @@ func (l *lab) testRestart() {
 	if n := l.nodes("sticky"); len(n) != 1 {
 		l.Errorf("%d sticky nodes after the restart, want 1", len(n))
 	}
+	whole, err := l.client.CoreV1().Pods("default").GetLogs(pod.Name, &corev1.PodLogOptions{Container: "main"}).DoRaw(l.Context())
+	if err != nil || string(whole) != "before" {
+		l.Errorf("the log of a pod from before the restart is %q, %v", whole, err)
+	}
+	l.deleteJob("before")
 	again, err := readReport(l.provider.dir)
 	l.must(err)
 	if again.APIServerPort != r.APIServerPort {

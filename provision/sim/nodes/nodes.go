@@ -15,6 +15,9 @@ import (
 	"strings"
 	"text/template"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -67,6 +70,9 @@ func Start(ctx context.Context, o Options) (*Nodes, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := adopt(ctx, client, kubelet.port); err != nil {
+		return nil, err
+	}
 	controller, err := controllers.NewController(controllers.Config{
 		Clock:                        clock.RealClock{},
 		TypedClient:                  client,
@@ -88,6 +94,21 @@ func Start(ctx context.Context, o Options) (*Nodes, error) {
 		return nil, fmt.Errorf("start the simulated kubelets: %w", err)
 	}
 	return &Nodes{kubelet: kubelet}, nil
+}
+
+// adopt tells the API server where the logs of nodes are that an earlier process simulated. Their next heartbeat would, minutes later.
+func adopt(ctx context.Context, client kubernetes.Interface, port int) error {
+	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: simulated.NodeLabel + "=true"})
+	if err != nil {
+		return fmt.Errorf("nodes of an earlier simulation: %w", err)
+	}
+	patch := fmt.Appendf(nil, `{"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":%d}}}}`, port)
+	for _, n := range nodes.Items {
+		if _, err := client.CoreV1().Nodes().Patch(ctx, n.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status"); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("log endpoint of node %s: %w", n.Name, err)
+		}
+	}
+	return nil
 }
 
 // KubeletPort is the loopback port of the log endpoint.

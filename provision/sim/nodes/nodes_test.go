@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/client-go/kubernetes/fake"
 	"sigs.k8s.io/kwok/pkg/apis/internalversion"
 	"sigs.k8s.io/kwok/pkg/utils/gotpl"
 	"sigs.k8s.io/kwok/pkg/utils/lifecycle"
@@ -209,6 +210,26 @@ func TestNodeStages(t *testing.T) {
 		stage, err := life.Match(t.Context(), &lifecycle.Event{Data: node})
 		if err != nil || stage == nil || stage.Name() != strings.TrimSpace(want) {
 			t.Errorf("stage %v, %v; want %s", stage, err, want)
+		}
+	}
+}
+
+// The API server asks a node's log endpoint at the port that the node's status has: that of the process that simulates it now.
+func TestNodesOfAnEarlierProcessAreAdopted(t *testing.T) {
+	node := func(name string, labels map[string]string) *corev1.Node {
+		return &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
+			Status:     corev1.NodeStatus{DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: 1}}},
+		}
+	}
+	client := fake.NewClientset(node("ours", map[string]string{simulated.NodeLabel: "true"}), node("theirs", nil))
+	if err := adopt(t.Context(), client, 4711); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int32{"ours": 4711, "theirs": 1} {
+		n, err := client.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil || n.Status.DaemonEndpoints.KubeletEndpoint.Port != want {
+			t.Errorf("%s: %v, %v", name, n.Status.DaemonEndpoints, err)
 		}
 	}
 }
