@@ -3,7 +3,6 @@ package ocifit
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -142,18 +141,7 @@ func (a *InCluster) Ready(ctx context.Context, c *kube.Cluster) error {
 	if err := c.Runs(ctx, a.Namespace, Service, image); err != nil {
 		return err
 	}
-	_, err = c.Clientset.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, Service, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return errors.New("the webhook is not registered")
-	}
-	if err != nil {
-		return err
-	}
-	ref, err := a.Artifact(ctx)
-	if err != nil {
-		return err
-	}
-	return prove(ctx, c, ref, a.Model)
+	return prove(ctx, c, Service, a.Artifact, a.Model)
 }
 
 // Remove takes the registration away before the webhook that it leads to.

@@ -62,22 +62,22 @@ func (a *Addon) Install(ctx context.Context, c *kube.Cluster, _ step.Log) error 
 
 // Ready creates a labelled pod as a dry run; it has to come back with an instance type and an image.
 func (a *Addon) Ready(ctx context.Context, c *kube.Cluster) error {
-	_, err := c.Clientset.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, configuration, metav1.GetOptions{})
+	return prove(ctx, c, configuration, a.Artifact, a.Model)
+}
+
+// prove creates a labelled pod as a dry run, if the webhook is registered under the name.
+func prove(ctx context.Context, c *kube.Cluster, name string, artifact func(context.Context) (string, error), model string) error {
+	_, err := c.Clientset.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return errors.New("the webhook is not registered")
 	}
 	if err != nil {
 		return err
 	}
-	ref, err := a.Artifact(ctx)
+	ref, err := artifact(ctx)
 	if err != nil {
 		return err
 	}
-	return prove(ctx, c, ref, a.Model)
-}
-
-// prove creates a labelled pod as a dry run.
-func prove(ctx context.Context, c *kube.Cluster, ref, model string) error {
 	got, err := c.DryRunCreatePod(ctx, probe(ref, model))
 	if err != nil {
 		return err

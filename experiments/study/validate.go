@@ -1,6 +1,7 @@
 package study
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compspec/ocifit-lab/provision/yamlfile"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 )
 
@@ -128,19 +130,5 @@ func (s *Study) CheckModels(known []string) error {
 
 // fault makes an error at the line of the field, or of the nearest field above it that the file has.
 func (s *Study) fault(field, format string, args ...any) error {
-	e := &Error{File: s.file, Field: field, Problem: fmt.Sprintf(format, args...)}
-	if e.File == "" {
-		e.File = "study"
-	}
-	for at := field; ; {
-		if line, ok := s.lines[at]; ok {
-			e.Line = line
-			return e
-		}
-		cut := strings.LastIndexAny(at, ".[")
-		if cut < 0 {
-			return e
-		}
-		at = at[:cut]
-	}
+	return &Error{File: cmp.Or(s.file, "study"), Field: field, Line: yamlfile.Line(s.lines, field), Problem: fmt.Sprintf(format, args...)}
 }

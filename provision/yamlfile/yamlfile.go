@@ -36,6 +36,20 @@ func (e *Error) Error() string {
 	return where + ": " + e.Field + ": " + e.Problem
 }
 
+// Line is where a field stands, or the nearest field above it that the document gives; 0 when it gives none.
+func Line(lines map[string]int, field string) int {
+	for {
+		if line, ok := lines[field]; ok {
+			return line
+		}
+		cut := strings.LastIndexAny(field, ".[")
+		if cut < 0 {
+			return 0
+		}
+		field = field[:cut]
+	}
+}
+
 // Decode reads the one document in data into out, a pointer to a struct with yaml tags, and returns the line of every field that the
 // document gives, by its path. Fields that it does not give keep their value in out. An empty document gives no fields. The name of the
 // file is used in errors only.

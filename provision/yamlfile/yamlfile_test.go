@@ -63,3 +63,12 @@ func TestDecodeKeepsDefaults(t *testing.T) {
 		t.Errorf("defaults were lost: %+v", s)
 	}
 }
+
+func TestLineIsThatOfTheNearestFieldAbove(t *testing.T) {
+	lines := map[string]int{"a": 1, "a.b": 2, "list[0]": 5}
+	for field, want := range map[string]int{"a.b": 2, "a.b.c.d": 2, "a.x": 1, "list[0].name": 5, "list[1].name": 0, "z": 0} {
+		if got := Line(lines, field); got != want {
+			t.Errorf("%s: line %d, want %d", field, got, want)
+		}
+	}
+}

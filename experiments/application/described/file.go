@@ -4,7 +4,6 @@ package described
 import (
 	"fmt"
 	"regexp"
-	"strings"
 
 	"github.com/compspec/ocifit-lab/provision/yamlfile"
 )
@@ -179,16 +178,5 @@ func Load(data []byte, file string) (*File, error) {
 
 // fault makes an error at the line of the field, or of the nearest field above it that the file has.
 func (f *File) fault(field, format string, args ...any) error {
-	e := &Error{File: f.name, Field: field, Problem: fmt.Sprintf(format, args...)}
-	for at := field; ; {
-		if line, ok := f.lines[at]; ok {
-			e.Line = line
-			return e
-		}
-		cut := strings.LastIndexAny(at, ".[")
-		if cut < 0 {
-			return e
-		}
-		at = at[:cut]
-	}
+	return &Error{File: f.name, Field: field, Line: yamlfile.Line(f.lines, field), Problem: fmt.Sprintf(format, args...)}
 }
