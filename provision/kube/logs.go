@@ -114,12 +114,15 @@ func (l *logReader) seen(ctx context.Context, state string, errs ...error) []str
 func (l *logReader) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	tries := 0
+	start, tries := time.Now(), 0
 	return wait.Retry(ctx, "compare "+l.String()+" with what was read", wait.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second}, func(ctx context.Context) error {
 		err := l.read(ctx, false)
 		tries++
 		if final := new(permanent); errors.As(err, final) {
 			return wait.Stop(final.error)
+		}
+		if lost := l.c.lost(start, err); lost != nil {
+			return wait.Stop(lost)
 		}
 		if (errors.Is(err, errShort) || errors.Is(err, errNoise)) && tries >= 5 {
 			return wait.Stop(err)

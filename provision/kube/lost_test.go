@@ -41,6 +41,9 @@ func TestLostClusterEndsEveryWait(t *testing.T) {
 		"log": func(c *Cluster) error {
 			return c.StreamLogs(t.Context(), "trial", "hpcg-0", "hpcg", &strings.Builder{})
 		},
+		"log of a container that has ended": func(c *Cluster) error {
+			return c.CopyLogs(t.Context(), "trial", "hpcg-0", "hpcg", &strings.Builder{})
+		},
 		"apply": func(c *Cluster) error {
 			return c.Apply(t.Context(), []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n"), "test")
 		},
