@@ -239,6 +239,8 @@ func (a *attempt) lookAtNode(ctx context.Context) error {
 	switch {
 	case apierrors.IsNotFound(err) && a.node != nil && a.node.Name == a.pod.Spec.NodeName:
 		return nil
+	case apierrors.IsNotFound(err):
+		return machineGone(err)
 	case err != nil:
 		return &Failure{"node", err}
 	}
@@ -282,11 +284,15 @@ func (a *attempt) follow(ctx context.Context) error {
 	return a.await(ctx, func(p *corev1.Pod) (bool, error) { return over(p), nil })
 }
 
+func machineGone(err error) error {
+	return &Failure{"node", fmt.Errorf("its machine went away while it ran: %w", err)}
+}
+
 // whyNoLog tells what became of a pod whose log cannot be read to its end: its machine may be gone, or it itself.
 func (a *attempt) whyNoLog(ctx context.Context, err error) error {
 	core := a.Cluster.Clientset.CoreV1()
 	if _, gone := core.Nodes().Get(ctx, a.pod.Spec.NodeName, metav1.GetOptions{}); apierrors.IsNotFound(gone) {
-		return &Failure{"node", fmt.Errorf("its machine went away while it ran: %w", err)}
+		return machineGone(err)
 	}
 	if pod, gone := core.Pods(a.Namespace).Get(ctx, a.pod.Name, metav1.GetOptions{}); apierrors.IsNotFound(gone) || gone == nil && pod.DeletionTimestamp != nil {
 		return &Failure{"pod", fmt.Errorf("it was evicted or deleted while it ran: %w", err)}
