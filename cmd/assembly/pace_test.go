@@ -137,7 +137,7 @@ func TestQuotasBoundWhatRunsSideBySide(t *testing.T) {
 	if _, took := schedule.Play(limits, trials, times, schedule.FreshToTrial); took != time.Minute {
 		t.Errorf("without quotas it took %s", took)
 	}
-	limits = withinQuotas(limits, provision.Quotas{Family: map[string]string{"a": "one", "b": "one", "c": "two"}, VCPUs: map[string]int{"one": 16, "two": 16}})
+	limits = applyQuotas(limits, provision.Quotas{Family: map[string]string{"a": "one", "b": "one", "c": "two"}, VCPUs: map[string]int{"one": 16, "two": 16}})
 	if _, took := schedule.Play(limits, trials, times, schedule.FreshToTrial); took != 3*time.Minute {
 		t.Errorf("with quotas it took %s", took)
 	}

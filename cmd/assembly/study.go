@@ -117,12 +117,6 @@ func (l *Lab) Runner(ctx context.Context, s *study.Study, dir string, facts map[
 	helm := release.ForCluster(cluster, namespace, func(string, ...any) {})
 	helm.LeaveDependents() // the trial waits for its job and pods
 	limits, exclusive := l.limits(prices, s)
-	if p, ok := l.Provider.(provision.Quoter); ok {
-		// Beyond a quota that cannot be asked, a trial ends in EC2's own words.
-		if quotas, err := p.Quotas(ctx); err == nil {
-			limits = withinQuotas(limits, quotas)
-		}
-	}
 	var shortage func(context.Context, string, time.Time) (string, error)
 	if p, ok := l.Provider.(provision.ShortageTeller); ok {
 		shortage = p.Shortage
@@ -163,8 +157,19 @@ func applicationChart(ctx context.Context, s *study.Study, env provision.Environ
 	return chart.Open(ctx, s.Chart, o)
 }
 
-// withinQuotas are limits that heed the account's quotas too.
-func withinQuotas(limits schedule.Limits, quotas provision.Quotas) schedule.Limits {
+// WithinQuotas are limits that heed the account's quotas too, for trials side by side. Beyond a quota that cannot be asked, a trial ends in
+// the provider's own words.
+func (l *Lab) WithinQuotas(ctx context.Context, limits schedule.Limits) schedule.Limits {
+	if p, ok := l.Provider.(provision.Quoter); ok {
+		if quotas, err := p.Quotas(ctx); err == nil {
+			return applyQuotas(limits, quotas)
+		}
+	}
+	return limits
+}
+
+// applyQuotas gives machines their families and the families their quotas.
+func applyQuotas(limits schedule.Limits, quotas provision.Quotas) schedule.Limits {
 	limits.VCPUs = quotas.VCPUs
 	limits.Machines = maps.Clone(limits.Machines)
 	for name, m := range limits.Machines {

@@ -41,12 +41,11 @@ func (a *app) measure(ctx context.Context, l *assembly.Lab, s *study.Study, o ex
 	}
 	measuring := s.Measuring(search.Types())
 	dir := o.Folder(l.Spec, s) + "-measure"
-	runner, err := l.Runner(ctx, measuring, dir, overlayFacts(components(), l.InUse()))
+	runner, err := o.runner(ctx, l, measuring, dir)
 	if err != nil {
 		return err
 	}
 	defer runner.Store.Close()
-	runner.Limits.USDPerHour = o.maxRate
 	record := searched{Figure: figure}
 	for {
 		next, err := search.Next()

@@ -218,13 +218,25 @@ func (a *app) runStudy(ctx context.Context, l *assembly.Lab, s *study.Study, o e
 		return err
 	}
 	s.FreshNodes = s.FreshNodes && !o.reuseNodes
-	runner, err := l.Runner(ctx, s, o.Folder(l.Spec, s), overlayFacts(components(), l.InUse()))
+	runner, err := o.runner(ctx, l, s, o.Folder(l.Spec, s))
 	if err != nil {
 		return err
 	}
 	defer runner.Store.Close()
-	runner.Limits.USDPerHour = o.maxRate
 	return a.runTrials(ctx, runner, trials, o)
+}
+
+// runner runs trials within the limits that were given. Who runs one after another needs no quota.
+func (o *experimentOptions) runner(ctx context.Context, l *assembly.Lab, s *study.Study, dir string) (*trial.Runner, error) {
+	r, err := l.Runner(ctx, s, dir, overlayFacts(components(), l.InUse()))
+	if err != nil {
+		return nil, err
+	}
+	r.Limits.USDPerHour = o.maxRate
+	if o.parallel > 1 {
+		r.Limits = l.WithinQuotas(ctx, r.Limits)
+	}
+	return r, nil
 }
 
 // runTrials runs what is not done of the trials, and prints how far the run is then.

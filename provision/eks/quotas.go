@@ -3,7 +3,6 @@ package eks
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -129,21 +128,18 @@ func (p *Provider) Quotas(ctx context.Context) (provision.Quotas, error) {
 		return provision.Quotas{}, err
 	}
 	out := provision.Quotas{Family: map[string]string{}, VCPUs: map[string]int{}}
-	always := map[string]int{}
+	always, used := map[string]int{}, map[string]family{}
 	for _, g := range groups {
 		f := familyOf(g.InstanceType)
 		if slices.Contains(p.opts.Skip, g.InstanceType) {
 			always[f.name] += g.Min * g.VCPU
 			continue
 		}
-		out.Family[g.InstanceType] = f.name
+		out.Family[g.InstanceType], used[f.name] = f.name, f
 	}
-	for _, f := range families {
-		if !slices.Contains(slices.Collect(maps.Values(out.Family)), f.name) {
-			continue
-		}
+	for name, f := range used {
 		if limit, err := c.Quota(ctx, "ec2", f.quota); err == nil {
-			out.VCPUs[f.name] = max(0, int(limit)-always[f.name])
+			out.VCPUs[name] = max(0, int(limit)-always[name])
 		}
 	}
 	return out, context.Cause(ctx)
