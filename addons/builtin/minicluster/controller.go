@@ -16,6 +16,10 @@ import (
 	"k8s.io/client-go/util/workqueue"
 )
 
+// sweepAfter is how long the garbage collector has for what a MiniCluster leaves. It takes milliseconds, but it learns of a resource
+// that was defined while it runs only after half a minute.
+const sweepAfter = 2 * time.Second
+
 // syncTimeout is how long a start may take when Options do not say it.
 const syncTimeout = time.Minute
 
@@ -44,6 +48,10 @@ type controller struct {
 	handlersRun []cache.InformerSynced
 	// made has, by key, the UID of each MiniCluster that got a job: its status in the cache may be older than the job's removal.
 	made sync.Map
+	// gone has, by key, when a MiniCluster went.
+	gone sync.Map
+	// written has, by key, the status that was written last and the version of the MiniCluster that it was made from.
+	written sync.Map
 }
 
 type clients struct {

@@ -23,6 +23,7 @@ import (
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
 )
 
 // lab is a controller that runs against client-go's stand-in for an API server.
@@ -250,6 +251,48 @@ func TestSecondReconcileWritesNothing(t *testing.T) {
 	}
 	if calls := append(l.kube.Actions(), l.dynamic.Actions()...); len(calls) > 0 {
 		t.Errorf("the second reconcile called the API server: %v", calls)
+	}
+}
+
+// TestStatusIsWrittenOnce although the cache does not show yet what was written.
+func TestStatusIsWrittenOnce(t *testing.T) {
+	l := &lab{t: t, kube: fake.NewClientset()}
+	l.dynamic = dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{GVR: "MiniClusterList"})
+	l.create("one", nil)
+	c := newController(clients{kube: l.kube, dynamic: l.dynamic}, Options{})
+	l.dynamic.ClearActions()
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{UID: "job"}}
+	cached := func(version string) *cluster {
+		return &cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "study", Name: "one", ResourceVersion: version}, Spec: spec{Size: 1}}
+	}
+	for _, call := range []struct {
+		version string
+		writes  int
+	}{{"1", 1}, {"1", 1}, {"2", 2}} {
+		if err := c.report(t.Context(), cached(call.version), job, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(l.dynamic.Actions()); n != call.writes {
+			t.Errorf("at version %s %d writes in all, want %d", call.version, n, call.writes)
+		}
+	}
+}
+
+// TestFinishedIsLeftAlone: what goes of a finished MiniCluster before it goes itself is not made again.
+func TestFinishedIsLeftAlone(t *testing.T) {
+	kube := fake.NewClientset()
+	c := newController(clients{kube: kube}, Options{})
+	c.services, c.configMaps = cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil), cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil)
+	cl := &cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "study", Name: "one", UID: "u"}, Spec: spec{Size: 1}}
+	job := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "study", Name: "one", OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(cl, GVK)}},
+		Status:     batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobComplete, Status: corev1.ConditionTrue}}},
+	}
+	if kept, err := c.ensure(t.Context(), cl, job); err != nil || kept != job {
+		t.Errorf("%v, %v", kept, err)
+	}
+	if calls := kube.Actions(); len(calls) > 0 {
+		t.Errorf("the API server was called: %v", calls)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -26,11 +27,12 @@ var errSoon = errors.New("not yet")
 func (c *controller) reconcile(ctx context.Context, key string) error {
 	obj, err := c.clusters.Get(key)
 	if apierrors.IsNotFound(err) {
-		return c.sweep(ctx, key)
+		return c.leave(ctx, key)
 	}
 	if err != nil {
 		return err
 	}
+	c.gone.Delete(key)
 	u := obj.(*unstructured.Unstructured)
 	if u.GetDeletionTimestamp() != nil {
 		return nil
@@ -86,6 +88,9 @@ func (r *refusal) Error() string { return r.err.Error() }
 
 // ensure returns the cluster's job after making the service, the config map and, where cached is nil, the job.
 func (c *controller) ensure(ctx context.Context, cl *cluster, cached *batchv1.Job) (*batchv1.Job, error) {
+	if cached != nil && metav1.IsControlledBy(cached, cl) && finished(cached) != nil {
+		return cached, nil // nothing of it is needed any more: what goes now goes with its MiniCluster
+	}
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.ensureService(gctx, cl) })
 	group.Go(func() error { return c.ensureConfigMap(gctx, cl) })
@@ -169,10 +174,24 @@ func (c *controller) ensureService(ctx context.Context, cl *cluster) error {
 	return nil
 }
 
-// sweep removes what was made for a MiniCluster that is gone. The garbage collector would do it too, but it learns of a
-// resource that was defined while it runs only after half a minute.
-func (c *controller) sweep(ctx context.Context, key string) error {
+// leave gives the garbage collector its time before it sweeps.
+func (c *controller) leave(ctx context.Context, key string) error {
 	c.made.Delete(key)
+	c.written.Delete(key)
+	since, _ := c.gone.LoadOrStore(key, time.Now())
+	if left := sweepAfter - time.Since(since.(time.Time)); left > 0 {
+		c.queue.AddAfter(key, left)
+		return nil
+	}
+	if err := c.sweep(ctx, key); err != nil {
+		return err
+	}
+	c.gone.Delete(key)
+	return nil
+}
+
+// sweep removes what is still there of what was made for a MiniCluster that is gone.
+func (c *controller) sweep(ctx context.Context, key string) error {
 	namespace, name, err := cache.SplitMetaNamespaceKey(key)
 	if err != nil {
 		return nil

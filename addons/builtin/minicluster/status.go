@@ -27,11 +27,24 @@ const (
 
 // report writes the status when it differs from what the cluster has.
 func (c *controller) report(ctx context.Context, cl *cluster, job *batchv1.Job, ignored []string) error {
+	key := cl.Namespace + "/" + cl.Name
+	if last, ok := c.written.Load(key); ok && last.(writtenStatus).version == cl.ResourceVersion {
+		cl.Status = last.(writtenStatus).status // the cache does not show it yet
+	}
 	next := statusOf(cl, job, ignored)
 	if equality.Semantic.DeepEqual(next, cl.Status) {
 		return nil
 	}
-	return c.writeStatus(ctx, cl, next)
+	if err := c.writeStatus(ctx, cl, next); err != nil {
+		return err
+	}
+	c.written.Store(key, writtenStatus{cl.ResourceVersion, next})
+	return nil
+}
+
+type writtenStatus struct {
+	version string
+	status  status
 }
 
 func statusOf(cl *cluster, job *batchv1.Job, ignored []string) status {
