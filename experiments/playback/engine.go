@@ -13,9 +13,11 @@ import (
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/hashicorp/go-multierror"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 )
@@ -71,7 +73,8 @@ type Options struct {
 
 type engine struct {
 	Options
-	kube kubernetes.Interface
+	kube  kubernetes.Interface
+	nodes listers.NodeLister
 
 	mu     sync.Mutex
 	pods   map[types.UID]*playing
@@ -106,7 +109,8 @@ func run(ctx context.Context, kube kubernetes.Interface, opts Options) error {
 	e := &engine{Options: opts.withDefaults(), kube: kube, pods: map[types.UID]*playing{}, pulled: map[string]bool{}}
 	ctx, cancel := context.WithCancel(ctx)
 	factory := informers.NewSharedInformerFactoryWithOptions(kube, 0, informers.WithTransform(withoutManagedFields))
-	informer := factory.Core().V1().Pods().Informer()
+	informer, nodes := factory.Core().V1().Pods().Informer(), factory.Core().V1().Nodes()
+	e.nodes = nodes.Lister()
 	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { e.see(ctx, obj) },
 		UpdateFunc: func(_, obj any) { e.see(ctx, obj) },
@@ -120,11 +124,11 @@ func run(ctx context.Context, kube kubernetes.Interface, opts Options) error {
 	factory.Start(ctx.Done())
 	syncing, stop := context.WithTimeout(ctx, e.SyncTimeout)
 	defer stop()
-	if !cache.WaitForCacheSync(syncing.Done(), registration.HasSynced) {
+	if !cache.WaitForCacheSync(syncing.Done(), nodes.Informer().HasSynced, registration.HasSynced) {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("playback: the list of pods has not come in %s: %w", e.SyncTimeout, context.Cause(syncing))
+		return fmt.Errorf("playback: the lists of pods and nodes have not come in %s: %w", e.SyncTimeout, context.Cause(syncing))
 	}
 	if err := e.sweep(informer.GetStore()); err != nil {
 		return err
@@ -156,8 +160,8 @@ func (o Options) withDefaults() Options {
 }
 
 func withoutManagedFields(obj any) (any, error) {
-	if p, ok := obj.(*corev1.Pod); ok {
-		p.ManagedFields = nil
+	if o, ok := obj.(metav1.Object); ok {
+		o.SetManagedFields(nil)
 	}
 	return obj, nil
 }

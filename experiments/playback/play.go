@@ -38,7 +38,7 @@ func (e *engine) play(ctx context.Context, pod *corev1.Pod, created time.Time) e
 	if placeholder(main.Image) {
 		return e.cannotPull(ctx, pod, main.Image)
 	}
-	node, err := e.kube.CoreV1().Nodes().Get(ctx, pod.Spec.NodeName, metav1.GetOptions{})
+	node, err := e.node(ctx, pod.Spec.NodeName)
 	if err != nil {
 		return fmt.Errorf("node %s: %w", pod.Spec.NodeName, err)
 	}
@@ -75,6 +75,14 @@ func (e *engine) play(ctx context.Context, pod *corev1.Pod, created time.Time) e
 		return errors.Join(err, e.end(ctx, pod, p))
 	}
 	return e.end(ctx, pod, p)
+}
+
+// node is a node as the cache has it; one that came with the pod may not be there yet.
+func (e *engine) node(ctx context.Context, name string) (*corev1.Node, error) {
+	if node, err := e.nodes.Get(name); err == nil {
+		return node, nil
+	}
+	return e.kube.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 }
 
 // prepare makes the whole log of a pod, or the log of its failure.

@@ -25,7 +25,7 @@ func (r *Runner) sweep(ctx context.Context) error {
 	}
 	var errs *multierror.Error
 	for _, name := range sets.List(names) {
-		if err := within(ctx, time.Duration(r.Study.Deadlines.Removed), func(ctx context.Context) error { return r.uninstall(ctx, name, r.podsGone(name)) }); err != nil {
+		if err := within(ctx, time.Duration(r.Study.Deadlines.Removed), func(ctx context.Context) error { return r.uninstall(ctx, name, false, r.podsGone(name)) }); err != nil {
 			errs = multierror.Append(errs, fmt.Errorf("remove what an earlier trial left: %w", err))
 		}
 	}
@@ -52,19 +52,14 @@ func (r *Runner) orphans(ctx context.Context) (sets.Set[string], error) {
 	return names, err
 }
 
-// uninstall removes a trial's release, and its MiniCluster also when Helm knows nothing of it any more, and waits until the job and its
-// pods are gone: only then is the node free.
-func (r *Runner) uninstall(ctx context.Context, name string, podsGone func(context.Context) error) error {
+// uninstall removes a trial's release and waits until the job and its pods are gone: only then is the node free. Unless the release is
+// known to be whole, its MiniCluster is removed also when Helm knows nothing of it any more.
+func (r *Runner) uninstall(ctx context.Context, name string, whole bool, podsGone func(context.Context) error) error {
 	if err := r.Helm.Uninstall(ctx, name); err != nil {
 		return fmt.Errorf("release %s is not gone: %w", name, err)
 	}
-	background := metav1.DeletePropagationBackground
-	err := r.Cluster.Dynamic.Resource(miniClusters).Namespace(r.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("MiniCluster %s is not gone: %w", name, r.Cluster.Explain(err))
-	}
-	if err == nil {
-		if err := r.Cluster.WaitNamedGone(ctx, miniClusters, r.Namespace, name); err != nil {
+	if !whole {
+		if err := r.removeMiniCluster(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -76,6 +71,18 @@ func (r *Runner) uninstall(ctx context.Context, name string, podsGone func(conte
 		return err
 	}
 	return podsGone(ctx)
+}
+
+func (r *Runner) removeMiniCluster(ctx context.Context, name string) error {
+	background := metav1.DeletePropagationBackground
+	err := r.Cluster.Dynamic.Resource(miniClusters).Namespace(r.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("MiniCluster %s is not gone: %w", name, r.Cluster.Explain(err))
+	}
+	if err != nil {
+		return nil
+	}
+	return r.Cluster.WaitNamedGone(ctx, miniClusters, r.Namespace, name)
 }
 
 func (r *Runner) podsGone(job string) func(context.Context) error {

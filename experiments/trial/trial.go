@@ -102,9 +102,11 @@ type attempt struct {
 	pod     *corev1.Pod
 	node    *corev1.Node
 	place   *store.Attempt
-	bound   string         // the instance type that the decision chose; empty when it bound none
-	seen    atomic.Bool    // there was a pod
-	pods    *kube.PodWatch // the trial's pods, from before its installation until they are gone
+	bound   string      // the instance type that the decision chose; empty when it bound none
+	seen    atomic.Bool // there was a pod
+	// installed says that the release is there with all that belongs to it.
+	installed bool
+	pods      *kube.PodWatch // the trial's pods, from before its installation until they are gone
 }
 
 // attempt makes one attempt at a trial. now is told what it is doing. A *Failure says that the trial failed and has been
@@ -195,6 +197,7 @@ func (a *attempt) install(ctx context.Context) error {
 	if err != nil {
 		return beforePod(&Failure{"helm install", err})
 	}
+	a.installed = true
 	return a.place.WriteFile(manifestFile, []byte(manifest))
 }
 
@@ -216,7 +219,7 @@ func (a *attempt) awaitScheduled(ctx context.Context) error {
 
 func (a *attempt) awaitStarted(ctx context.Context) error {
 	err := unless(ctx, func(ctx context.Context) error { return a.await(ctx, a.started) }, a.awaitPull)
-	if err != nil {
+	if err != nil || over(a.pod) { // the node of one that is over is looked at when it is recorded
 		return err
 	}
 	return a.lookAtNode(ctx)
@@ -341,7 +344,7 @@ func (a *attempt) remove(ctx context.Context) error {
 	}
 	ctx, cancel := outliving(ctx, timeout)
 	defer cancel()
-	return a.uninstall(ctx, a.release, func(ctx context.Context) error {
+	return a.uninstall(ctx, a.release, a.installed, func(ctx context.Context) error {
 		if err := a.pods.WaitGone(ctx); err == nil || ctx.Err() != nil {
 			return err
 		}
