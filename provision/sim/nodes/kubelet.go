@@ -16,7 +16,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	listers "k8s.io/client-go/listers/core/v1"
 
 	"github.com/compspec/ocifit-lab/provision/pki"
 	"github.com/compspec/ocifit-lab/provision/wait"
@@ -47,7 +49,12 @@ func startKubelet(ctx context.Context, client kubernetes.Interface, o Options) (
 	if err != nil {
 		return nil, fmt.Errorf("listen for the kubelet endpoint: %w", err)
 	}
-	k := &kubelet{pods: podClient{client}, logDir: o.LogDir, port: listener.Addr().(*net.TCPAddr).Port, failed: make(chan error, 1)}
+	pods, err := watchPods(ctx, client)
+	if err != nil {
+		listener.Close()
+		return nil, err
+	}
+	k := &kubelet{pods: pods, logDir: o.LogDir, port: listener.Addr().(*net.TCPAddr).Port, failed: make(chan error, 1)}
 	errorLog := stdlog.New(logOrDiscard(o.Log), "kubelet endpoint: ", stdlog.LstdFlags)
 	server := &http.Server{
 		Handler: k.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: errorLog,
@@ -159,10 +166,30 @@ func containerState(pod *corev1.Pod, container string) (startState, error) {
 	return startState{}, fmt.Errorf("container %q in pod %q is not available", container, pod.Name)
 }
 
-// podClient asks the API server.
-type podClient struct{ client kubernetes.Interface }
+// podClient knows the pods from a watch.
+type podClient struct {
+	client kubernetes.Interface
+	seen   listers.PodLister
+}
 
+func watchPods(ctx context.Context, client kubernetes.Interface) (podClient, error) {
+	factory := informers.NewSharedInformerFactory(client, 0)
+	pods := factory.Core().V1().Pods()
+	c := podClient{client, pods.Lister()}
+	factory.StartWithContext(ctx)
+	for _, ok := range factory.WaitForCacheSync(ctx.Done()) {
+		if !ok {
+			return c, fmt.Errorf("kubelet endpoint: no list of pods: %w", context.Cause(ctx))
+		}
+	}
+	return c, nil
+}
+
+// Get asks the API server for a pod that has not ended as far as is seen: the watch may be behind.
 func (c podClient) Get(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
+	if pod, err := c.seen.Pods(namespace).Get(name); err == nil && (pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed) {
+		return pod, nil
+	}
 	return c.client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 

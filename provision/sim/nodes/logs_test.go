@@ -203,7 +203,7 @@ func TestGoneSeesTheEnd(t *testing.T) {
 	running.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", State: runs()}}
 	client := fake.NewClientset(running)
 	done := make(chan error, 1)
-	go func() { done <- podClient{client}.Gone(t.Context(), running, "main") }()
+	go func() { done <- podClient{client: client}.Gone(t.Context(), running, "main") }()
 	ended := running.DeepCopy()
 	ended.Status.ContainerStatuses[0].State = ran()
 	// The watch may begin after an update, so update until it is seen.
