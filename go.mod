@@ -41,7 +41,6 @@ require (
 	github.com/spf13/cobra v1.10.2 // the command line
 	github.com/spf13/pflag v1.0.10 // flags with a type of ours
 	github.com/weaveworks/eksctl v0.230.0 // knows EKS 1.30 to 1.35 and builds with 0.36; the checksum database lacks it, so raise it by hand
-	go.etcd.io/etcd/client/pkg/v3 v3.6.8 // etcd's own certificates settings
 	go.etcd.io/etcd/server/v3 v3.6.8 // sim's etcd; the version that Kubernetes 1.36 is tested with
 	go.uber.org/zap v1.27.1 // etcd's logger
 	go.yaml.in/yaml/v3 v3.0.4 // lab.yaml and studies, with lines; the maintained fork
@@ -49,10 +48,12 @@ require (
 	golang.org/x/sys v0.47.0 // tests: a terminal that does not answer
 	golang.org/x/term v0.45.0 // whether somebody looks, and how wide the terminal is
 	gonum.org/v1/gonum v0.17.0 // distributions of the statistics, linear algebra of the models
+	google.golang.org/grpc v1.82.1 // etcd's own protocol, served through memory
 	helm.sh/helm/v3 v3.21.4 // trials and components are Helm releases; eksctl wants v3
 	k8s.io/api v0.36.3 // Kubernetes: the minor of k8s.io/kubernetes
 	k8s.io/apiextensions-apiserver v0.36.2 // Kubernetes: definition of MiniClusters
 	k8s.io/apimachinery v0.36.3 // Kubernetes
+	k8s.io/apiserver v0.36.3 // Kubernetes: how the API server comes to etcd
 	k8s.io/cli-runtime v0.36.3 // Kubernetes: Helm's way to a cluster, in tests
 	k8s.io/client-go v0.36.3 // Kubernetes
 	k8s.io/component-base v0.36.3 // Kubernetes: version that the API server reports
@@ -265,6 +266,7 @@ require (
 	github.com/xo/terminfo v0.0.0-20220910002029-abceb7e1c41e // indirect
 	go.etcd.io/bbolt v1.4.3 // indirect
 	go.etcd.io/etcd/api/v3 v3.6.8 // indirect
+	go.etcd.io/etcd/client/pkg/v3 v3.6.8 // indirect
 	go.etcd.io/etcd/client/v3 v3.6.8 // indirect
 	go.etcd.io/etcd/pkg/v3 v3.6.8 // indirect
 	go.etcd.io/raft/v3 v3.6.0 // indirect
@@ -303,7 +305,6 @@ require (
 	golang.org/x/tools v0.47.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260414002931-afd174a4e478 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260414002931-afd174a4e478 // indirect
-	google.golang.org/grpc v1.82.1 // indirect
 	google.golang.org/protobuf v1.36.12-0.20260120151049-f2248ac996af // indirect
 	gopkg.in/evanphx/json-patch.v4 v4.13.0 // indirect
 	gopkg.in/go-jose/go-jose.v2 v2.6.3 // indirect
@@ -311,7 +312,6 @@ require (
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
-	k8s.io/apiserver v0.36.3 // indirect
 	k8s.io/cloud-provider v0.36.3 // indirect
 	k8s.io/cluster-bootstrap v0.0.0 // indirect
 	k8s.io/controller-manager v0.36.3 // indirect

@@ -220,16 +220,15 @@ func (s *supervisor) start(ctx, partsCtx context.Context) error {
 	s.doing("control plane")
 	plane, err := controlplane.Start(ctx, controlplane.Options{
 		Dir: s.dir.controlPlane(), Log: s.log, Prepare: prepare,
-		Ports: controlplane.Ports{APIServer: s.settings.APIServerPort},
+		Port: s.settings.APIServerPort,
 	})
 	if err != nil {
 		return err
 	}
 	s.plane = plane
-	ports := plane.Ports()
 	if err := s.board.change(func(r *report) {
-		r.Server, r.APIServerPort = plane.RESTConfig().Host, ports.APIServer
-		r.Ports = append(r.Ports, ports.APIServer, ports.Etcd)
+		r.Server, r.APIServerPort = plane.RESTConfig().Host, plane.Port()
+		r.Ports = append(r.Ports, plane.Port())
 	}); err != nil {
 		return err
 	}

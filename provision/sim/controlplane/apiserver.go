@@ -12,11 +12,16 @@ import (
 	"syscall"
 	"time"
 
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	apimachineryversion "k8s.io/apimachinery/pkg/version"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/egressselector"
 	basecompatibility "k8s.io/component-base/compatibility"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+	rbac "k8s.io/kubernetes/pkg/registry/rbac/rest"
+	scheduling "k8s.io/kubernetes/pkg/registry/scheduling/rest"
 )
 
 const serviceRange = "10.96.0.0/16"
@@ -35,7 +40,7 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, port int) error {
 		return fmt.Errorf("listen for the API server: %w", err)
 	}
 	address := listener.Addr().(*net.TCPAddr)
-	c.ports.APIServer = address.Port
+	c.port = address.Port
 	server := "https://" + address.String()
 	if err := c.certs.kubeconfig(c.Kubeconfig(), "ocifit-lab", adminName, server); err != nil {
 		listener.Close()
@@ -45,9 +50,19 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, port int) error {
 		listener.Close()
 		return err
 	}
+	// Most clients of a rehearsal's API server are parts of its own process; the connections to itself were a large part of all its work.
+	// Everything behind the connection stays: authentication, authorization, admission, encoding.
+	c.config.Wrap(c.direct.Wrap)
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.stopAPIServer = cancel
 	c.run(&c.apiServer, "API server", func() error { return c.serveAPI(runCtx, listener) })
+	select {
+	case <-c.direct.Ready():
+	case err := <-c.failed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the API server is not put together yet: %w", ctx.Err())
+	}
 	return c.awaitReady(ctx)
 }
 
@@ -69,9 +84,17 @@ func (c *ControlPlane) serveAPI(ctx context.Context, listener net.Listener) erro
 	if err != nil {
 		return err
 	}
-	config.KubeAPIs.ControlPlane.Generic.EffectiveVersion = reportedVersion{config.KubeAPIs.ControlPlane.Generic.EffectiveVersion}
-	config.ApiExtensions.GenericConfig.EffectiveVersion = config.KubeAPIs.ControlPlane.Generic.EffectiveVersion
-	config.Aggregator.GenericConfig.EffectiveVersion = config.KubeAPIs.ControlPlane.Generic.EffectiveVersion
+	generic := config.KubeAPIs.ControlPlane.Generic
+	generic.EffectiveVersion = reportedVersion{generic.EffectiveVersion}
+	config.ApiExtensions.GenericConfig.EffectiveVersion = generic.EffectiveVersion
+	config.Aggregator.GenericConfig.EffectiveVersion = generic.EffectiveVersion
+	hooks, err := slowHooks()
+	if err != nil {
+		return err
+	}
+	for name := range hooks {
+		generic.DisabledPostStartHooks.Insert(name)
+	}
 	complete, err := config.Complete()
 	if err != nil {
 		return err
@@ -81,11 +104,31 @@ func (c *ControlPlane) serveAPI(ctx context.Context, listener net.Listener) erro
 		return err
 	}
 	server.GenericAPIServer.ShutdownTimeout = stopAfter
+	for _, hook := range hooks {
+		c.hooks.Go(func() error {
+			return hook(genericapiserver.PostStartHookContext{LoopbackClientConfig: c.RESTConfig(), Context: ctx})
+		})
+	}
 	prepared, err := server.PrepareRun()
 	if err != nil {
 		return err
 	}
+	c.direct.Serve(server.GenericAPIServer.Handler, generic.LoopbackClientConfig.BearerToken)
 	return prepared.Run(ctx)
+}
+
+// slowHooks are the parts of the API server's start that wait a second before they look for work: the roles and the priorities that every
+// cluster has. Here the second begins while the server is still being put together.
+func slowHooks() (map[string]genericapiserver.PostStartHookFunc, error) {
+	hooks := map[string]genericapiserver.PostStartHookFunc{}
+	for _, provider := range []genericapiserver.PostStartHookProvider{rbac.RESTStorageProvider{}, scheduling.RESTStorageProvider{}} {
+		name, hook, err := provider.PostStartHook()
+		if err != nil {
+			return nil, err
+		}
+		hooks[name] = hook
+	}
+	return hooks, nil
 }
 
 func (c *ControlPlane) apiServerOptions(listener net.Listener) *options.ServerRunOptions {
@@ -102,15 +145,14 @@ func (c *ControlPlane) apiServerOptions(listener net.Listener) *options.ServerRu
 	o.EndpointReconcilerType = "none"
 	o.ServiceClusterIPRanges = serviceRange
 
-	o.Etcd.StorageConfig.Transport.ServerList = []string{c.etcd.endpoint}
-	o.Etcd.StorageConfig.Transport.CertFile = c.certs.file("etcd-client.crt")
-	o.Etcd.StorageConfig.Transport.KeyFile = c.certs.file("etcd-client.key")
-	o.Etcd.StorageConfig.Transport.TrustedCAFile = c.certs.file("internal-ca.crt")
+	o.Etcd.StorageConfig.Transport.ServerList = []string{"http://etcd"}
+	o.Etcd.StorageConfig.Transport.EgressLookup = func(egressselector.NetworkContext) (utilnet.DialFunc, error) { return c.etcd.dial, nil }
 
 	// A rehearsal writes in minutes what a cluster does in hours; nobody here reads what was a minute ago.
 	o.Etcd.StorageConfig.CompactionInterval = time.Minute
 	// Each trial asks for the events of its pod, which without a cache means to read those of all trials from etcd.
-	o.Etcd.WatchCacheSizes = []string{"events#100"}
+	// A list of secrets from the cache would wait, up to a tenth of a second, until etcd has told the cache that nothing changed; there are few.
+	o.Etcd.WatchCacheSizes = []string{"events#100", "secrets#0"}
 	o.EventTTL = 10 * time.Minute
 
 	o.KubeletConfig.TLSClientConfig.CertFile = c.certs.file("kubelet-client.crt")
@@ -131,6 +173,16 @@ func (c *ControlPlane) apiServerOptions(listener net.Listener) *options.ServerRu
 	o.Features.EnableProfiling = false
 	o.Admission.GenericAdmission.DisablePlugins = []string{"StorageObjectInUseProtection", "PersistentVolumeClaimResize", "DefaultStorageClass"}
 	return o
+}
+
+// PortTakenError says that another program listens on a port that was asked for.
+type PortTakenError struct {
+	Part string
+	Port int
+}
+
+func (e *PortTakenError) Error() string {
+	return fmt.Sprintf("port %d for %s is taken by another program", e.Port, e.Part)
 }
 
 // reportedVersion makes /version tell the release of the linked code; the release itself puts it in by linker flags, which a library never sees.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -62,8 +63,6 @@ func (c *certificates) issue() error {
 		for_ pki.Request
 	}{
 		{c.cluster, "apiserver", serving},
-		{c.internal, "etcd", pki.Request{CommonName: "etcd", IPs: loopback, DNSNames: []string{"localhost"}}},
-		{c.internal, "etcd-client", pki.Request{CommonName: "kube-apiserver-etcd-client"}},
 		{c.internal, "kubelet-client", pki.Request{CommonName: KubeletClient}},
 		{c.cluster, clientFile(adminName), master(adminName)},
 		{c.cluster, clientFile(controllerManagerName), master(controllerManagerName)},
@@ -104,5 +103,7 @@ func unlimited(kubeconfig string) (*rest.Config, error) {
 		return nil, fmt.Errorf("read kubeconfig: %w", err)
 	}
 	config.QPS, config.Burst = -1, -1
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	return config, nil
 }

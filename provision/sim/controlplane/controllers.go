@@ -72,6 +72,7 @@ func (c *ControlPlane) controllerManager(ctx context.Context, server string) (fu
 	if err != nil {
 		return nil, fmt.Errorf("controller manager: %w", err)
 	}
+	config.Kubeconfig.Wrap(c.direct.Wrap)
 	return func() error { return kcm.Run(ctx, config.Complete()) }, nil
 }
 

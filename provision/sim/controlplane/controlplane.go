@@ -12,26 +12,22 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-multierror"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"github.com/compspec/ocifit-lab/provision/inprocess"
 	"github.com/compspec/ocifit-lab/provision/pki"
 )
 
 // Version is the Kubernetes version of the linked server code, as /version reports it.
 const Version = "v1.36.3"
 
-// Ports are the loopback TCP ports in use. Zero in Options means: choose a free one.
-type Ports struct {
-	APIServer int `json:"apiServer"`
-	Etcd      int `json:"etcd"`
-}
-
 // Options configure Start.
 type Options struct {
 	// Dir is the state folder: certificates, etcd's data, kubeconfig. It is made when absent; what it holds is taken up again.
 	Dir string
-	// Ports to listen on; a port that is taken is an error.
-	Ports Ports
+	// Port of the API server on loopback; one that is taken is an error, zero means any that is free.
+	Port int
 	// Log receives what the components write. Nil leaves it on stderr.
 	Log io.Writer
 	// Prepare runs when the API server answers and before the controllers start. Custom resources defined here are known to
@@ -45,9 +41,11 @@ type Options struct {
 // metrics and feature gates, a second one after Stop is not supported: tests share one per process.
 type ControlPlane struct {
 	dir    string
-	ports  Ports
+	port   int
 	certs  *certificates
 	config *rest.Config
+	direct *inprocess.Transport // to the API server, as one of its own clients
+	hooks  errgroup.Group       // parts of the API server's start
 	etcd   *etcdServer
 
 	stopControllers, stopAPIServer, stopRenewing context.CancelFunc
@@ -70,7 +68,10 @@ func Start(ctx context.Context, o Options) (_ *ControlPlane, err error) {
 	}
 	setLog(o.Log)
 	renewing, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
-	cp := &ControlPlane{stopRenewing: stopRenewing, dir: o.Dir, certs: certs, stopping: make(chan struct{}), failed: make(chan error, 4)}
+	cp := &ControlPlane{
+		stopRenewing: stopRenewing, dir: o.Dir, certs: certs, direct: inprocess.New(),
+		stopping: make(chan struct{}), failed: make(chan error, 4),
+	}
 	defer func() {
 		if err != nil {
 			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -81,22 +82,28 @@ func Start(ctx context.Context, o Options) (_ *ControlPlane, err error) {
 	if err := cp.startEtcd(ctx, o); err != nil {
 		return nil, err
 	}
-	if err := cp.startAPIServer(ctx, o.Ports.APIServer); err != nil {
+	if err := cp.startAPIServer(ctx, o.Port); err != nil {
 		return nil, err
 	}
 	if o.Prepare != nil {
 		if err := o.Prepare(ctx, cp.RESTConfig()); err != nil {
 			return nil, fmt.Errorf("prepare the cluster: %w", err)
 		}
+		if err := settleDefinitions(ctx, cp.RESTConfig()); err != nil {
+			return nil, err
+		}
 	}
 	if o.Bare {
-		return cp, nil
+		return cp, cp.awaitHooks(ctx)
 	}
 	if err := cp.startControllers(ctx); err != nil {
 		return nil, err
 	}
 	go pki.Renew(renewing, pki.ShortLife, certs.issue, func(err error) { fmt.Fprintln(logOrStderr(o.Log), "renew the certificates:", err) })
-	return cp, cp.awaitServiceAccount(ctx)
+	if err := cp.awaitServiceAccount(ctx); err != nil {
+		return nil, err
+	}
+	return cp, cp.awaitHooks(ctx)
 }
 
 // Kubeconfig is the file with the administrator's access, readable by the owner alone.
@@ -105,11 +112,11 @@ func (c *ControlPlane) Kubeconfig() string { return filepath.Join(c.dir, "kubeco
 // CA is the cluster's certificate authority, in every pod's and client's trust. Webhooks and the registry take their certificates from it.
 func (c *ControlPlane) CA() *pki.Authority { return c.certs.cluster }
 
-// InternalCA proves the connections between the parts alone: API server to etcd and API server to kubelet endpoint. Nobody outside gets certificates from it.
+// InternalCA proves the connections between the parts alone: API server to kubelet endpoint. Nobody outside gets certificates from it.
 func (c *ControlPlane) InternalCA() *pki.Authority { return c.certs.internal }
 
-// Ports tells where the servers listen.
-func (c *ControlPlane) Ports() Ports { return c.ports }
+// Port is where the API server listens on loopback.
+func (c *ControlPlane) Port() int { return c.port }
 
 // RESTConfig is a new administrator's client configuration without client-side rate limits.
 func (c *ControlPlane) RESTConfig() *rest.Config { return rest.CopyConfig(c.config) }

@@ -2,34 +2,42 @@ package controlplane
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
 	"path/filepath"
-	"strconv"
-	"syscall"
 	"time"
 
-	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/test/bufconn"
 )
 
+// pipeSize is what a connection to etcd holds in each direction; the API server opens some seventy.
+const pipeSize = 32 << 10
+
+// etcdServer is a member without a network: its one client, the API server, runs in the same process and reaches it through memory.
 type etcdServer struct {
 	*embed.Etcd
-	endpoint string
-	port     int
+	api  *grpc.Server
+	pipe *bufconn.Listener
+}
+
+// dial connects to etcd, whatever the address.
+func (e *etcdServer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return e.pipe.DialContext(ctx)
 }
 
 func (c *ControlPlane) startEtcd(ctx context.Context, o Options) error {
-	server, err := newEtcd(ctx, filepath.Join(o.Dir, "etcd"), o.Ports.Etcd, c.certs, o.Log)
+	server, err := newEtcd(ctx, filepath.Join(o.Dir, "etcd"), o.Log)
 	if err != nil {
 		return err
 	}
-	c.etcd, c.ports.Etcd = server, server.port
+	c.etcd = server
 	c.run(&c.apiServer, "etcd", func() error {
 		select {
 		case err := <-server.Err():
@@ -43,19 +51,14 @@ func (c *ControlPlane) startEtcd(ctx context.Context, o Options) error {
 	return nil
 }
 
-func newEtcd(ctx context.Context, dir string, port int, certs *certificates, log io.Writer) (*etcdServer, error) {
-	client := url.URL{Scheme: "https", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
-	// A single member needs no peer listener, only a name for itself in the membership.
-	peer := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
+func newEtcd(ctx context.Context, dir string, log io.Writer) (*etcdServer, error) {
+	// A single member needs no listener, only names for itself in the membership.
+	self := []url.URL{{Scheme: "http", Host: "127.0.0.1:2380"}}
 	cfg := embed.NewConfig()
 	cfg.Name, cfg.Dir = "ocifit-lab", dir
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = nil, []url.URL{peer}
-	cfg.InitialCluster = cfg.Name + "=" + peer.String()
-	cfg.ClientTLSInfo = transport.TLSInfo{
-		CertFile: certs.file("etcd.crt"), KeyFile: certs.file("etcd.key"),
-		TrustedCAFile: certs.file("internal-ca.crt"), ClientCertAuth: true,
-	}
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = nil, self
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = nil, self
+	cfg.InitialCluster = cfg.Name + "=" + self[0].String()
 	// The data lives as long as the lab: a power cut costs a rehearsal, not a study.
 	cfg.UnsafeNoFsync = true
 	// The only member elects itself after about ten ticks.
@@ -68,13 +71,9 @@ func newEtcd(ctx context.Context, dir string, port int, certs *certificates, log
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapLogger(log))
 
 	e, err := embed.StartEtcd(cfg)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &PortTakenError{Part: "etcd", Port: port}
-	}
 	if err != nil {
 		return nil, fmt.Errorf("start etcd: %w", err)
 	}
-	server := &etcdServer{Etcd: e}
 	select {
 	case <-e.Server.ReadyNotify():
 	case err := <-e.Err():
@@ -84,30 +83,20 @@ func newEtcd(ctx context.Context, dir string, port int, certs *certificates, log
 		e.Close()
 		return nil, fmt.Errorf("etcd has no leader yet: %w", ctx.Err())
 	}
-	address := e.Clients[0].Addr().(*net.TCPAddr)
-	server.endpoint, server.port = "https://"+address.String(), address.Port
+	server := &etcdServer{Etcd: e, api: v3rpc.Server(e.Server, nil, nil), pipe: bufconn.Listen(pipeSize)}
+	go func() { _ = server.api.Serve(server.pipe) }()
 	return server, nil
 }
 
 func (e *etcdServer) stop(ctx context.Context) error {
 	done := make(chan struct{})
-	go func() { e.Close(); close(done) }()
+	go func() { e.api.Stop(); e.Close(); close(done) }()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("etcd did not end in time: %w", ctx.Err())
 	}
-}
-
-// PortTakenError says that another program listens on a port that was asked for.
-type PortTakenError struct {
-	Part string
-	Port int
-}
-
-func (e *PortTakenError) Error() string {
-	return fmt.Sprintf("port %d for %s is taken by another program", e.Port, e.Part)
 }
 
 func zapLogger(w io.Writer) *zap.Logger {

@@ -74,3 +74,17 @@ func failedChecks(body string) string {
 	}
 	return strings.Join(failing, "; ")
 }
+
+// awaitHooks waits until the slow hooks have done their work.
+func (c *ControlPlane) awaitHooks(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- c.hooks.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case err := <-c.failed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the API server has not made its roles and priorities yet: %w", ctx.Err())
+	}
+}
