@@ -17,8 +17,8 @@ import (
 	"github.com/compspec/ocifit-lab/provision"
 	"github.com/compspec/ocifit-lab/provision/chart"
 	"github.com/compspec/ocifit-lab/provision/lab"
-	"github.com/compspec/ocifit-lab/provision/nearest"
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/provision/words"
 	"github.com/compspec/ocifit-lab/templates"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 )
@@ -49,7 +49,7 @@ func ReadStudy(name string) (*study.Study, error) {
 	}
 	data, err := templates.Study(name)
 	if err != nil {
-		if near := nearest.Within(name, templates.Studies(), 3); near != "" {
+		if near := words.NearestWithin(name, templates.Studies(), 3); near != "" {
 			err = fmt.Errorf("%w (did you mean %s?)", err, near)
 		}
 		return nil, step.Try(err, "name a study that ships, or give the path of a file: ./mine.yaml")

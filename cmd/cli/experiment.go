@@ -44,11 +44,8 @@ type experimentOptions struct {
 }
 
 func (o *experimentOptions) addStudy(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&o.Study, "study", "", "shipped study or study file (default: the lab's)")
-	f.StringVar(&o.Run, "run", "", "name of the run folder (default: the study's name)")
-	f.IntVar(&o.Repeats, "repeats", 0, "trials per arm (default: the study's)")
-	_ = cmd.RegisterFlagCompletionFunc("study", command.Words(templates.Studies()...))
+	o.Add(cmd)
+	o.AddRepeats(cmd)
 }
 
 func (o *experimentOptions) addRun(cmd *cobra.Command) {

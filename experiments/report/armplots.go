@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"math"
 	"strings"
+
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 // armClass is the CSS class of the i-th arm, and its colour: the hues go round the circle by the golden angle.
@@ -100,7 +102,7 @@ func costBars(a *Analysis) template.HTML {
 	p := &plot{}
 	for i := range a.Arms {
 		arm := &a.Arms[i]
-		p.row(armClass(a, i), arm.Name, "", fmt.Sprintf("%s: %s for %s", arm.Name, usd(arm.CostUSD), plural(arm.Complete, "trial")), h)
+		p.row(armClass(a, i), arm.Name, "", fmt.Sprintf("%s: %s for %s", arm.Name, usd(arm.CostUSD), words.Count(arm.Complete, "trial")), h)
 		p.grid(s, h)
 		p.printf(`<rect class="bar" x="0" width="%.2f%%" y="6" height="%d" rx="2"/>`, s.at(arm.CostUSD), h-12)
 		sub := ""

@@ -10,6 +10,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/stats"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 // sample takes one quantity of the rows; rows without it are left out.
@@ -201,7 +202,7 @@ func (l launch) text() string {
 	case l.allCores:
 		return fmt.Sprintf("one rank per physical core (%d to %d)", l.ranks[0], l.ranks[len(l.ranks)-1])
 	case len(l.ranks) == 1:
-		return plural(l.ranks[0], "rank")
+		return words.Count(l.ranks[0], "rank")
 	}
 	return fmt.Sprintf("%d to %d ranks", l.ranks[0], l.ranks[len(l.ranks)-1])
 }
@@ -217,11 +218,4 @@ func (l launch) alike(o launch) bool {
 	}
 	one := len(l.policies) == 1 && slices.Equal(l.policies, o.policies)
 	return one && (l.policies[0] == study.TasksCores || l.policies[0] == study.TasksThreads)
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, word)
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/stats"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 // Status is what a check means for the claim that a model does better.
@@ -62,7 +63,7 @@ func completeCheck(p pair) Check {
 	case own == planned && base == planned:
 		return completeArms.passes("All %d planned trials of both arms are complete.", planned)
 	case min(own, base) < 2:
-		return completeArms.refuses("%s has %s, %s has %s.", p.arm.Name, plural(own, "complete trial"), p.base.Name, plural(base, "complete trial"))
+		return completeArms.refuses("%s has %s, %s has %s.", p.arm.Name, words.Count(own, "complete trial"), p.base.Name, words.Count(base, "complete trial"))
 	case own == base && slices.Contains(p.study.Looks, own):
 		return completeArms.passes("Both arms are at the planned look after %d of %d trials.", own, planned)
 	default:
@@ -81,7 +82,7 @@ func planCheck(p pair) Check {
 		if c.Looks > 0 {
 			outcome = planKept.limits
 		}
-		changed = append(changed, fmt.Sprintf("%s from %s to %s after %s and %s", c.Setting, c.From, c.To, plural(c.Complete, "complete trial"), plural(c.Looks, "look")))
+		changed = append(changed, fmt.Sprintf("%s from %s to %s after %s and %s", c.Setting, c.From, c.To, words.Count(c.Complete, "complete trial"), words.Count(c.Looks, "look")))
 	}
 	if len(changed) == 0 {
 		return Check{}
@@ -118,10 +119,10 @@ func nodesCheck(p pair) Check {
 			return severalNodes.limits("All %d trials of %s ran on one machine: they repeat one measurement, they are not %d independent ones, and they say nothing about other machines of its type.",
 				arm.trials, arm.name, arm.trials)
 		case arm.machines < stats.FewestForInterval:
-			return severalNodes.limits("The trials of %s ran on %s: below %d no claim is made about others of the type.", arm.name, plural(arm.machines, "machine"), stats.FewestForInterval)
+			return severalNodes.limits("The trials of %s ran on %s: below %d no claim is made about others of the type.", arm.name, words.Count(arm.machines, "machine"), stats.FewestForInterval)
 		}
 	}
-	return severalNodes.passes("%s ran on %s, %s on %s.", p.arm.Name, plural(a, "machine"), p.base.Name, plural(b, "machine"))
+	return severalNodes.passes("%s ran on %s, %s on %s.", p.arm.Name, words.Count(a, "machine"), p.base.Name, words.Count(b, "machine"))
 }
 
 // Bounds of taking turns: of 2 x 30 trials in random blocks neither is met once in thousands of orders.
@@ -165,7 +166,7 @@ func orderCheck(p pair) Check {
 		return n
 	}
 	text := fmt.Sprintf("%d of %d trials of %s began within the time of %s, %d of %d the other way round, in %s of one arm",
-		inside(p.a, p.b), len(p.a), p.arm.Name, p.base.Name, inside(p.b, p.a), len(p.b), plural(runs, "run"))
+		inside(p.a, p.b), len(p.a), p.arm.Name, p.base.Name, inside(p.b, p.a), len(p.b), words.Count(runs, "run"))
 	if math.Abs(later) > mostLater || chance < fewestP && min(len(p.a), len(p.b)) >= 5 {
 		return sameTime.limits("The arms did not take turns: %s. A change over time would look like a difference between them.", text)
 	}

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 // Choice is what one or more arms came to: the same instance types, launched alike. Arms of one choice are one treatment, and their
@@ -75,7 +77,7 @@ func (a *Analysis) choicesText(arms []*Comparison) string {
 	}
 	parts := make([]string, len(order))
 	for i, name := range order {
-		parts[i] = fmt.Sprintf("%s (%s)", name, plural(count[name], "model"))
+		parts[i] = fmt.Sprintf("%s (%s)", name, words.Count(count[name], "model"))
 	}
 	words := []string{"no choice", "one choice", "two choices", "three choices", "four choices", "five choices"}
 	number := fmt.Sprintf("%d choices", len(parts))

@@ -12,6 +12,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/stats"
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 // levelOf is the level of the tests at this point of the study: all of it at the end of a study that is read once, and what is due by
@@ -50,7 +51,7 @@ func skippedCheck(p pair) Check {
 	}
 	types := distinct(hit, func(r *TrialRow) string { return r.InstanceType })
 	return skippedTypes.limits("%s ran on %s, which the study skips because it carries the add-ons or must not be chosen.",
-		plural(len(hit), "trial"), strings.Join(slices.Sorted(maps.Keys(types)), ", ")).of(hit)
+		words.Count(len(hit), "trial"), strings.Join(slices.Sorted(maps.Keys(types)), ", ")).of(hit)
 }
 
 // totalProblemCheck says where arms solve problems of another total size: equal grids per rank are weak scaling.
@@ -103,7 +104,7 @@ func cacheCheck(p pair) Check {
 	case len(hit) == 0:
 		return cacheSize.passes("The data of a rank take %.0f MB, more than its share of any cache of these types.", perRank/1e6)
 	}
-	return cacheSize.limits("In %s the data (%.0f MB a rank) may fit the caches, so that they say little of memory.", plural(len(hit), "trial"), perRank/1e6).of(hit)
+	return cacheSize.limits("In %s the data (%.0f MB a rank) may fit the caches, so that they say little of memory.", words.Count(len(hit), "trial"), perRank/1e6).of(hit)
 }
 
 // lossChecks say where a gain by the primary endpoint is a loss by rank or by dollar.
@@ -147,7 +148,7 @@ func (a *Analysis) copiesCheck() Check {
 	if n == 0 {
 		return Check{}
 	}
-	return copied.limits("%s the log or the pod of another trial and counts only once; they are listed.", plural2(n, "trial has", "trials have"))
+	return copied.limits("%s the log or the pod of another trial and counts only once; they are listed.", words.Count(n, "trial has", "trials have"))
 }
 
 // firstIterationCheck compares the first iteration with the mean of the others.
@@ -220,7 +221,7 @@ func (a *Analysis) evenDrawCheck(rows map[string][]TrialRow) Check {
 		follows = distuv.Binomial{N: n - 1, P: 1 / float64(candidates)}.Survival(float64(repeats - 1))
 	}
 	switch text := fmt.Sprintf("%d trials came to %d of %d types (chi-squared, p = %s), and a type followed itself %s (p = %s).",
-		len(drawn), len(types), candidates, pText(even), plural(repeats, "time"), pText(follows)); {
+		len(drawn), len(types), candidates, pText(even), words.Count(repeats, "time"), pText(follows)); {
 	case min(even, follows) < 0.005:
 		return evenDraw.limits("%s A draw over the nodes that happen to run would look like this.", text)
 	case !recorded:

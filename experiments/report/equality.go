@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 func launchCheck(p pair) Check {
@@ -22,7 +24,7 @@ func launchCheck(p pair) Check {
 func threadsCheck(p pair) Check {
 	ta, tb := p.arm.Threads, p.base.Threads
 	if slices.Equal(ta, tb) && len(ta) == 1 {
-		return equalThreads.passes("Every rank of both arms had %s.", plural(ta[0], "thread"))
+		return equalThreads.passes("Every rank of both arms had %s.", words.Count(ta[0], "thread"))
 	}
 	outcome := equalThreads.refuses
 	if launchOf(p.a).alike(launchOf(p.b)) {
@@ -107,7 +109,7 @@ func artifactCheck(p pair) Check {
 	case len(all) > 1:
 		return equalArtifact.refuses("The decisions were made from %d different artifacts.", len(all))
 	case unknown > 0 && len(all) == 1:
-		return equalArtifact.notes("The artifact of %s is not recorded; all others are of one.", plural(unknown, "trial"))
+		return equalArtifact.notes("The artifact of %s is not recorded; all others are of one.", words.Count(unknown, "trial"))
 	case unknown > 0:
 		return Check{}
 	default:
@@ -130,7 +132,7 @@ func decisionCheck(p pair) Check {
 	case !known:
 		return decisionFollowed.notes("The webhook's decisions are not recorded, so it cannot be shown that the trials ran where it decided.")
 	case len(wrong) > 0:
-		return decisionFollowed.refuses("%s ran on another instance type than was decided.", plural(len(wrong), "trial")).of(wrong)
+		return decisionFollowed.refuses("%s ran on another instance type than was decided.", words.Count(len(wrong), "trial")).of(wrong)
 	}
 	return decisionFollowed.passes("Every trial ran on the instance type that was decided.")
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 //go:embed page/live.html.tmpl
@@ -55,7 +57,7 @@ func progressBars(a *Analysis) template.HTML {
 	p := &plot{}
 	for i := range a.Arms {
 		arm := &a.Arms[i]
-		p.row(armClass(a, i), arm.Name, arm.Launch, fmt.Sprintf("%s: %d of %s complete", arm.Name, arm.Complete, plural(arm.Trials, "trial")), h)
+		p.row(armClass(a, i), arm.Name, arm.Launch, fmt.Sprintf("%s: %d of %s complete", arm.Name, arm.Complete, words.Count(arm.Trials, "trial")), h)
 		p.grid(s, h)
 		p.printf(`<rect class="bar" x="0" width="%.2f%%" y="6" height="%d" rx="2"/>`, s.at(float64(arm.Complete)), h-12)
 		p.printf(`<line class="med" x1="%.2f%%" x2="%.2f%%" y1="3" y2="%d"/>`, s.at(float64(arm.Trials)), s.at(float64(arm.Trials)), h-3)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/experiments/store"
 	"github.com/compspec/ocifit-lab/experiments/study"
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 // runChecks are the checks that concern all arms.
@@ -31,7 +32,7 @@ func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check
 	case complete == planned && wasted == 0:
 		add(wholeRun.passes("All %d planned trials are complete, each at the first attempt.", planned))
 	case complete == planned:
-		add(wholeRun.notes("All %d planned trials are complete; %s before that failed or were interrupted and are listed.", planned, plural(wasted, "attempt")))
+		add(wholeRun.notes("All %d planned trials are complete; %s before that failed or were interrupted and are listed.", planned, words.Count(wasted, "attempt")))
 	default:
 		add(wholeRun.limits("%d of %d planned trials are complete; the others are missing from every figure here.", complete, planned))
 	}
@@ -51,7 +52,7 @@ func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check
 		add(studySize.limits("The local grid is %s, the study's is %s: not comparable with the study or with any run of another size.", gridText(grid), gridText(studyGrid)))
 	}
 	if estimated := a.Sources.Estimated; estimated > 0 {
-		add(estimates.notes("%s no measurement of the same instance type, image and number of ranks.", plural2(estimated, "trial has", "trials have")))
+		add(estimates.notes("%s no measurement of the same instance type, image and number of ranks.", words.Count(estimated, "trial has", "trials have")))
 	}
 	for _, c := range append(a.choiceChecks(), a.copiesCheck(), a.firstIterationCheck(s), a.evenDrawCheck(rows), a.jobSectionCheck()) {
 		if c.Name != "" {
@@ -67,7 +68,7 @@ func (a *Analysis) runChecks(s *study.Study, rows map[string][]TrialRow) []Check
 		}
 	}
 	if unpriced > 0 {
-		add(prices.notes("%s no known price and %s missing from the cost.", plural2(unpriced, "trial has", "trials have"), isAre(unpriced)))
+		add(prices.notes("%s no known price and %s missing from the cost.", words.Count(unpriced, "trial has", "trials have"), isAre(unpriced)))
 	}
 	return checks
 }
@@ -88,13 +89,6 @@ func otherGrid(rows map[string][]TrialRow) (grid [3]int, other bool) {
 }
 
 func gridText(g [3]int) string { return fmt.Sprintf("%d x %d x %d", g[0], g[1], g[2]) }
-
-func plural2(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
 
 func isAre(n int) string {
 	if n == 1 {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 // mostLanes is the number of machines up to which each has a lane of its own in the timeline.
@@ -91,7 +93,7 @@ func timeline(a *Analysis) (template.HTML, string) {
 
 func (p *plot) lane(l *lane, s scale, from time.Time, classes map[string]string) {
 	const h = 24
-	label := fmt.Sprintf("%s %s: %s on %s", l.instanceType, l.node, plural(len(l.trials), "trial"), plural(l.machines, "machine"))
+	label := fmt.Sprintf("%s %s: %s on %s", l.instanceType, l.node, words.Count(len(l.trials), "trial"), words.Count(l.machines, "machine"))
 	p.row("lane", l.instanceType, shortNode(l.node), label, h)
 	p.grid(s, h)
 	for _, t := range l.trials {
@@ -100,9 +102,9 @@ func (p *plot) lane(l *lane, s scale, from time.Time, classes map[string]string)
 		p.printf(`<g class="%s"><rect class="bar" x="%.3f%%" width="%.3f%%" y="5" height="%d"/></g>`, classes[t.Arm], x, w, h-10)
 	}
 	if l.node == "" {
-		p.end(plural(l.machines, "machine"), "")
+		p.end(words.Count(l.machines, "machine"), "")
 	} else {
-		p.end(plural(len(l.trials), "trial"), "")
+		p.end(words.Count(len(l.trials), "trial"), "")
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/compspec/ocifit-lab/provision/eks/account"
 	"github.com/compspec/ocifit-lab/provision/eks/clusterconfig"
 	"github.com/compspec/ocifit-lab/provision/eks/eksctl/wire"
-	"github.com/compspec/ocifit-lab/provision/nearest"
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 // Preflight looks at everything that would make up fail later: cluster file, credentials, permissions, names, version, instance types and
@@ -170,7 +170,7 @@ func (p *Provider) checkTypes(ctx context.Context, c *account.Cloud, r *provisio
 		if len(offers[g.InstanceType]) == 0 {
 			good = false
 			try := "take an instance type that the region offers"
-			near := nearest.Of(g.InstanceType, slices.Collect(maps.Keys(offers)))
+			near := words.Nearest(g.InstanceType, slices.Collect(maps.Keys(offers)))
 			if near != "" {
 				try = fmt.Sprintf("write %s instead of %s, if that is what was meant", near, g.InstanceType)
 			}

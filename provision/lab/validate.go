@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/compspec/ocifit-lab/provision/nearest"
+	"github.com/compspec/ocifit-lab/provision/words"
 	"github.com/compspec/ocifit-lab/templates"
 )
 
@@ -91,7 +91,7 @@ func (s *Spec) validateGroups() []error {
 
 // didYouMean says which of the known words a mistyped one may have meant, or nothing.
 func didYouMean(word string, known []string) string {
-	best := nearest.Within(word, known, 3)
+	best := words.NearestWithin(word, known, 3)
 	if best == "" {
 		return ""
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/compspec/ocifit-lab/experiments/application"
 	"github.com/compspec/ocifit-lab/experiments/application/described"
 	"github.com/compspec/ocifit-lab/experiments/applications"
+	"github.com/compspec/ocifit-lab/provision/words"
 )
 
 // app is what the commands of this package share.
@@ -235,7 +236,7 @@ func showTested(w io.Writer, one *applications.Application, all []tested) error 
 			fmt.Fprintln(w)
 		}
 		if t.Complete {
-			fmt.Fprintf(w, "%s: complete, %s\n", t.Log, command.Plural(len(t.Primary), "iteration"))
+			fmt.Fprintf(w, "%s: complete, %s\n", t.Log, words.Count(len(t.Primary), "iteration"))
 		} else {
 			fmt.Fprintf(w, "%s: does not count: %s\n", t.Log, t.Reason)
 		}

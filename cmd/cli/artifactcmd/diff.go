@@ -10,6 +10,7 @@ import (
 
 	"github.com/compspec/ocifit-lab/cmd/cli/command"
 	"github.com/compspec/ocifit-lab/cmd/ui"
+	"github.com/compspec/ocifit-lab/provision/words"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 )
 
@@ -44,7 +45,7 @@ func (a app) diffCmd() *cobra.Command {
 				return err
 			}
 			if len(list) > 0 {
-				return command.Fail(command.ExitCheck, errors.New(command.Plural(len(list), "difference")))
+				return command.Fail(command.ExitCheck, errors.New(words.Count(len(list), "difference")))
 			}
 			return nil
 		},

@@ -18,6 +18,7 @@ import (
 	"github.com/compspec/ocifit-lab/cmd/ui"
 	"github.com/compspec/ocifit-lab/provision/kube"
 	"github.com/compspec/ocifit-lab/provision/step"
+	"github.com/compspec/ocifit-lab/provision/words"
 	"github.com/compspec/ocifit-lab/webhook/artifact"
 	"github.com/compspec/ocifit-lab/webhook/compat"
 	"github.com/compspec/ocifit-lab/webhook/predict"
@@ -109,7 +110,7 @@ func (a app) validate(ctx context.Context, args []string, o validateOptions) err
 		return err
 	}
 	if !ok {
-		return command.Fail(command.ExitCheck, fmt.Errorf("%d of %s fit the artifact", fit, command.Plural(len(verdicts), "node")))
+		return command.Fail(command.ExitCheck, fmt.Errorf("%d of %s fit the artifact", fit, words.Count(len(verdicts), "node")))
 	}
 	return nil
 }

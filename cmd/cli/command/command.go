@@ -143,14 +143,6 @@ func (a *App) ReadFile(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// Plural counts things whose plural ends in s.
-func Plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // Spec reads the lab's spec. Only a file that was asked for must exist.
 func (a *App) Spec() (*lab.Spec, error) { return lab.Load(a.LabFile, !a.labGiven()) }
 

@@ -29,7 +29,7 @@ type RunFlags struct {
 // Add gives a command the flags.
 func (f *RunFlags) Add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Run, "run", "", "name of the run folder, or its path (default: the study's name)")
-	cmd.Flags().StringVar(&f.Study, "study", "", "study whose run is meant (default: the lab's)")
+	cmd.Flags().StringVar(&f.Study, "study", "", "shipped study or study file (default: the lab's)")
 	_ = cmd.RegisterFlagCompletionFunc("study", Words(templates.Studies()...))
 }
 
@@ -60,17 +60,27 @@ func (a *App) ChosenStudy(f RunFlags) (*lab.Spec, *study.Study, error) {
 	return spec, s, err
 }
 
+// AddRepeats gives a command the flag that shortens or lengthens a study.
+func (f *RunFlags) AddRepeats(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&f.Repeats, "repeats", 0, "trials per arm (default: the study's)")
+}
+
 // Folder is the folder of a study's run in a lab.
 func (f *RunFlags) Folder(spec *lab.Spec, s *study.Study) string {
-	if f.Run == "" {
+	switch {
+	case f.Run == "":
 		return assembly.RunDir(spec, s.Name)
+	case f.isPath():
+		return f.Run
 	}
 	return assembly.RunDir(spec, f.Run)
 }
 
+func (f *RunFlags) isPath() bool { return strings.ContainsRune(f.Run, filepath.Separator) }
+
 // RunFolder is the run folder that the flags name. A run that has a path needs no lab.
 func (a *App) RunFolder(f RunFlags) (string, error) {
-	if strings.ContainsRune(f.Run, filepath.Separator) {
+	if f.isPath() {
 		return f.Run, nil
 	}
 	spec, s, err := a.ChosenStudy(f)
