@@ -8,9 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/compspec/ocifit-lab/experiments/application"
-	"github.com/compspec/ocifit-lab/provision/simulated"
-	"github.com/compspec/ocifit-lab/templates"
 	"github.com/hashicorp/go-multierror"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +17,10 @@ import (
 	listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/compspec/ocifit-lab/experiments/application"
+	"github.com/compspec/ocifit-lab/provision/simulated"
+	"github.com/compspec/ocifit-lab/templates"
 )
 
 // The study's pods took 43 s from binding to the container's start on fresh nodes and 18 s on nodes that had the
@@ -73,8 +74,9 @@ type Options struct {
 
 type engine struct {
 	Options
-	kube  kubernetes.Interface
-	nodes listers.NodeLister
+	kube       kubernetes.Interface
+	nodes      listers.NodeLister
+	configMaps listers.ConfigMapLister
 
 	mu     sync.Mutex
 	pods   map[types.UID]*playing
@@ -109,8 +111,9 @@ func run(ctx context.Context, kube kubernetes.Interface, opts Options) error {
 	e := &engine{Options: opts.withDefaults(), kube: kube, pods: map[types.UID]*playing{}, pulled: map[string]bool{}}
 	ctx, cancel := context.WithCancel(ctx)
 	factory := informers.NewSharedInformerFactoryWithOptions(kube, 0, informers.WithTransform(withoutManagedFields))
-	informer, nodes := factory.Core().V1().Pods().Informer(), factory.Core().V1().Nodes()
-	e.nodes = nodes.Lister()
+	core := factory.Core().V1()
+	informer := core.Pods().Informer()
+	e.nodes, e.configMaps = core.Nodes().Lister(), core.ConfigMaps().Lister()
 	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { e.see(ctx, obj) },
 		UpdateFunc: func(_, obj any) { e.see(ctx, obj) },
@@ -124,11 +127,11 @@ func run(ctx context.Context, kube kubernetes.Interface, opts Options) error {
 	factory.Start(ctx.Done())
 	syncing, stop := context.WithTimeout(ctx, e.SyncTimeout)
 	defer stop()
-	if !cache.WaitForCacheSync(syncing.Done(), nodes.Informer().HasSynced, registration.HasSynced) {
+	if !cache.WaitForCacheSync(syncing.Done(), core.Nodes().Informer().HasSynced, core.ConfigMaps().Informer().HasSynced, registration.HasSynced) {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("playback: the lists of pods and nodes have not come in %s: %w", e.SyncTimeout, context.Cause(syncing))
+		return fmt.Errorf("playback: the lists of pods, nodes and config maps have not come in %s: %w", e.SyncTimeout, context.Cause(syncing))
 	}
 	if err := e.sweep(informer.GetStore()); err != nil {
 		return err

@@ -33,7 +33,10 @@ func (e *engine) script(ctx context.Context, pod *corev1.Pod, c corev1.Container
 			if name == "" {
 				continue
 			}
-			cm, err := e.kube.CoreV1().ConfigMaps(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
+			cm, err := e.configMaps.ConfigMaps(pod.Namespace).Get(name)
+			if err != nil { // what came with the pod may not be in the cache yet
+				cm, err = e.kube.CoreV1().ConfigMaps(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
+			}
 			if err != nil {
 				return "", err
 			}

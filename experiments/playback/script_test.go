@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
+	listers "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 )
 
 // batch has the lines by which the study's chart tells of a launch.
@@ -51,9 +53,12 @@ func publishedPod() *corev1.Pod {
 // TestPublishedChart: the study's chart says by its script what ours says by its environment.
 func TestPublishedChart(t *testing.T) {
 	pod := publishedPod()
-	e := &engine{kube: fake.NewClientset(&corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: "hpcg-entrypoint", Namespace: "default"}, Data: map[string]string{"wait-0": batch},
-	})}
+	e := &engine{
+		kube: fake.NewClientset(&corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Name: "hpcg-entrypoint", Namespace: "default"}, Data: map[string]string{"wait-0": batch},
+		}),
+		configMaps: listers.NewConfigMapLister(cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil)), // behind the API server
+	}
 	main := mainContainer(pod)
 	script, err := e.script(t.Context(), pod, main)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chartutil"
 	helmkube "helm.sh/helm/v3/pkg/kube"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
@@ -31,7 +33,13 @@ func (c *Client) configuration(ctx context.Context) (*action.Configuration, erro
 		return nil, fmt.Errorf("set up Helm: %w", err)
 	}
 	cfg.KubeClient = &watching{cfg.KubeClient.(*helmkube.Client), ctx, c.cluster}
-	cfg.Releases.Driver = &records{Driver: cfg.Releases.Driver}
+	cfg.Releases.Driver = &records{Driver: cfg.Releases.Driver, remove: func(key string) error {
+		err := c.cluster.Clientset.CoreV1().Secrets(c.namespace).Delete(ctx, key, metav1.DeleteOptions{})
+		if apierrors.IsNotFound(err) {
+			return driver.ErrReleaseNotFound
+		}
+		return err
+	}}
 	var err error
 	cfg.Capabilities, err = c.serverCapabilities()
 	return cfg, err

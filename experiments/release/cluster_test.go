@@ -197,7 +197,7 @@ func TestAgainstAnAPI(t *testing.T) {
 	if err := c.Uninstall(t.Context(), "t2"); err != nil {
 		t.Fatal(err)
 	}
-	want = []string{"GET secrets", "PUT secrets/t2.v1", "DELETE configmaps/t2", "GET configmaps", "GET secrets/t2.v1", "DELETE secrets/t2.v1"}
+	want = []string{"GET secrets", "PUT secrets/t2.v1", "DELETE configmaps/t2", "GET configmaps", "DELETE secrets/t2.v1"}
 	if d := cmp.Diff(want, s.requests()); d != "" {
 		t.Error(d)
 	}
