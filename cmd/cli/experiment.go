@@ -88,17 +88,15 @@ func (a *app) experimentStudiesCmd() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			var list []*study.Study
-			var rows [][]string
 			for _, name := range templates.Studies() {
 				s, err := assembly.ReadStudy(name)
 				if err != nil {
 					return err
 				}
 				list = append(list, s)
-				rows = append(rows, []string{s.Name, strconv.Itoa(len(s.Arms)), strconv.Itoa(s.Repeats), string(s.Order), strings.TrimSpace(s.Description)})
 			}
-			return a.Print(list, func(w io.Writer) error {
-				return ui.Table(w, []string{"STUDY", "ARMS", "TRIALS PER ARM", "ORDER", "DESCRIPTION"}, rows)
+			return command.PrintTable(a.App, list, []string{"STUDY", "ARMS", "TRIALS PER ARM", "ORDER", "DESCRIPTION"}, func(s *study.Study) []string {
+				return []string{s.Name, strconv.Itoa(len(s.Arms)), strconv.Itoa(s.Repeats), string(s.Order), strings.TrimSpace(s.Description)}
 			})
 		},
 	}

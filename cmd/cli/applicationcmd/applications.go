@@ -52,7 +52,6 @@ func (a app) listCmd() *cobra.Command {
 				return err
 			}
 			var rows []applicationRow
-			var text [][]string
 			for _, one := range all {
 				row := applicationRow{Name: one.Name, Primary: one.PrimaryNames()[0], Description: one.Description}
 				for _, fig := range one.Figures() {
@@ -61,10 +60,9 @@ func (a app) listCmd() *cobra.Command {
 					}
 				}
 				rows = append(rows, row)
-				text = append(text, []string{row.Name, row.Primary, row.Unit, row.Direction, row.Description})
 			}
-			return a.Print(rows, func(w io.Writer) error {
-				return ui.Table(w, []string{"NAME", "PRIMARY FIGURE", "UNIT", "BETTER", "DESCRIPTION"}, text)
+			return command.PrintTable(a.App, rows, []string{"NAME", "PRIMARY FIGURE", "UNIT", "BETTER", "DESCRIPTION"}, func(r applicationRow) []string {
+				return []string{r.Name, r.Primary, r.Unit, r.Direction, r.Description}
 			})
 		},
 	}

@@ -116,6 +116,17 @@ func (a *App) Print(data any, text func(w io.Writer) error) error {
 	return text(a.Out)
 }
 
+// PrintTable is Print for a list of which every item is a row.
+func PrintTable[T any](a *App, items []T, header []string, row func(T) []string) error {
+	return a.Print(items, func(w io.Writer) error {
+		var rows [][]string
+		for _, item := range items {
+			rows = append(rows, row(item))
+		}
+		return ui.Table(w, header, rows)
+	})
+}
+
 // Say writes talk to stderr, unless it was asked to be quiet.
 func (a *App) Say(format string, args ...any) {
 	if !a.Quiet {

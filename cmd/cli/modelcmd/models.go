@@ -51,13 +51,11 @@ func (a app) listCmd() *cobra.Command {
 				return err
 			}
 			var rows []modelRow
-			var text [][]string
 			for _, m := range models {
 				rows = append(rows, modelRow{m.Name, m.Direction, len(m.Terms), len(m.Labels()), m.Source.File})
-				text = append(text, []string{m.Name, string(m.Direction), strconv.Itoa(len(m.Terms)), strconv.Itoa(len(m.Labels())), m.Source.File})
 			}
-			return a.Print(rows, func(w io.Writer) error {
-				return ui.Table(w, []string{"NAME", "DIRECTION", "TERMS", "LABELS", "SOURCE"}, text)
+			return command.PrintTable(a.App, rows, []string{"NAME", "DIRECTION", "TERMS", "LABELS", "SOURCE"}, func(r modelRow) []string {
+				return []string{r.Name, string(r.Direction), strconv.Itoa(r.Terms), strconv.Itoa(r.Labels), r.Source}
 			})
 		},
 	}
