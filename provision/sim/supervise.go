@@ -29,7 +29,7 @@ const (
 	// garbagePercent lets the heap grow to two and a half times what is in use, some 140 MiB; less would make collecting a large part of
 	// all work. memoryGoal is where the collector begins to work harder all the same.
 	garbagePercent = 150
-	memoryGoal     = 600 << 20
+	memoryGoal     = 700 << 20
 )
 
 // Env is what a part gets to work with.

@@ -131,6 +131,10 @@ func slowHooks() (map[string]genericapiserver.PostStartHookFunc, error) {
 	return hooks, nil
 }
 
+// uncached are the resources of which there are few objects and many changes. A cache of them would hold the changes of the last 75 s, which
+// are hundreds of trials here, and a list from it waits, up to a tenth of a second, until etcd has told the cache that nothing came meanwhile.
+var uncached = []string{"secrets", "jobs.batch", "pods", "configmaps", "services"}
+
 func (c *ControlPlane) apiServerOptions(listener net.Listener) *options.ServerRunOptions {
 	loopback := net.IPv4(127, 0, 0, 1)
 	o := options.NewServerRunOptions()
@@ -151,9 +155,11 @@ func (c *ControlPlane) apiServerOptions(listener net.Listener) *options.ServerRu
 	// A rehearsal writes in minutes what a cluster does in hours; nobody here reads what was a minute ago.
 	o.Etcd.StorageConfig.CompactionInterval = time.Minute
 	// Each trial asks for the events of its pod, which without a cache means to read those of all trials from etcd.
-	// A list of secrets from the cache would wait, up to a tenth of a second, until etcd has told the cache that nothing changed; there are few.
-	o.Etcd.WatchCacheSizes = []string{"events#100", "secrets#0"}
-	o.EventTTL = 10 * time.Minute
+	o.Etcd.WatchCacheSizes = []string{"events#100"}
+	for _, resource := range uncached {
+		o.Etcd.WatchCacheSizes = append(o.Etcd.WatchCacheSizes, resource+"#0")
+	}
+	o.EventTTL = 5 * time.Minute
 
 	o.KubeletConfig.TLSClientConfig.CertFile = c.certs.file("kubelet-client.crt")
 	o.KubeletConfig.TLSClientConfig.KeyFile = c.certs.file("kubelet-client.key")
