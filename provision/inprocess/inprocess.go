@@ -38,6 +38,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	select {
 	case <-t.ready:
 	case <-req.Context().Done():
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
 		return nil, req.Context().Err()
 	}
 	ctx, cancel := context.WithCancel(req.Context())
@@ -50,7 +53,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if asked.Body == nil {
 		asked.Body = http.NoBody
 	}
-	a := &answer{request: req, header: http.Header{}, cancel: cancel, begun: make(chan *http.Response, 1)}
+	a := &answer{request: req, header: http.Header{}, ctx: ctx, cancel: cancel, begun: make(chan *http.Response, 1)}
 	go a.serve(t.handler, asked)
 	select {
 	case response := <-a.begun:
@@ -58,14 +61,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("%s %s: the handler gave no answer", req.Method, req.URL.Path)
 		}
 		return response, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
 	}
 }
 
 // answer is a response under way: held back whole until the handler is done, or sent on in pieces once it flushes.
 type answer struct {
 	request *http.Request
+	ctx     context.Context // of the request; its end ends the stream
 	cancel  context.CancelFunc
 	begun   chan *http.Response
 	header  http.Header
@@ -92,7 +96,7 @@ func (a *answer) serve(handler http.Handler, asked *http.Request) {
 		return
 	}
 	a.Flush()
-	_ = a.stream.Close()
+	_ = a.stream.CloseWithError(a.ctx.Err()) // the end, unless the client had given up
 }
 
 func (a *answer) cut() {
@@ -134,10 +138,11 @@ func (a *answer) Flush() {
 	if a.stream == nil {
 		reader, writer := io.Pipe()
 		a.stream = writer
+		context.AfterFunc(a.ctx, func() { _ = writer.CloseWithError(a.ctx.Err()) })
 		a.begin(&streamed{reader, a.cancel}, -1)
 	}
 	if a.held.Len() > 0 {
-		// A client that is gone has ended the request's context, which is how handlers learn of it.
+		// Handlers learn from the request's context that the client is gone.
 		_, _ = a.stream.Write(a.held.Bytes())
 		a.held.Reset()
 	}

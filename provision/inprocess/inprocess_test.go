@@ -50,6 +50,18 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+// TestNoneIsLost: an answer counts although its request is over by then.
+func TestNoneIsLost(t *testing.T) {
+	client := served(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "whole") })
+	for range 2000 {
+		response, err := get(t, t.Context(), client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+}
+
 func TestStream(t *testing.T) {
 	next, ended := make(chan string), make(chan error, 1)
 	client := served(func(w http.ResponseWriter, r *http.Request) {
@@ -148,4 +160,34 @@ func TestGivenUp(t *testing.T) {
 		t.Errorf("slow handler: %v", err)
 	}
 	<-ended
+}
+
+// TestGivenUpStream: a handler that goes on to send what nobody reads comes to its end.
+func TestGivenUpStream(t *testing.T) {
+	for name, first := range map[string]bool{"before it begins": false, "after it began": true} {
+		t.Run(name, func(t *testing.T) {
+			asked, ended := make(chan struct{}), make(chan struct{})
+			client := served(func(w http.ResponseWriter, r *http.Request) {
+				defer close(ended)
+				if first {
+					w.(http.Flusher).Flush()
+				}
+				close(asked)
+				<-r.Context().Done()
+				fmt.Fprint(w, "too late")
+				w.(http.Flusher).Flush()
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() { <-asked; cancel() }()
+			response, err := get(t, ctx, client)
+			if err == nil {
+				_, err = io.ReadAll(response.Body)
+				defer response.Body.Close()
+			}
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("the client saw %v", err)
+			}
+			<-ended
+		})
+	}
 }
