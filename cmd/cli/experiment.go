@@ -45,7 +45,7 @@ type experimentOptions struct {
 
 func (o *experimentOptions) addStudy(cmd *cobra.Command) {
 	o.Add(cmd)
-	o.AddRepeats(cmd)
+	cmd.Flags().IntVar(&o.Repeats, "repeats", 0, "trials per arm (default: the study's)")
 }
 
 func (o *experimentOptions) addRun(cmd *cobra.Command) {

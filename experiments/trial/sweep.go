@@ -76,11 +76,11 @@ func (r *Runner) uninstall(ctx context.Context, name string, whole bool, podsGon
 func (r *Runner) removeMiniCluster(ctx context.Context, name string) error {
 	background := metav1.DeletePropagationBackground
 	err := r.Cluster.Dynamic.Resource(miniClusters).Namespace(r.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("MiniCluster %s is not gone: %w", name, r.Cluster.Explain(err))
+	if apierrors.IsNotFound(err) {
+		return nil
 	}
 	if err != nil {
-		return nil
+		return fmt.Errorf("MiniCluster %s is not gone: %w", name, r.Cluster.Explain(err))
 	}
 	return r.Cluster.WaitNamedGone(ctx, miniClusters, r.Namespace, name)
 }

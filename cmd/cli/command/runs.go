@@ -60,11 +60,6 @@ func (a *App) ChosenStudy(f RunFlags) (*lab.Spec, *study.Study, error) {
 	return spec, s, err
 }
 
-// AddRepeats gives a command the flag that shortens or lengthens a study.
-func (f *RunFlags) AddRepeats(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&f.Repeats, "repeats", 0, "trials per arm (default: the study's)")
-}
-
 // Folder is the folder of a study's run in a lab.
 func (f *RunFlags) Folder(spec *lab.Spec, s *study.Study) string {
 	switch {

@@ -34,7 +34,7 @@ const stopAfter = 300 * time.Millisecond
 func (c *ControlPlane) startAPIServer(ctx context.Context, port int) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return &PortTakenError{Part: "the API server", Port: port}
+		return fmt.Errorf("port %d for the API server is taken by another program", port)
 	}
 	if err != nil {
 		return fmt.Errorf("listen for the API server: %w", err)
@@ -179,16 +179,6 @@ func (c *ControlPlane) apiServerOptions(listener net.Listener) *options.ServerRu
 	o.Features.EnableProfiling = false
 	o.Admission.GenericAdmission.DisablePlugins = []string{"StorageObjectInUseProtection", "PersistentVolumeClaimResize", "DefaultStorageClass"}
 	return o
-}
-
-// PortTakenError says that another program listens on a port that was asked for.
-type PortTakenError struct {
-	Part string
-	Port int
-}
-
-func (e *PortTakenError) Error() string {
-	return fmt.Sprintf("port %d for %s is taken by another program", e.Port, e.Part)
 }
 
 // reportedVersion makes /version tell the release of the linked code; the release itself puts it in by linker flags, which a library never sees.

@@ -112,7 +112,7 @@ func (c *ControlPlane) Kubeconfig() string { return filepath.Join(c.dir, "kubeco
 // CA is the cluster's certificate authority, in every pod's and client's trust. Webhooks and the registry take their certificates from it.
 func (c *ControlPlane) CA() *pki.Authority { return c.certs.cluster }
 
-// InternalCA proves the connections between the parts alone: API server to kubelet endpoint. Nobody outside gets certificates from it.
+// InternalCA proves the connection from the API server to the kubelet endpoint alone. Nobody outside gets certificates from it.
 func (c *ControlPlane) InternalCA() *pki.Authority { return c.certs.internal }
 
 // Port is where the API server listens on loopback.

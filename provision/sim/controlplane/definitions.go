@@ -7,6 +7,7 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/retry"
@@ -27,23 +28,35 @@ func settleDefinitions(ctx context.Context, config *rest.Config) error {
 	if err != nil {
 		return fmt.Errorf("definitions: %w", err)
 	}
-	for _, one := range all.Items {
+	for i := range all.Items {
+		d := &all.Items[i]
 		err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-			d, err := definitions.Get(ctx, one.Name, metav1.GetOptions{})
-			if err != nil {
-				return err
+			if !dateBack(d) {
+				return nil
 			}
-			for i, c := range d.Status.Conditions {
-				if c.Type == apiextensionsv1.Established && time.Since(c.LastTransitionTime.Time) < definitionsSettle {
-					d.Status.Conditions[i].LastTransitionTime = metav1.NewTime(c.LastTransitionTime.Add(-definitionsSettle))
+			_, err := definitions.UpdateStatus(ctx, d, metav1.UpdateOptions{})
+			if apierrors.IsConflict(err) {
+				if now, getErr := definitions.Get(ctx, d.Name, metav1.GetOptions{}); getErr == nil {
+					d = now
 				}
 			}
-			_, err = definitions.UpdateStatus(ctx, d, metav1.UpdateOptions{})
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("definition %s: %w", one.Name, err)
+			return fmt.Errorf("definition %s: %w", d.Name, err)
 		}
 	}
 	return nil
+}
+
+// dateBack tells whether objects of the definition would be held back, and changes it so that they are not.
+func dateBack(d *apiextensionsv1.CustomResourceDefinition) bool {
+	for i := range d.Status.Conditions {
+		c := &d.Status.Conditions[i]
+		if c.Type == apiextensionsv1.Established && time.Since(c.LastTransitionTime.Time) < definitionsSettle {
+			c.LastTransitionTime = metav1.NewTime(c.LastTransitionTime.Add(-definitionsSettle))
+			return true
+		}
+	}
+	return false
 }
